@@ -1,0 +1,8 @@
+"""``python -m dlpipe``."""
+
+import sys
+
+from dlpipe.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What happens around training: patience, checkpoints, means, the report and the progress bar."""

@@ -1,0 +1,105 @@
+"""The best and the last checkpoint of a run."""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from dlpipe.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
+
+log = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside its target, flush it to the disk, then rename: a kill leaves the old one whole.
+
+    Lightning's own is atomic only where the temporary folder is on the target's file system.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Save ``checkpoint`` to ``path``."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".tmp", delete=False) as file:
+            try:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(target)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Tensors and plain containers only, whatever the environment says."""
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)  # type: ignore[no-any-return]
+
+
+class BestAndLast(Checkpoint):
+    """Save ``last.ckpt`` at every validation and ``best.ckpt`` at every strictly better one.
+
+    Where nothing is monitored, the last is the best. Ctrl-C or an error saves the last once more.
+
+    Args:
+        directory: of the two files.
+        monitor: the metric; null means val/error, else val/loss.
+        mode: whether less or more of it is better.
+    """
+
+    def __init__(self, directory: str, monitor: str | None = None, mode: Mode = "min") -> None:
+        self.directory = Path(directory)
+        self.monitor = monitor
+        self.mode = mode
+        self.best: dict[str, Any] | None = None
+
+    @property
+    def best_path(self) -> Path:
+        """The checkpoint to test and to predict with."""
+        return self.directory / "best.ckpt"
+
+    @property
+    def last_path(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.directory / "last.ckpt"
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the last, and the best if this one is."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking or is_extra_validation(trainer):
+            return
+        found = monitored(trainer.callback_metrics, self.monitor)
+        if found and is_better(found[1], self.best["value"] if self.best else worst(self.mode), self.mode):
+            self.best = {
+                "metric": found[0],
+                "value": found[1],
+                "update": trainer.global_step,
+                "epoch": trainer.current_epoch + 1,
+            }
+            trainer.save_checkpoint(self.best_path)
+        trainer.save_checkpoint(self.last_path)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the weights training ended with; they are the best where nothing was monitored."""
+        trainer.save_checkpoint(self.last_path)
+        if self.best is None:
+            trainer.save_checkpoint(self.best_path)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Keep what training has reached when the user interrupts it."""
+        if isinstance(exception, KeyboardInterrupt) and trainer.state.fn == "fit" and trainer.global_step:
+            trainer.save_checkpoint(self.last_path)
+        if self.last_path.exists():
+            log.info("the last checkpoint is %s", self.last_path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.best = state_dict["best"]

@@ -1,0 +1,54 @@
+"""Which metric a run is judged by, and which validations count."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from dlpipe.errors import PluginError, did_you_mean, listed
+
+Mode = Literal["min", "max"]
+DEFAULTS = ("val/error", "val/loss")
+
+
+def monitored(metrics: Mapping[str, Tensor], monitor: str | None) -> tuple[str, float] | None:
+    """Name and value of the metric to judge by.
+
+    Where no ``monitor`` is named: ``val/error``, else ``val/loss``, else None, for a module that logs neither.
+
+    Raises:
+        PluginError: ``monitor`` is named and was not logged.
+    """
+    if monitor is None:
+        name = next((name for name in DEFAULTS if name in metrics), None)
+        return (name, float(metrics[name])) if name else None
+    if monitor not in metrics:
+        raise PluginError(
+            f"recipe.monitor={monitor} was not logged; {did_you_mean(monitor, metrics)}"
+            f"logged: {listed(sorted(metrics))}"
+        )
+    return monitor, float(metrics[monitor])
+
+
+def is_better(value: float, best: float, mode: Mode) -> bool:
+    """Strictly better; NaN is never better."""
+    return value < best if mode == "min" else value > best
+
+
+def worst(mode: Mode) -> float:
+    """What every value is better than."""
+    return float("inf") if mode == "min" else float("-inf")
+
+
+def is_extra_validation(trainer: pl.Trainer) -> bool:
+    """Whether Lightning validates only because training was told to stop in mid-epoch.
+
+    Such a validation is none of the schedule's: if it counted, "best" would depend on when a run was stopped.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    if not trainer.should_stop or loop.batch_progress.is_last_batch:
+        return False
+    every = trainer.val_check_batch
+    at = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx
+    return every is None or every == float("inf") or (at + 1) % every != 0

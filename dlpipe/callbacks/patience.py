@@ -1,0 +1,116 @@
+"""Early stopping by geometric patience, as the tutorials do it."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import pytorch_lightning as pl
+from pydantic import Field
+
+from dlpipe.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
+
+
+@dataclass
+class Patience:
+    """The tutorials' patience, counted in updates from 0; pure, so that a test can hold it to an oracle.
+
+    A validation that is better than the best by more than the threshold (0.995: by 0.5 per cent of the best)
+    after update ``i`` raises patience to at least ``i * increase``. Training ends after the first update
+    ``i`` with ``patience <= i``, which may be in mid-epoch.
+
+    Source: the tutorials' "Getting Started", section "Early-Stopping".
+    """
+
+    patience: float
+    increase: float
+    threshold: float
+    mode: Mode
+    best: float
+
+    def validated(self, update: int, value: float) -> None:
+        """Take the value of a validation after ``update``."""
+        if not is_better(value, self.best, self.mode):
+            return
+        significant = self.best * self.threshold if self.mode == "min" else self.best / self.threshold
+        if is_better(value, significant, self.mode):
+            self.patience = max(self.patience, update * self.increase)
+        self.best = value
+
+    def is_exhausted(self, update: int) -> bool:
+        """Whether training ends after ``update``."""
+        return self.patience <= update
+
+
+class GeometricPatience(pl.Callback):
+    """Validate every ``min(updates an epoch, patience // 2)`` updates and stop when patience runs out.
+
+    Lightning's EarlyStopping counts checks; the tutorials' patience counts updates and grows geometrically.
+    Without patience (null), validation is once an epoch and nothing stops early. An explicit
+    ``+trainer.val_check_interval`` keeps its own schedule.
+
+    Args:
+        patience: updates to train at least; null never stops.
+        patience_increase: a significant improvement after update i gives time until i * patience_increase.
+        improvement_threshold: an improvement is significant below best * improvement_threshold.
+        monitor: the metric; null means val/error, else val/loss.
+        mode: whether less or more of it is better.
+    """
+
+    def __init__(
+        self,
+        patience: Annotated[int, Field(gt=0)] | None,
+        patience_increase: float = 2.0,
+        improvement_threshold: float = 0.995,
+        monitor: str | None = None,
+        mode: Mode = "min",
+    ) -> None:
+        self.monitor = monitor
+        self.initial = patience
+        self.state = Patience(patience or 0, patience_increase, improvement_threshold, mode, worst(mode))
+        self.stopped = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Place the validations."""
+        batches = trainer.num_training_batches
+        if self.initial is None or trainer.val_check_interval != 1.0 or batches == float("inf"):
+            return
+        batches_an_update = trainer.accumulate_grad_batches
+        every = min(batches, max(1, self.initial // 2) * batches_an_update)
+        trainer.val_check_batch = int(every)
+        trainer.check_val_every_n_epoch = None  # count over epochs, as (iter + 1) % validation_frequency does
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop here unless a validation after this very update may still raise patience."""
+        if self.initial is not None and not self._validates_now(trainer):
+            self._stop_if_exhausted(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the new value, then stop if patience has run out."""
+        if trainer.sanity_checking or self.initial is None or is_extra_validation(trainer):
+            return
+        found = monitored(trainer.callback_metrics, self.monitor)
+        if found and trainer.state.fn == "fit":
+            self.state.validated(trainer.global_step - 1, found[1])
+            self._stop_if_exhausted(trainer)
+
+    def _validates_now(self, trainer: pl.Trainer) -> bool:
+        loop, every = trainer.fit_loop.epoch_loop, trainer.val_check_batch
+        if not trainer.enable_validation or every is None:
+            return False
+        if trainer.check_val_every_n_epoch is not None:
+            return loop.batch_progress.is_last_batch
+        return bool((loop.total_batch_idx + 1) % every == 0)
+
+    def _stop_if_exhausted(self, trainer: pl.Trainer) -> None:
+        if self.state.is_exhausted(trainer.global_step - 1):
+            self.stopped = True
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return asdict(self.state)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.state = Patience(**state_dict)

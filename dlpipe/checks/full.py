@@ -1,0 +1,170 @@
+"""The full pass: the chosen classes are imported, their arguments checked and the data looked for.
+
+It runs before any directory exists, so that a request that cannot be run leaves nothing behind.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import get_class, get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe import plugins
+from dlpipe.build import (
+    build_dataset,
+    build_model,
+    check_trainable,
+    has_own_optimizer,
+    options_of,
+    parameter_groups,
+)
+from dlpipe.checks.constructor import constructor_problems, parameters
+from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.quiet import quiet_lightning
+
+
+def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
+    """Check every job that the light pass composed.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    problems: list[Problem] = []
+    prepared: list[dict[str, Any]] = []
+    for overrides, cfg in jobs:
+        model_cls = _load("model", cfg, problems)
+        dataset_cls = _load("dataset", cfg, problems)
+        found = []
+        if model_cls:
+            found += constructor_problems(model_cls, options_of(cfg.model), "model")
+        if dataset_cls:
+            found += constructor_problems(dataset_cls, options_of(cfg.dataset), "dataset")
+        found += _trainer_problems(cfg)
+        found += _node_problems(cfg)
+        if model_cls:
+            found += _optimizer_problems(model_cls, cfg, overrides)
+        if not found and model_cls and dataset_cls:
+            found += _construction_problems(cfg)
+            if not found and (data := options_of(cfg.dataset) | {"name": cfg.dataset.name}) not in prepared:
+                prepared.append(data)
+                found += _data_problems(cfg)
+        problems += found
+    if problems:
+        raise RequestError(problems)
+
+
+def _load(kind: plugins.Kind, cfg: DictConfig, problems: list[Problem]) -> type[Any] | None:
+    try:
+        return plugins.load(kind, cfg[kind].name)
+    except DlpipeError as error:
+        problems.append(Problem(f"{kind}={cfg[kind].name}", str(error)))
+        return None
+
+
+def _node_problems(cfg: DictConfig) -> list[Problem]:
+    """The callbacks and loggers: each names a class or function and its arguments."""
+    problems = []
+    for root in ("callbacks", "logger"):
+        for name, node in cfg[root].items():
+            where = f"{root}.{name}"
+            if "_target_" not in node:
+                problems.append(Problem(where, "has no _target_; name a class, such as package.module.Class"))
+                continue
+            cls = _object(node._target_, where, problems)
+            if cls:
+                problems += constructor_problems(cls, _unresolved_paths(node), where)
+    return problems
+
+
+def _object(path: str, where: str, problems: list[Problem]) -> Callable[..., Any] | None:
+    try:
+        return get_object(path)  # type: ignore[no-any-return]  # Hydra gives Any
+    except Exception as error:  # whatever its module raises on import
+        problems.append(Problem(f"{where}._target_={path}", f"cannot be imported: {error}"))
+        return None
+
+
+def _unresolved_paths(node: DictConfig) -> dict[str, Any]:
+    """The options, with the run's directory, which is not there yet, as a plain text."""
+    plain = OmegaConf.to_container(node, resolve=False)
+    resolved = {}
+    for name in plain:  # type: ignore[union-attr]
+        raw = plain[name]  # type: ignore[index]
+        waits = isinstance(raw, str) and "${output_dir}" in raw
+        resolved[str(name)] = raw if waits else OmegaConf.select(node, str(name))
+    return {
+        k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in resolved.items() if k != "_target_"
+    }
+
+
+def _trainer_problems(cfg: DictConfig) -> list[Problem]:
+    problems = constructor_problems(pl.Trainer, options_of(cfg.trainer), "trainer")
+    if problems:
+        return problems
+    try:
+        with quiet_lightning():
+            instantiate(cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False, enable_checkpointing=False)
+    except Exception as error:  # Lightning raises many types; each says which argument it refuses
+        return [Problem("trainer", _cause(error))]
+    return []
+
+
+def _cause(error: BaseException) -> str:
+    """Hydra wraps what a constructor raised; the first line of the cause says what was wrong."""
+    cause = error.__cause__ or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+
+
+def _optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[str]) -> list[Problem]:
+    if has_own_optimizer(model_cls):
+        named = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] == "optimizer"]
+        return [
+            Problem(text, f"model {cfg.model.name!r} configures its own optimizer; drop this override")
+            for text in named
+        ]
+    cls = get_class(cfg.optimizer._target_)
+    options = options_of(cfg.optimizer)
+    problems = constructor_problems(cls, options, "optimizer", supplied=("params",))
+    refused = {problem.where.partition("=")[0] for problem in problems}
+    for name, value in options.items():
+        if f"optimizer.{name}" in refused or name not in parameters(cls):
+            continue
+        try:  # one option at a time, so that each that torch refuses is told
+            cls([torch.zeros(1, requires_grad=True)], **{name: value})
+        except ValueError as error:
+            if name != "nesterov":  # judged with its momentum when the whole is built
+                problems.append(Problem(f"optimizer.{name}={value}", str(error)))
+    return problems
+
+
+def _construction_problems(cfg: DictConfig) -> list[Problem]:
+    """Build the model and its optimizer once, as the run will."""
+    try:
+        with torch.random.fork_rng():
+            model = build_model(cfg.model)
+        check_trainable(model, cfg.model.name)
+    except DlpipeError as error:
+        return [Problem("", str(error))]
+    except Exception as error:  # whatever the model's constructor refuses
+        return [Problem(f"model={cfg.model.name}", f"{type(error).__name__}: {error}")]
+    if has_own_optimizer(model):
+        return []
+    cls, options = get_class(cfg.optimizer._target_), options_of(cfg.optimizer)
+    try:
+        cls(parameter_groups(model, float(options.get("weight_decay", 0.0))), **options)
+    except (ValueError, TypeError) as error:
+        return [Problem(f"optimizer={cfg.optimizer._target_}", str(error))]
+    return []
+
+
+def _data_problems(cfg: DictConfig) -> list[Problem]:
+    """Find, download or refuse the data."""
+    try:
+        build_dataset(cfg.dataset).prepare_data()
+    except DlpipeError as error:
+        return [Problem(f"dataset={cfg.dataset.name}", str(error))]
+    except (ValueError, OSError) as error:
+        return [Problem(f"dataset={cfg.dataset.name}", f"{type(error).__name__}: {error}")]
+    return []

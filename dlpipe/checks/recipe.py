@@ -1,0 +1,77 @@
+"""The typed part of the config: what the core itself reads, with types and ranges."""
+
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from dlpipe.errors import Problem, did_you_mean, listed
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Typed(BaseModel):
+    """Strict: no key that is not declared, no text where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Target(Typed):
+    """A published number that a run on ``dataset`` should reach, with its source."""
+
+    dataset: str
+    metric: str
+    value: float
+    source: str
+
+
+class Recipe(Typed):
+    """Hyper-parameters of a model; the recipe of a tutorial's model is the published one."""
+
+    lr: Annotated[float, Field(gt=0)]
+    batch_size: Positive
+    max_epochs: Positive
+    shuffle: bool
+    drop_last: bool
+    eval_drop_last: bool
+    patience: Positive | None
+    patience_increase: Annotated[float, Field(ge=1)]
+    improvement_threshold: Annotated[float, Field(gt=0, le=1)]
+    monitor: str | None
+    monitor_mode: Literal["min", "max"]
+    targets: list[Target]
+
+
+class Core(Typed):
+    """The top-level values and groups that the core reads."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    offline: bool
+    recipe: Recipe
+
+
+def core_problems(cfg: DictConfig) -> list[Problem]:
+    """What is wrong with the typed part of a composed config."""
+    values: dict[str, Any] = {
+        name: OmegaConf.to_container(cfg[name], resolve=True) if name == "recipe" else cfg[name]
+        for name in Core.model_fields
+    }
+    try:
+        Core.model_validate(values)
+    except ValidationError as error:
+        return [_problem(detail) for detail in error.errors()]
+    return []
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known, name = list(Recipe.model_fields), str(detail["loc"][-1])
+        return Problem(key, f"no such key; {did_you_mean(name, known)}a recipe has {listed(known)}")
+    return Problem(f"{key}={detail['input']}", told(detail))
+
+
+def told(detail: ErrorDetails) -> str:
+    """Pydantic's message as the rest of a sentence: ``must be greater than 0``."""
+    return detail["msg"].replace("Input should be", "must be").replace("Value error, ", "")

@@ -1,0 +1,73 @@
+"""The composed config as a whole: missing values, dead interpolations, files of one name, the directory."""
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlpipe import plugins
+from dlpipe.errors import Problem, listed
+
+
+def first_lines(error: Exception) -> str:
+    """What Hydra or OmegaConf said, on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:3])
+
+
+def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
+    """Values that are still missing, and interpolations that lead nowhere.
+
+    Such as a model's wish for a key that its dataset lacks. What waits for the run's directory is left alone.
+    """
+    problems = []
+    for name in map(str, node):
+        key = f"{prefix}{name}"
+        if key in ("hydra", "output_dir"):
+            continue
+        if OmegaConf.is_missing(node, name):
+            problems.append(Problem(key, f"has no default; set {key}=..."))
+        elif OmegaConf.is_interpolation(node, name):
+            problems += _interpolation_problems(node, name, key)
+        elif OmegaConf.is_dict(node[name]):
+            problems += leaf_problems(node[name], f"{key}.")
+    return problems
+
+
+def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Problem]:
+    raw = str(OmegaConf.to_container(node, resolve=False)[name])  # type: ignore[call-overload,index]  # it is a dict
+    try:
+        node[name]
+    except OmegaConfBaseException as error:
+        if "output_dir" not in raw and "hydra:" not in raw:
+            return [Problem(f"{key}={raw}", first_lines(error))]
+    return []
+
+
+def collisions(cfg: DictConfig) -> list[Problem]:
+    """Config files of one name in two places: Hydra would take the first without a word."""
+    places = {plugins.CORE: plugins.conf_dir(), **plugins.plugin_conf_dirs()}
+    problems = []
+    for group, choice in cfg.hydra.runtime.choices.items():
+        relative = f"{str(group).partition('@')[0]}/{choice}.yaml"
+        owners = [name for name, folder in places.items() if (folder / relative).is_file()]
+        if len(owners) > 1:
+            problems.append(Problem(relative, f"shipped by {listed(owners)}; only one of them can have it"))
+    return problems
+
+
+def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
+    """Whether the directory of the run or the sweep can be made and holds no run yet."""
+    folder = Path(str(cfg.hydra[output_key].dir)).absolute()
+    where = f"hydra.{output_key}.dir={folder}"
+    if (folder / "config.yaml").exists():
+        return [Problem(where, "holds a run already; choose another directory")]
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return [Problem(where, f"cannot be made: {place} is not a directory; choose another")]
+    if not os.access(place, os.W_OK | os.X_OK):
+        return [Problem(where, f"cannot be made: {place} cannot be written to; choose another")]
+    return []

@@ -1,0 +1,192 @@
+"""``python -m dlpipe``: a verb, or overrides for a run or a sweep. Imports no torch until a run starts."""
+
+import sys
+from pathlib import Path
+
+from dlpipe import __version__
+from dlpipe.errors import DlpipeError, Problem, RequestError, did_you_mean
+
+DONE, FAILED, WRONG = 0, 1, 2
+VERBS = ("list", "show", "doctor")
+
+# Hydra's flags that are passed on, and whether each takes a value of its own
+PASSED_FLAGS = {
+    "-m": False,
+    "--multirun": False,
+    "--run": False,
+    "-r": False,
+    "--resolve": False,
+    "--hydra-help": False,
+    "-c": True,
+    "--cfg": True,
+    "-p": True,
+    "--package": True,
+    "-i": False,
+    "--info": False,
+    "-cd": True,
+    "--config-dir": True,
+}
+# flags that show something and run nothing
+SHOWING = ("-c", "--cfg", "--hydra-help", "-i", "--info")
+
+HELP = """\
+dlpipe {version}: deep learning pipelines from plugins
+
+  python -m dlpipe model=lenet                       train and test a model on its default dataset
+  python -m dlpipe model=lenet dataset=mnist recipe.lr=0.05
+  python -m dlpipe -m model=logreg,mlp optimizer.lr=0.1,0.01     a sweep: every combination
+  python -m dlpipe list                              models, datasets, optimizers, plugins
+  python -m dlpipe show lenet                        what it is, its options, its recipe, its targets
+  python -m dlpipe doctor                            import every plugin and say what is wrong
+
+groups      {groups}
+models      {models}
+datasets    {datasets}
+
+-m, --multirun     run every combination of comma-separated values
+-c, --cfg job      print the composed config and run nothing (--resolve, --package KEY)
+-cd DIR            add a folder of your own YAML to the config tree
+--hydra-help       Hydra's own flags and launchers
+--version          print dlpipe's version
+
+Every value of the composed config can be overridden as key=value. Runs go to outputs/.
+Exit codes: 0 done, 1 the run failed, 2 the request was wrong and nothing was written.
+"""
+
+
+def console() -> None:
+    """The console script ``dlpipe``."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    try:
+        return _dispatch(arguments)
+    except RequestError as error:
+        count = len(error.problems)
+        _complain(f"{count} problem{'s' if count > 1 else ''} in this request; nothing was run or written:\n{error}")
+        return WRONG
+    except DlpipeError as error:
+        _complain(str(error))
+        return WRONG
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return FAILED
+
+
+def _complain(text: str) -> None:
+    print(f"dlpipe: {text}", file=sys.stderr)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if "-h" in arguments or "--help" in arguments:
+        print(_help(), end="")
+        return DONE
+    if "--version" in arguments:
+        print(f"dlpipe {__version__}")
+        return DONE
+    if arguments and arguments[0] in VERBS:
+        from dlpipe.verbs import run_verb
+
+        return run_verb(arguments[0], arguments[1:])
+    flags, overrides = split_flags(arguments)
+    stray = [word for word in overrides if "=" not in word and not word.startswith("~")]
+    if stray:
+        raise RequestError(_stray(word) for word in stray)
+    return _run(flags, overrides)
+
+
+def _stray(word: str) -> Problem:
+    near = did_you_mean(word, VERBS)
+    return Problem(word, f"neither a verb nor an override; {near}verbs: {', '.join(VERBS)}; overrides: key=value")
+
+
+def _help() -> str:
+    from dlpipe import plugins
+    from dlpipe.catalogue import groups
+
+    return HELP.format(
+        version=__version__,
+        groups=" ".join(groups()),
+        models=" ".join(sorted({offer.name for offer in plugins.offers("model")})) or "none installed",
+        datasets=" ".join(sorted({offer.name for offer in plugins.offers("dataset")})),
+    )
+
+
+def split_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Flags and overrides apart, wherever they stand: Hydra wants all flags first.
+
+    Raises:
+        RequestError: a flag that dlpipe does not pass on.
+    """
+    flags, overrides = [], []
+    rest = iter(arguments)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            overrides.append(word)
+        elif name not in PASSED_FLAGS:
+            raise RequestError([Problem(word, f"no such flag; {did_you_mean(name, PASSED_FLAGS)}see --help")])
+        else:
+            flags.append(word)
+            if PASSED_FLAGS[name] and not equals:
+                flags.append(next(rest, ""))
+    return flags, overrides
+
+
+def _run(flags: list[str], overrides: list[str]) -> int:
+    from dlpipe.checks import light
+
+    multirun = "-m" in flags or "--multirun" in flags
+    flags, overrides = _search_path_for_config_dir(flags, overrides)
+    key = "sweep" if multirun else "run"
+    jobs = light.check(overrides, multirun, key)
+    if any(flag in SHOWING for flag in flags):
+        return _hand_to_hydra([*flags, *light.hydra_texts(overrides, jobs)])
+    from dlpipe.checks import full
+
+    full.check(jobs)
+    directory = Path(str(jobs[0][1].hydra[key].dir))
+    # fixed here, so that this process knows where to look for the sweep's jobs afterwards
+    code = _hand_to_hydra([*flags, *light.hydra_texts(overrides, jobs), f"hydra.{key}.dir='{directory}'"])
+    if multirun:
+        from dlpipe import sweep
+
+        rows = sweep.collect(directory)
+        sweep.print_table(rows)
+        print(f"table: {sweep.write_table(directory, rows)}")
+    return code
+
+
+def _search_path_for_config_dir(flags: list[str], overrides: list[str]) -> tuple[list[str], list[str]]:
+    """``-cd DIR`` as an override, which the compose API understands too."""
+    kept, added = [], []
+    rest = iter(flags)
+    for flag in rest:
+        name, equals, value = flag.partition("=")
+        if name in ("-cd", "--config-dir"):
+            folder = Path(value if equals else next(rest)).absolute()
+            if not folder.is_dir():
+                raise RequestError([Problem(f"{name} {folder}", "no such folder")])
+            added.append(f"hydra.searchpath=['file://{folder}']")
+        else:
+            kept.append(flag)
+    return kept, [*overrides, *added]
+
+
+def _hand_to_hydra(arguments: list[str]) -> int:
+    """Let Hydra run the task; it takes its arguments from ``sys.argv`` and exits by itself when it fails."""
+    import hydra
+
+    from dlpipe.compose import VERSION_BASE, register
+    from dlpipe.plugins import conf_dir
+    from dlpipe.task import task
+
+    register()
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name="config", version_base=VERSION_BASE)(task)()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else FAILED
+    return DONE

@@ -1,0 +1,107 @@
+"""One config tree from the core's ``conf/`` and every plugin's, composed by Hydra; no plugin is imported."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe import plugins
+from dlpipe.plugins import conf_dir
+
+VERSION_BASE = "1.3"
+
+
+class PluginConfigs(SearchPathPlugin):
+    """Put the ``conf/`` folder of every allowed plugin on Hydra's search path."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append one entry a plugin, named after its distribution, so that Hydra's messages name it."""
+        for distribution, folder in plugins.plugin_conf_dirs().items():
+            search_path.append(provider=distribution, path=f"file://{folder}")
+
+
+def register() -> None:
+    """Make Hydra see the plugins and our resolvers; may be called any number of times in a process."""
+    Plugins.instance().register(PluginConfigs)
+    OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
+    for kind in plugins.KINDS:
+        for offer in plugins.offers(kind):
+            if plugins.yaml_of(offer) is None:
+                ConfigStore.instance().store(group=kind, name=offer.name, node={"name": offer.name})
+
+
+def register_choice(model: str, dataset: str) -> None:
+    """Make the configs of a qualified choice (``acme/softmax``) known to Hydra under that name.
+
+    Raises:
+        PluginError: model or dataset is not installed, or not told apart from another of its name.
+    """
+    chosen = {"model": plugins.find("model", model), "dataset": plugins.find("dataset", dataset)}
+    for kind, name in (("model", model), ("dataset", dataset)):
+        if "/" in name:
+            offer = chosen[kind]
+            path = plugins.yaml_of(offer)
+            _store(kind, name, {**(_read(path) if path else {}), "name": name})
+            if kind == "model":
+                _store_first(f"recipe/{offer.name}.yaml", "recipe", name, [plugins.conf_dir_of(offer)])
+    if "/" in model or "/" in dataset:
+        overlay = f"recipe_for/{chosen['model'].name}/{chosen['dataset'].name}.yaml"
+        folders = [plugins.conf_dir_of(offer) for offer in chosen.values()]
+        _store_first(overlay, f"recipe_for/{model}", dataset, folders)
+
+
+def _store_first(relative: str, group: str, name: str, folders: list[Path | None]) -> None:
+    """Store the first of the folders' files of this name as ``group/name``, if any has it."""
+    for folder in folders:
+        if folder is not None and (folder / relative).is_file():
+            _store(group, name, _read(folder / relative))
+            return
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def _store(group: str, name: str, node: dict[str, Any]) -> None:
+    parent, _, leaf = f"{group}/{name}".rpartition("/")
+    ConfigStore.instance().store(group=parent, name=leaf, node=node)
+
+
+class Composer:
+    """Hydra's compose over the whole tree; a context, since Hydra keeps one global state.
+
+    With no torch: composing reads YAML only.
+    """
+
+    def __enter__(self) -> "Composer":
+        register()
+        GlobalHydra.instance().clear()
+        self._hydra = initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE, job_name="dlpipe")
+        self._hydra.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._hydra.__exit__(*exception)
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """The composed config with its ``hydra`` node."""
+        return hydra_compose("config", overrides=overrides, return_hydra_config=True)
+
+    def options(self, group: str) -> list[str]:
+        """The choices of a config group; none where there is no such group."""
+        loader = GlobalHydra.instance().config_loader()
+        return loader.get_group_options(group)
+
+    def is_group(self, key: str) -> bool:
+        """Whether an override of ``key`` chooses a config."""
+        return bool(self.options(key.partition("@")[0]))

@@ -1,0 +1,14 @@
+"""What a run prints: one plain line a message, above a live progress bar where there is one."""
+
+import logging
+
+
+class ConsoleHandler(logging.Handler):
+    """Print each record with ``print``, so that rich's live display puts it above the progress bar.
+
+    A StreamHandler would keep the stream of the moment it was made and write through the bar.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the formatted record."""
+        print(self.format(record), flush=True)

@@ -1,0 +1,88 @@
+"""MNIST in the tutorials' form."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dlpipe.data import files
+from dlpipe.data.files import RemoteFile
+from dlpipe.data.idx import IdxFiles, IdxImages
+from dlpipe.data.legacy_pickle import read_pickles
+from dlpipe.data.minibatches import Split
+from dlpipe.data.module import SplitName
+from dlpipe.errors import DataError
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+LEGACY_PICKLE = "mnist.pkl.gz"
+
+
+def _remote(name: str, sha256: str) -> RemoteFile:
+    return RemoteFile(name, sha256, tuple(mirror + name for mirror in MIRRORS))
+
+
+class Mnist(IdxImages):
+    """Handwritten digits: 50,000 train, 10,000 val and 10,000 test images of 28 x 28, in the original order.
+
+    Pixels are value / 256, not / 255: with that, and the order, logistic regression reproduces the published
+    log digit for digit. Read from the four idx files, or from the tutorials' own ``mnist.pkl.gz`` where a
+    folder has that and no idx files.
+
+    Source: LeCun et al. (1998), Gradient-based learning applied to document recognition.
+    """
+
+    dataset_name = "mnist"
+    idx_files = IdxFiles(
+        train_images=_remote(
+            "train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+        ),
+        train_labels=_remote(
+            "train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        test_images=_remote(
+            "t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        test_labels=_remote(
+            "t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    )
+
+    def prepare_data(self) -> None:
+        """As `IdxImages`; a legacy pickle is read once, so that a damaged one is refused here."""
+        legacy = self._legacy_pickle()
+        if legacy is None:
+            super().prepare_data()
+        else:
+            _read_legacy(legacy)
+
+    def load_splits(self) -> dict[SplitName, Split]:
+        """x (examples, 784) in [0, 1), y (examples,)."""
+        legacy = self._legacy_pickle()
+        return super().load_splits() if legacy is None else _read_legacy(legacy)
+
+    def checksums(self) -> dict[str, str]:
+        """File name to sha256."""
+        legacy = self._legacy_pickle()
+        return super().checksums() if legacy is None else {legacy.name: files.sha256_of(legacy)}
+
+    def _legacy_pickle(self) -> Path | None:
+        """The pickle, where no folder has the idx files."""
+        if self._folder() is not None:
+            return None
+        places = files.search_places(self.dataset_name, self.directory)
+        return next((place / LEGACY_PICKLE for place in places if (place / LEGACY_PICKLE).is_file()), None)
+
+
+def _read_legacy(path: Path) -> dict[SplitName, Split]:
+    (content,) = read_pickles(path)
+    try:
+        (train, val, test) = [
+            Split(torch.from_numpy(np.array(x, np.float32)), torch.from_numpy(np.array(y, np.int64)))
+            for x, y in content
+        ]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} is not ((x, y), (x, y), (x, y)) of arrays: {error}") from error
+    return {"train": train, "val": val, "test": test}

@@ -1,0 +1,122 @@
+"""The base of every dataset whose tensors fit in memory."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal
+
+import pytorch_lightning as pl
+from pydantic import Field
+
+from dlpipe.data.minibatches import EpochOrder, Minibatches, Split
+from dlpipe.errors import DataError
+
+SplitName = Literal["train", "val", "test"]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class TensorDataModule(pl.LightningDataModule, ABC):
+    """Three splits that live on the device; a subclass says in `load_splits` where they come from.
+
+    Training sees minibatches of ``batch_size``, in the original order or shuffled anew each epoch.
+    Evaluation sees every example, in batches of ``eval_batch_size``; with ``eval_drop_last`` only as many as
+    fill whole minibatches of ``batch_size``, which is how the tutorials score 9,600 of MNIST's 10,000.
+
+    Args:
+        image_shape: channels, height, width of one example.
+        num_features: entries of one flattened example; x has the shape (examples, num_features).
+        num_classes: labels run from 0 to num_classes - 1.
+        batch_size: examples in a training minibatch.
+        shuffle: whether each epoch has an order of its own; a function of (seed, epoch).
+        drop_last: whether training leaves out a last minibatch that is not full.
+        eval_batch_size: examples in an evaluation batch; has no effect on the numbers.
+        eval_drop_last: whether evaluation leaves out what does not fill a minibatch of ``batch_size``.
+        seed: of the order.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: list[Positive],
+        num_features: Positive,
+        num_classes: Positive,
+        batch_size: Positive,
+        shuffle: bool,
+        drop_last: bool,
+        eval_batch_size: Positive,
+        eval_drop_last: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.num_features = num_features
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.eval_batch_size = eval_batch_size
+        self.eval_drop_last = eval_drop_last
+        self.seed = seed
+        self.splits: dict[SplitName, Split] = {}
+
+    @abstractmethod
+    def load_splits(self) -> dict[SplitName, Split]:
+        """Read train, val and test: x (examples, num_features), y (examples,)."""
+
+    def checksums(self) -> dict[str, str]:
+        """Name to sha256 of the files the data comes from, for the run's provenance."""
+        return {}
+
+    def setup(self, stage: str) -> None:
+        """Load the splits once, check them against the config, and move them to the device.
+
+        Raises:
+            DataError: the data does not have the shape, the labels or the number of examples it should.
+        """
+        if self.splits:
+            return
+        splits = self.load_splits()
+        for name, split in splits.items():
+            self._check(name, split)
+        device = self.trainer.strategy.root_device if self.trainer else "cpu"
+        self.splits = {name: Split(split.x.to(device), split.y.to(device)) for name, split in splits.items()}
+
+    def _check(self, name: SplitName, split: Split) -> None:
+        features = math.prod(split.x.shape[1:])
+        if features != self.num_features or math.prod(self.image_shape) != self.num_features:
+            raise DataError(
+                f"{name} has {features} features an example; the config says num_features={self.num_features}, "
+                f"image_shape={self.image_shape}. Set dataset.num_features and dataset.image_shape to match"
+            )
+        if len(split.x) != len(split.y):
+            raise DataError(f"{name} has {len(split.x)} examples but {len(split.y)} labels")
+        if len(split.y) and not 0 <= int(split.y.min()) <= int(split.y.max()) < self.num_classes:
+            raise DataError(
+                f"{name} has labels from {int(split.y.min())} to {int(split.y.max())}; "
+                f"dataset.num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
+            )
+        smallest = self.batch_size if (self.drop_last if name == "train" else self.eval_drop_last) else 1
+        if len(split.x) < smallest:
+            raise DataError(
+                f"{name} has {len(split.x)} examples, fewer than one minibatch of {self.batch_size}, and "
+                "minibatches that are not full are dropped; choose a smaller recipe.batch_size"
+            )
+
+    def train_dataloader(self) -> Minibatches:
+        """Minibatches of (x, y) in the epoch's order."""
+        split = self.splits["train"]
+        order = EpochOrder(len(split.x), self.seed, self.shuffle)
+        return Minibatches(split, self.batch_size, order, self.drop_last)
+
+    def val_dataloader(self) -> Minibatches:
+        """The validation examples in large batches."""
+        return self._evaluation(self.splits["val"])
+
+    def test_dataloader(self) -> Minibatches:
+        """The test examples in large batches."""
+        return self._evaluation(self.splits["test"])
+
+    def _evaluation(self, split: Split) -> Minibatches:
+        if self.eval_drop_last:
+            split = split.first(len(split.x) - len(split.x) % self.batch_size)
+        order = EpochOrder(len(split.x), self.seed, shuffle=False)
+        return Minibatches(split, self.eval_batch_size, order)

@@ -1,0 +1,1 @@
+"""Where metrics go: `csv` is the record, `wandb` the view."""

@@ -1,0 +1,16 @@
+"""How metrics are written for people: errors in per cent with six decimals, as the tutorials print them."""
+
+SPLITS = {"val": "validation"}
+
+
+def told(name: str, value: float) -> str:
+    """``validation error 7.500000 %`` of val/error, ``test loss 0.269858`` of test/loss."""
+    split, slash, rest = name.partition("/")
+    return (
+        f"{SPLITS.get(split, split)} {rest} {told_value(name, value)}" if slash else f"{name} {told_value(name, value)}"
+    )
+
+
+def told_value(name: str, value: float) -> str:
+    """The value alone: errors are fractions in files and per cent for people."""
+    return f"{100 * value:f} %" if name.endswith("error") else f"{value:f}"

@@ -1,0 +1,165 @@
+"""One composed config, executed into one directory: fit, test of the best weights, figures, summary."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from dlpipe import run_directory
+from dlpipe.build import build_dataset, build_model, give_optimizer
+from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.callbacks.patience import GeometricPatience
+from dlpipe.callbacks.report import Report
+from dlpipe.figures import figures_of, save_png
+from dlpipe.provenance import provenance
+from dlpipe.quiet import quiet_lightning
+from dlpipe.summary import Summary, compare_with_targets, lines
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Train, test and write everything down.
+
+    Returns:
+        The best value of the monitored metric, which is what a Hydra sweeper optimises; None without one.
+
+    Raises:
+        DlpipeError: as the parts raise it.
+    """
+    directory = Path(cfg.output_dir)
+    run_directory.claim(directory, cfg)
+    with quiet_lightning(), _loggers(cfg) as loggers:
+        return _run(cfg, directory, loggers)
+
+
+def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
+    pl.seed_everything(cfg.seed, verbose=False)
+    data, model = build_dataset(cfg.dataset), build_model(cfg.model)
+    give_optimizer(model, cfg.optimizer)
+    trainer = _trainer(cfg, directory, loggers)
+    checksums = getattr(data, "checksums", dict)
+    run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
+    status, test = "failed", {}
+    try:
+        trainer.fit(model, datamodule=data)
+        test = _test_best(trainer, model, data)
+        status = "finished"
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+        status = "interrupted"
+        raise
+    finally:
+        summary = _summarise(cfg, trainer, status, test)
+        run_directory.write_json(directory / run_directory.SUMMARY, summary.to_dict())
+    _export_weights(model, directory)
+    _draw(trainer, model, data, directory)
+    for logger in loggers:
+        logger.log_metrics(
+            {**test, **({"best/" + summary.best["metric"]: summary.best["value"]} if summary.best else {})}
+        )
+    for line in lines(summary):
+        log.info(line)
+    log.info("run directory: %s", directory)
+    return summary.best["value"] if summary.best else None
+
+
+@contextlib.contextmanager
+def _loggers(cfg: DictConfig) -> Iterator[list[Any]]:
+    """The composed loggers; W&B's run is closed whatever happens, or the next job would go on in it."""
+    loggers = [instantiate(node) for node in cfg.logger.values()]
+    try:
+        for logger in loggers:
+            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+        yield loggers
+    finally:
+        for logger in loggers:
+            finish = getattr(logger.experiment, "finish", None) if hasattr(logger, "experiment") else None
+            if finish:
+                finish()
+
+
+def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer:
+    callbacks = [instantiate(node) for node in cfg.callbacks.values()]
+    return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
+        cfg.trainer,
+        callbacks=callbacks,
+        logger=loggers,
+        default_root_dir=str(directory),
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=any(isinstance(callback, BestAndLast) for callback in callbacks),
+        enable_progress_bar=any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks),
+    )
+
+
+def _callback(trainer: pl.Trainer, cls: type[Any]) -> Any:
+    return next((callback for callback in trainer.callbacks if isinstance(callback, cls)), None)  # type: ignore[attr-defined]
+
+
+def _test_best(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, float]:
+    """Load the best weights into the module and test them."""
+    checkpoints = _callback(trainer, BestAndLast)
+    if checkpoints:
+        model.load_state_dict(run_directory.read_weights(checkpoints.best_path))
+    if not is_overridden("test_step", model, pl.LightningModule):
+        log.info("no test: %s has no test_step", type(model).__name__)
+        return {}
+    if not is_overridden("test_dataloader", data, pl.LightningDataModule):
+        log.info("no test: %s has no test data", type(data).__name__)
+        return {}
+    (results,) = trainer.test(model, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in results.items()}
+
+
+def _summarise(cfg: DictConfig, trainer: pl.Trainer, status: str, test: dict[str, float]) -> Summary:
+    report, patience, checkpoints = (_callback(trainer, cls) for cls in (Report, GeometricPatience, BestAndLast))
+    best = checkpoints.best if checkpoints else None
+    seconds = report.seconds if report else 0.0
+    targets = OmegaConf.to_container(cfg.recipe.targets)
+    return Summary(
+        model=cfg.model.name,
+        dataset=cfg.dataset.name,
+        seed=cfg.seed,
+        status=status,
+        stopped_by=_stopped_by(trainer, status, patience is not None and patience.stopped),
+        epochs=report.epoch if report else trainer.current_epoch,
+        updates=trainer.global_step,
+        seconds=seconds,
+        updates_per_second=trainer.global_step / seconds if seconds else 0.0,
+        best=best,
+        test=test,
+        evaluated=report.evaluated if report else {},
+        targets=compare_with_targets(targets, cfg.dataset.name, best, test, cfg.recipe.monitor_mode),  # type: ignore[arg-type]
+    )
+
+
+def _stopped_by(trainer: pl.Trainer, status: str, out_of_patience: bool) -> str:
+    if status != "finished":
+        return status
+    if out_of_patience:
+        return "patience"
+    if trainer.global_step >= trainer.max_steps > 0:
+        return "max_steps"
+    return "max_epochs" if trainer.current_epoch >= (trainer.max_epochs or 0) else "a callback"
+
+
+def _export_weights(model: pl.LightningModule, directory: Path) -> None:
+    from safetensors.torch import save_model
+
+    beside = directory / (run_directory.WEIGHTS + ".tmp")
+    save_model(model, str(beside))
+    beside.replace(directory / run_directory.WEIGHTS)
+
+
+def _draw(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, directory: Path) -> None:
+    """Figures as PNG in the run directory, and to every logger that takes images."""
+    for name, image in figures_of(model, data).items():
+        save_png(image, directory / run_directory.FIGURES / f"{name}.png")
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(f"figures/{name}", [image])

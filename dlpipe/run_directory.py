@@ -1,0 +1,94 @@
+"""A run's directory: what is written there, and how a finished run is read back."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.build import build_model
+from dlpipe.errors import DlpipeError
+
+CONFIG = "config.yaml"
+SUMMARY = "summary.json"
+PROVENANCE = "provenance.json"
+METRICS = "metrics.csv"
+WEIGHTS = "weights.safetensors"
+BEST = "checkpoints/best.ckpt"
+LAST = "checkpoints/last.ckpt"
+FIGURES = "figures"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside the target, then rename: a reader sees the old text or the new, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """As `write_text`, for plain containers."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def claim(directory: Path, cfg: DictConfig) -> None:
+    """Make the directory this run's own by writing its config there.
+
+    Raises:
+        DlpipeError: it holds a run already.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with (directory / CONFIG).open("x", encoding="utf-8") as file:
+            file.write(OmegaConf.to_yaml(cfg, resolve=True))
+    except FileExistsError as error:
+        raise DlpipeError(f"{directory} holds a run already; choose another directory") from error
+
+
+def read_config(run_dir: Path) -> DictConfig:
+    """The resolved config of a run.
+
+    Raises:
+        DlpipeError: the folder is not a run's.
+    """
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
+    config = OmegaConf.load(path)
+    if not isinstance(config, DictConfig) or "model" not in config:
+        raise DlpipeError(f"{path} is not a run's config: it has no model")
+    return config
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a checkpoint, loaded as tensors and plain containers only.
+
+    Raises:
+        DlpipeError: there is none, or it cannot be read.
+    """
+    if not path.is_file():
+        raise DlpipeError(f"no checkpoint {path}: the run did not get as far as a validation")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+    except Exception as error:  # torch raises many types for damaged files
+        raise DlpipeError(f"{path} cannot be loaded as plain weights: {str(error).splitlines()[0]}") from error
+
+
+def load(run_dir: str | Path) -> pl.LightningModule:
+    """The module of a run with its best weights, in evaluation mode.
+
+    Raises:
+        DlpipeError: the folder is no run's, or its checkpoint cannot be read.
+        PluginError: the plugin of its model is not installed or broken.
+    """
+    folder = Path(run_dir)
+    model = build_model(read_config(folder).model)
+    model.load_state_dict(read_weights(folder / BEST))
+    return model.eval()

@@ -1,0 +1,76 @@
+"""What a run reached: summary.json and the last lines on the terminal."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dlpipe.callbacks.monitor import Mode
+from dlpipe.metrics import told, told_value
+
+
+@dataclass
+class Summary:
+    """The numbers of one run; ``status`` is finished, interrupted or failed."""
+
+    model: str
+    dataset: str
+    seed: int
+    status: str
+    stopped_by: str
+    epochs: int
+    updates: int
+    seconds: float
+    updates_per_second: float
+    best: dict[str, Any] | None
+    test: dict[str, float]
+    evaluated: dict[str, int]
+    targets: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for summary.json."""
+        return asdict(self)
+
+
+def compare_with_targets(
+    targets: list[dict[str, Any]],
+    dataset: str,
+    best: dict[str, Any] | None,
+    test: dict[str, float],
+    mode: Mode,
+) -> list[dict[str, Any]]:
+    """The targets for this dataset, each with what the run has and whether that reaches it.
+
+    Compared to eight digits after the point, which is as far as the tutorials print.
+    """
+    have = dict(test)
+    if best:
+        have[best["metric"]] = best["value"]
+    compared = []
+    for target in targets:
+        if target["dataset"] == dataset:
+            value = have.get(target["metric"])
+            sign = 1 if mode == "min" else -1
+            reached = value is not None and sign * round(value, 8) <= sign * round(target["value"], 8)
+            compared.append({**target, "run": value, "reached": reached})
+    return compared
+
+
+def lines(summary: Summary) -> list[str]:
+    """The summary for people."""
+    said = []
+    if summary.best:
+        best = summary.best
+        said.append(f"best {told(best['metric'], best['value'])} at update {best['update']} (epoch {best['epoch']})")
+    said += [told(name, value) for name, value in summary.test.items()]
+    said.append(
+        f"stopped in epoch {summary.epochs} after {summary.updates} updates by {summary.stopped_by}; "
+        f"{summary.seconds:.1f} s, {summary.updates_per_second:.1f} updates/s"
+    )
+    for target in summary.targets:
+        name = target["metric"]
+        verdict = "reached" if target["reached"] else "not reached"
+        said.append(f"target {told(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}")
+    return said
+
+
+def _by(name: str, target: dict[str, Any]) -> str:
+    return f" with {told_value(name, target['run'])}" if target["run"] is not None else ""

@@ -1,0 +1,1 @@
+"""The supervised models of the tutorials: logistic regression, multilayer perceptron, LeNet."""

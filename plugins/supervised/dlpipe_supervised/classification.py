@@ -1,0 +1,40 @@
+"""What the classifiers share: how they are scored and drawn."""
+
+from typing import Literal
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlpipe.figures import tile_raster_images
+from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
+
+
+def evaluate(module: pl.LightningModule, split: Literal["val", "test"], batch: tuple[Tensor, Tensor]) -> None:
+    """Log ``split/loss`` and ``split/error``; Lightning takes the mean over all examples of the split."""
+    x, y = batch
+    logits = module(x)
+    metrics = {
+        f"{split}/error": zero_one_loss(logits, y),
+        f"{split}/loss": negative_log_likelihood(logits, y),
+    }
+    module.log_dict(metrics, batch_size=len(y))
+
+
+def filter_figures(weight: Tensor, image_shape: list[int], columns: int = 10) -> dict[str, NDArray[np.uint8]]:
+    """First-layer filters as the tutorials tile them, at most 100; none for images of several channels.
+
+    Args:
+        weight: (filters, height * width), or (filters, 1, height, width) of a convolution.
+        image_shape: channels, height, width of what a row of a dense layer looks at.
+        columns: filters side by side.
+    """
+    height, width = weight.shape[-2:] if weight.ndim == 4 else image_shape[1:]
+    rows = weight.detach().cpu().float().flatten(1).numpy()
+    if rows.shape[1] != height * width:
+        return {}
+    shown = min(len(rows), 100)
+    columns = min(columns, shown)
+    sheet = tile_raster_images(rows[:shown], (height, width), (-(-shown // columns), columns), (1, 1))
+    return {"filters": sheet}

@@ -1,0 +1,20 @@
+"""Initial weights as in the tutorials."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def tanh_bound(fan_in: int, fan_out: int) -> float:
+    """sqrt(6 / (fan_in + fan_out)): keeps activations and gradients at one scale under tanh.
+
+    Source: Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward networks.
+    """
+    return math.sqrt(6.0 / (fan_in + fan_out))
+
+
+@torch.no_grad()
+def uniform_(weight: Tensor, bound: float) -> None:
+    """Fill with U[-bound, bound]."""
+    weight.uniform_(-bound, bound)

@@ -1,0 +1,63 @@
+"""Softmax regression."""
+
+from typing import Annotated, final
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.losses import negative_log_likelihood
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+@final
+class LogisticRegression(pl.LightningModule):
+    """Multi-class logistic regression: p(y | x) = softmax(W x + b), trained on the negative log-likelihood.
+
+    W and b start at zero; the problem is convex, so every seed gives the same run where the order of
+    minibatches is fixed.
+
+    Args:
+        num_features: entries of one example.
+        num_classes: classes to tell apart.
+        image_shape: channels, height, width, to draw the filters with.
+
+    Source: "Classifying MNIST digits using Logistic Regression".
+    """
+
+    def __init__(self, num_features: Positive, num_classes: Positive, image_shape: list[Positive]) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.linear = nn.Linear(num_features, num_classes)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (examples, num_classes) of x (examples, num_features)."""
+        return self.linear(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The mean negative log-likelihood of a minibatch."""
+        x, y = batch
+        return negative_log_likelihood(self(x), y)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log val/loss and val/error."""
+        evaluate(self, "val", batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log test/loss and test/error."""
+        evaluate(self, "test", batch)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Class probabilities (examples, num_classes)."""
+        return torch.softmax(self(batch[0]), 1)
+
+    def figures(self) -> dict[str, NDArray[np.uint8]]:
+        """One picture a class of the weights that speak for it."""
+        return filter_figures(self.linear.weight, self.image_shape)

@@ -1,0 +1,96 @@
+"""The multilayer perceptron with one hidden layer."""
+
+from typing import Annotated, Any, final
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.initialisation import tanh_bound, uniform_
+from dlpipe_supervised.losses import negative_log_likelihood
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+@final
+class MLP(pl.LightningModule):
+    """softmax(W2 tanh(W1 x + b1) + b2), trained on NLL + l1 * sum |W| + l2 * sum W^2 over W1 and W2.
+
+    The penalties are over weights, not biases, and are divided by nothing: as SGD's ``weight_decay``, l2 * W^2
+    is 2 * l2. `parameter_groups` says so to the optimizer, which is cheaper than a term of the loss; the loss
+    that is reported contains it all the same.
+
+    Args:
+        num_features: entries of one example.
+        num_classes: classes to tell apart.
+        image_shape: channels, height, width, to draw the filters with.
+        num_hidden: tanh units.
+        l1: weight of sum |W|.
+        l2: weight of sum W^2.
+
+    Source: "Multilayer Perceptron"; W1 from U[-a, a], a = sqrt(6 / (num_features + num_hidden)), the rest 0.
+    """
+
+    def __init__(
+        self,
+        num_features: Positive,
+        num_classes: Positive,
+        image_shape: list[Positive],
+        num_hidden: Positive = 500,
+        l1: NotNegative = 0.0,
+        l2: NotNegative = 0.0001,
+    ) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.l1 = l1
+        self.l2 = l2
+        self.hidden = nn.Linear(num_features, num_hidden)
+        self.output = nn.Linear(num_hidden, num_classes)
+        uniform_(self.hidden.weight, tanh_bound(num_features, num_hidden))
+        for zero in (self.hidden.bias, self.output.weight, self.output.bias):
+            nn.init.zeros_(zero)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (examples, num_classes) of x (examples, num_features)."""
+        return self.output(torch.tanh(self.hidden(x)))  # type: ignore[no-any-return]  # nn.Module calls give Any
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weights with the decay that is the gradient of l2 * sum W^2, biases without."""
+        return [
+            {"params": [self.hidden.weight, self.output.weight], "weight_decay": 2 * self.l2},
+            {"params": [self.hidden.bias, self.output.bias], "weight_decay": 0.0},
+        ]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """NLL and penalties of a minibatch; the gradient of the l2 penalty is left to the optimizer."""
+        x, y = batch
+        loss = negative_log_likelihood(self(x), y)
+        weights = (self.hidden.weight, self.output.weight)
+        if self.l1:
+            loss = loss + self.l1 * sum(weight.abs().sum() for weight in weights)
+        if self.l2:
+            with torch.no_grad():
+                penalty = self.l2 * sum(weight.square().sum() for weight in weights)
+            loss = loss + penalty
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log val/loss and val/error."""
+        evaluate(self, "val", batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log test/loss and test/error."""
+        evaluate(self, "test", batch)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Class probabilities (examples, num_classes)."""
+        return torch.softmax(self(batch[0]), 1)
+
+    def figures(self) -> dict[str, NDArray[np.uint8]]:
+        """What the first hundred hidden units look at."""
+        return filter_figures(self.hidden.weight, self.image_shape)

@@ -75,21 +75,22 @@ def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[
     """Name to picture: what the module's ``figures()`` gives, and the confusion matrix of a classifier."""
     own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
     figures = dict(own()) if own else {}
-    labels_and_predictions = predict_labels(model, data)
-    if labels_and_predictions is not None:
-        figures["confusion_matrix"] = confusion_matrix_figure(*labels_and_predictions, data.num_classes)
+    num_classes = getattr(data, "num_classes", None)
+    if num_classes is not None and (found := predict_labels(model, data, num_classes)) is not None:
+        figures["confusion_matrix"] = confusion_matrix_figure(*found, num_classes)
     return figures
 
 
-def predict_labels(model: pl.LightningModule, data: pl.LightningDataModule) -> tuple[list[int], list[int]] | None:
+def predict_labels(
+    model: pl.LightningModule, data: pl.LightningDataModule, num_classes: int
+) -> tuple[list[int], list[int]] | None:
     """True and predicted labels of the test set.
 
     For a module whose ``predict_step`` gives class probabilities (examples, num_classes) of batches (x, y), on a
-    dataset that has ``num_classes`` and test data; None for any other.
+    dataset that has test data; None for any other.
     """
-    num_classes = getattr(data, "num_classes", None)
     predict: Callable[..., Any] = model.predict_step
-    if num_classes is None or not is_overridden("predict_step", model, pl.LightningModule):
+    if not is_overridden("predict_step", model, pl.LightningModule):
         return None
     if not is_overridden("test_dataloader", data, pl.LightningDataModule):
         return None

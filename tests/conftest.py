@@ -1,0 +1,113 @@
+"""Fixtures: the command line in this process, and plugins made for one test."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dlpipe import plugins, source
+from dlpipe.cli import main
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one command line did."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def run_dirs(self) -> list[Path]:
+        """Directories of runs that the command left under its working folder."""
+        return sorted(path.parent for path in self.folder.rglob("config.yaml") if path.parent.name != ".hydra")
+
+    @property
+    def run_dir(self) -> Path:
+        """The only one."""
+        (path,) = self.run_dirs
+        return path
+
+    @property
+    def written(self) -> list[str]:
+        """Every file and folder that the command left in its working folder."""
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache that is empty, so that no test sees or changes the real one."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.delenv(plugins.ALLOW_VARIABLE, raising=False)
+    return folder
+
+
+@pytest.fixture
+def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Callable]:
+    """Run one command line in this process, in an empty working folder."""
+    folder = tmp_path_factory.mktemp("work")
+    handlers = logging.root.handlers[:]
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["dlpipe"])
+        capsys.readouterr()
+        code = main(list(arguments))
+        out, err = capsys.readouterr()
+        return Result(code, out, err, folder)
+
+    yield run
+    for handler in [handler for handler in logging.root.handlers if handler not in handlers]:
+        handler.close()
+    logging.root.handlers[:] = handlers
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Install a plugin for one test: its metadata and its files, on sys.path and in PYTHONPATH.
+
+    ``install("dlpipe-acme", {"softmax": "acme:Softmax"}, {"acme/__init__.py": "..."}, kind="models")``
+    """
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    before = set(sys.modules)
+
+    def add(distribution: str, entry_points: dict[str, str], files: dict[str, str], kind: str = "models") -> Path:
+        info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        lines = "".join(f"{name} = {value}\n" for name, value in entry_points.items())
+        (info / "entry_points.txt").write_text(f"[dlpipe.{kind}]\n{lines}")
+        for name, text in files.items():
+            path = site / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        _forget_plugins()
+        return site
+
+    monkeypatch.syspath_prepend(str(site))
+    old = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", str(site) + (os.pathsep + old if old else ""))
+    yield add
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(site)):
+            del sys.modules[name]
+    _forget_plugins()
+
+
+def _forget_plugins() -> None:
+    plugins.all_offers.cache_clear()
+    source.read_class.cache_clear()
+    source._parse.cache_clear()
+    for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.compose stores there
+        ConfigStore.instance().repo.pop(group, None)

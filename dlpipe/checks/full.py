@@ -21,6 +21,7 @@ from dlpipe.build import (
     parameter_groups,
 )
 from dlpipe.checks.constructor import constructor_problems, parameters
+from dlpipe.data import TensorDataModule
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.quiet import quiet_lightning
 
@@ -160,9 +161,12 @@ def _construction_problems(cfg: DictConfig) -> list[Problem]:
 
 
 def _data_problems(cfg: DictConfig) -> list[Problem]:
-    """Find, download or refuse the data."""
+    """Find, download or refuse the data; tensors of ours are also held against the config."""
     try:
-        build_dataset(cfg.dataset).prepare_data()
+        data = build_dataset(cfg.dataset)
+        data.prepare_data()
+        if isinstance(data, TensorDataModule):
+            data.setup("fit")
     except DlpipeError as error:
         return [Problem(f"dataset={cfg.dataset.name}", str(error))]
     except (ValueError, OSError) as error:

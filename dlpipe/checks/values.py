@@ -54,7 +54,7 @@ def _unknown(setting: Setting, parent: str, name: str, known: list[str]) -> Prob
 def _type_problems(setting: Setting, base: DictConfig) -> list[Problem]:
     value = setting.parsed.value()
     value = value.text if isinstance(value, QuotedString) else value
-    if value is None or (isinstance(value, str) and "${" in value):
+    if value in (None, "???") or (isinstance(value, str) and "${" in value):
         return []
     try:
         default = OmegaConf.select(base, setting.key)

@@ -1,0 +1,132 @@
+"""Bad input: a message that says what was wrong, the value, what is allowed; exit code 2; nothing written."""
+
+import os
+import re
+import shlex
+
+import pytest
+
+# what is typed, and what the message must say
+LIGHT = {
+    "unknown model": ("model=lenett", r"model=lenett: no model 'lenett'; did you mean 'lenet'\? installed: .*mlp"),
+    "unknown dataset": ("dataset=mnits", r"no dataset 'mnits'; did you mean 'mnist'\?"),
+    "unknown optimizer": ("optimizer=sdg", r"optimizer=sdg: no such optimizer; did you mean 'sgd'\? there are .*adam"),
+    "unknown group": ("optimiser=sgd", r"optimiser=sgd: no such key; did you mean 'optimizer'\?"),
+    "misspelt option": ("model=mlp model.n_hiden=3", r"model.n_hiden=3: no such key; did you mean 'num_hidden'\?"),
+    "added option": ("+model.extra=1", r"\+model.extra=1: a new key cannot be added to model; nothing would read it"),
+    "force-added option": ("++model.extra=1", r"\+\+model.extra=1: no such key; model has num_features"),
+    "text for a number": ("optimizer.lr=abc", r"optimizer.lr=abc: must be a number, like the default 0.13"),
+    "fraction for a count": ("recipe.max_epochs=2.5", r"recipe.max_epochs=2.5: must be a whole number"),
+    "number for a switch": ("recipe.shuffle=1", r"recipe.shuffle=1: must be true or false"),
+    "number for a list": ("dataset.image_shape=3", r"dataset.image_shape=3: must be a list"),
+    "number for a group of keys": ("trainer.max_epochs.x=3", r"trainer.max_epochs.x=3: no such key"),
+    "misspelt trainer key": ("trainer.max_epoch=3", r"did you mean 'max_epochs'\?.*is added as \+trainer.max_epoch=3"),
+    "list of models": ("model=[lenet,mlp]", r"model=\[lenet,mlp\]: model takes one name, such as model="),
+    "removed group": ("~model", r"~model: model cannot be removed; only entries of callbacks, logger, trainer can"),
+    "removed key": ("~recipe.lr", r"~recipe.lr: recipe.lr cannot be removed"),
+    "added group": ("+model=mlp", r"\+model=mlp: model is always there; write model=mlp"),
+    "name by its key": ("model.name=mlp", r"model.name=mlp: choose with model=mlp"),
+    "sweep without -m": ("model=logreg,mlp", r"model=logreg,mlp: several values are a sweep: add --multirun"),
+    "no override at all": ("lenet", r"lenet: neither a verb nor an override; .*key=value"),
+    "misspelt verb": ("lst", r"lst: neither a verb nor an override; did you mean 'list'\?"),
+    "broken grammar": ("model.x=[1", r"model.x=\[1: not an override"),
+    "unknown flag": ("--multirunn", r"--multirunn: no such flag; did you mean '--multirun'\?"),
+    "too many words for a verb": ("show a b", r"usage: python -m dlpipe show NAME"),
+    "zero batch": ("recipe.batch_size=0", r"recipe.batch_size=0: must be greater than 0"),
+    "negative patience": ("recipe.patience=-1", r"recipe.patience=-1: must be greater than 0"),
+    "seed out of range": ("seed=-1", r"seed=-1: must be greater than or equal to 0"),
+    "unknown mode": ("recipe.monitor_mode=best", r"recipe.monitor_mode=best: must be 'min' or 'max'"),
+    "missing value": ("recipe.lr=???", r"recipe.lr: has no default; set recipe.lr=\.\.\."),
+    "dead interpolation": ("'model.num_classes=${dataset.nope}'", r"model.num_classes=.*dataset.nope.*not found"),
+    "sweep with one bad choice": ("-m model=logreg,lenett", r"model=lenett: no model 'lenett'"),
+    "sweep with one bad value": ("-m optimizer.lr=0.1,abc", r"optimizer.lr=abc: must be a number"),
+    "sweep over a key only one model has": ("-m model=mlp,logreg model.l1=0,0.1", r"model.l1=0: no such key"),
+    "config folder that is not there": ("-cd nowhere", r"-cd .*nowhere: no such folder"),
+    "directory below a file": ("hydra.run.dir=/dev/null/x", r"hydra.run.dir=/dev/null/x: cannot be made: /dev/null"),
+}
+
+FULL = {
+    "negative learning rate": ("optimizer.lr=-1", r"optimizer.lr=-1: Invalid learning rate: -1"),
+    "learning rate zero in the recipe": ("recipe.lr=0.0", r"recipe.lr=0.0: must be greater than 0"),
+    "no hidden units": ("model=mlp model.num_hidden=0", r"model.num_hidden=0: must be greater than 0"),
+    "negative penalty": ("model=mlp model.l2=-1.0", r"model.l2=-1.0: must be greater than or equal to 0"),
+    "wrong length of a list": ("model=lenet model.num_maps=[1,2,3]", r"model.num_maps=.*at most 2 items"),
+    "text in a list": ("model=lenet model.num_maps=[1,b]", r"model.num_maps=.*valid integer"),
+    "filters larger than the image": ("model=lenet model.filter_size=27", r"choose a smaller filter_size or pool_size"),
+    "unknown trainer argument": ("+trainer.max_epoch=3", r"trainer.max_epoch=3: no such argument; did you mean"),
+    "accelerator that is not there": ("trainer.accelerator=warp", r"trainer: .*accelerator"),
+    "callback that is not there": (
+        "+callbacks.x._target_=no.Such",
+        r"callbacks.x._target_=no.Such: cannot be imported",
+    ),
+    "callback without a class": ("+callbacks.x.y=1", r"callbacks.x: has no _target_"),
+    "misspelt callback argument": (
+        "+callbacks.report.lines=3",
+        r"callbacks.report.lines=3: no such argument",
+    ),
+    "several of an optimizer's values": (
+        "optimizer.lr=-1 optimizer.momentum=-2.0",
+        r"optimizer.lr=-1: Invalid learning rate: -1\n.*optimizer.momentum=-2.0: Invalid momentum value: -2.0",
+    ),
+    "nesterov without momentum": ("optimizer.nesterov=true", r"Nesterov momentum requires a momentum"),
+    "betas out of range": ("optimizer=adam optimizer.betas=[0.9,1.5]", r"optimizer.betas=.*Invalid beta"),
+    "image shape of another dataset": ("model=mlp dataset.num_features=100", r"num_features=100"),
+    "batch larger than the data": ("recipe.batch_size=2000 recipe.drop_last=true", r"1078 examples, fewer than one"),
+    "sweep with a bad range": ("-m optimizer.lr=0.1,-1", r"optimizer.lr=-1: Invalid learning rate"),
+}
+
+
+def words(typed):
+    return shlex.split(typed)
+
+
+@pytest.mark.parametrize(("typed", "told"), LIGHT.values(), ids=LIGHT)
+def test_light_pass_refuses(typed, told, cli):
+    result = cli(*words(typed))
+    assert result.code == 2
+    assert re.search(told, result.err), result.err
+    assert result.written == []
+
+
+@pytest.mark.parametrize(("typed", "told"), FULL.values(), ids=FULL)
+def test_full_pass_refuses(typed, told, cli):
+    result = cli(*words(typed))
+    assert result.code == 2
+    assert re.search(told, result.err), result.err
+    assert result.written == []
+
+
+def test_all_problems_of_a_pass_are_told_at_once(cli):
+    result = cli("dataset=mnits", "optimizer.lr=abc", "+model.extra=1", "trainer.max_epoch=3", "seed=x")
+    for told in ("mnits", "optimizer.lr=abc", "+model.extra=1", "max_epochs", "seed=x"):
+        assert told in result.err
+    assert "5 problems in this request; nothing was run or written" in result.err
+
+
+def test_options_of_a_model_that_was_refused_are_not_judged(cli):
+    result = cli("model=lenett", "model.num_maps=[1,2]")
+    assert "1 problem in this request" in result.err
+
+
+def test_a_directory_that_holds_a_run_is_not_used_again(cli):
+    first = cli("hydra.run.dir=here", "recipe.max_epochs=1")
+    assert first.code == 0
+    before = first.written
+    second = cli("hydra.run.dir=here", "recipe.max_epochs=1")
+    assert second.code == 2
+    assert "holds a run already; choose another directory" in second.err
+    assert second.written == before
+
+
+def test_a_directory_that_cannot_be_written_to_is_refused(cli, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *arguments: False)  # the superuser may write anywhere
+    result = cli()
+    assert result.code == 2
+    assert "cannot be written to" in result.err
+
+
+def test_the_default_model_missing_is_told(cli, monkeypatch):
+    monkeypatch.setenv("DLPIPE_PLUGINS", "-supervised")
+    result = cli()
+    assert result.code == 2
+    assert "denied by DLPIPE_PLUGINS=-supervised" in result.err

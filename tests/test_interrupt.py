@@ -1,0 +1,51 @@
+"""Ctrl-C ends a run in seconds, keeps the last checkpoint and says where it is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import torch
+
+
+def test_ctrl_c_keeps_the_last_checkpoint_and_says_where_it_is(tmp_path):
+    command = [sys.executable, "-m", "dlpipe", "model=logreg", "recipe.max_epochs=100000", "recipe.patience=null"]
+    with subprocess.Popen(
+        [*command, "hydra.run.dir=run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+        deadline = time.monotonic() + 120
+        while not last.exists():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        pressed = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+    assert time.monotonic() - pressed < 20
+    assert process.returncode == 1
+    assert f"the last checkpoint is {last}" in said
+    assert "Traceback" not in said
+    assert torch.load(last, weights_only=True)["global_step"] > 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["status"] == summary["stopped_by"] == "interrupted"
+
+
+def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):
+    from dlpipe import cli
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["model=mlp"]) == 1
+    assert capsys.readouterr().err == "dlpipe: interrupted\n"
+    assert list(tmp_path.iterdir()) == []

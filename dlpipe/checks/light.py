@@ -7,7 +7,6 @@ from omegaconf.errors import OmegaConfBaseException
 from dlpipe import plugins
 from dlpipe.checks.choices import shape_problems
 from dlpipe.checks.overrides import Setting, jobs, parse
-from dlpipe.checks.recipe import core_problems
 from dlpipe.checks.tree import collisions, directory_problems, first_lines, leaf_problems
 from dlpipe.checks.values import has_free_options, value_problems
 from dlpipe.compose import Composer, register_choice
@@ -40,7 +39,8 @@ def check(texts: list[str], multirun: bool, output_key: str) -> list[Job]:
         # what belongs to a choice that was refused cannot be judged
         good = [setting for setting in good if setting.key.partition(".")[0] not in refused_roots]
         composed = []
-        for job in jobs(good, composer):
+        # a request of which nothing is left needs no composing, which is most of the time to an answer
+        for job in jobs(good, composer) if good or not problems else []:
             found, cfg = _check_job(job, composer)
             problems += found
             if cfg is not None:
@@ -70,11 +70,13 @@ def _check_job(job: list[Setting], composer: Composer) -> tuple[list[Problem], D
             problems += value_problems(setting, base)
         if problems:
             return problems, None
-        cfg = _compose([_hydra_text(setting, base) for setting in job], composer)
+        cfg = _compose([_hydra_text(setting, base) for setting in job], composer) if values else base
     except PluginError as error:
         return [Problem("", str(error))], None
     except (HydraException, OmegaConfBaseException) as error:
         return [Problem(" ".join(setting.text for setting in job), first_lines(error))], None
+    from dlpipe.checks.recipe import core_problems  # pydantic: only where there is a config to judge
+
     problems = leaf_problems(cfg) or core_problems(cfg)
     return problems, None if problems else cfg
 

@@ -1,0 +1,81 @@
+"""The dependency rule, read from the imports; and the docs against the code."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlpipe.catalogue import choices
+from dlpipe.checks.recipe import Core, Recipe
+
+ROOT = Path(__file__).parents[1]
+CORE = sorted((ROOT / "dlpipe").rglob("*.py"))
+PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("dlpipe_*/**/*.py") if "tests" not in path.parts)
+# what a plugin may import of the core
+PUBLIC = {"dlpipe", "dlpipe.data", "dlpipe.figures", "dlpipe.testing"}
+# pure functions: torch and the standard library only
+MATHS = [path for path in PLUGINS if path.name in ("losses.py", "initialisation.py")]
+
+
+def imports(path):
+    """Dotted names of everything a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_the_files_are_found():
+    assert len(CORE) > 30
+    assert len(PLUGINS) > 5
+    assert len(MATHS) == 2
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_imports_no_plugin(path):
+    plugins = {plugin.name for plugin in (ROOT / "plugins").glob("*/dlpipe_*")}
+    assert plugins
+    assert not [name for name in imports(path) if name.partition(".")[0] in plugins]
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_the_cores_public_names_only(path):
+    assert not [name for name in imports(path) if name.partition(".")[0] == "dlpipe" and name not in PUBLIC]
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_only_plugins_that_it_declares(path):
+    package = next(part for part in path.parts if part.startswith("dlpipe_"))
+    declared = (ROOT / "plugins" / path.relative_to(ROOT / "plugins").parts[0] / "pyproject.toml").read_text()
+    for name in imports(path):
+        top = name.partition(".")[0]
+        if top.startswith("dlpipe_") and top != package:
+            assert top.replace("_", "-") in declared, f"{path} imports {top}"
+
+
+@pytest.mark.parametrize("path", MATHS, ids=lambda path: path.name)
+def test_maths_imports_torch_and_the_standard_library_only(path):
+    assert {name.partition(".")[0] for name in imports(path)} <= {"torch", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_one_concept_of_readable_length(path):
+    assert len(path.read_text().splitlines()) <= 250
+
+
+def test_every_key_and_choice_of_the_config_is_documented():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    words = [*Recipe.model_fields, *Core.model_fields, *choices("optimizer"), *choices("logger"), *choices("trainer")]
+    assert [word for word in words if f"`{word}`" not in text and f"={word}`" not in text] == []
+
+
+def test_the_readme_opens_with_the_two_commands():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    commands = [line for line in lines if line.startswith("pip install -r requirements.txt &&")]
+    assert commands == [
+        "pip install -r requirements.txt && python -m dlpipe model=lenet",
+        "pip install -r requirements.txt && pytest",
+    ]
+    assert (ROOT / ".ci" / "run").read_text().count(commands[1]) == 1

@@ -53,19 +53,24 @@ def register_choice(model: str, dataset: str) -> None:
             path = plugins.yaml_of(offer)
             _store(kind, name, {**(_read(path) if path else {}), "name": name})
             if kind == "model":
-                _store_first(f"recipe/{offer.name}.yaml", "recipe", name, [plugins.conf_dir_of(offer)])
+                _store_recipe(name, offer)
     if "/" in model or "/" in dataset:
-        overlay = f"recipe_for/{chosen['model'].name}/{chosen['dataset'].name}.yaml"
-        folders = [plugins.conf_dir_of(offer) for offer in chosen.values()]
-        _store_first(overlay, f"recipe_for/{model}", dataset, folders)
+        _store_overlays(model, dataset, chosen)
 
 
-def _store_first(relative: str, group: str, name: str, folders: list[Path | None]) -> None:
-    """Store the first of the folders' files of this name as ``group/name``, if any has it."""
-    for folder in folders:
-        if folder is not None and (folder / relative).is_file():
-            _store(group, name, _read(folder / relative))
-            return
+def _store_recipe(model: str, offer: plugins.Offer) -> None:
+    folder = plugins.conf_dir_of(offer)
+    if folder and (folder / "recipe" / f"{offer.name}.yaml").is_file():
+        _store("recipe", model, _read(folder / "recipe" / f"{offer.name}.yaml"))
+
+
+def _store_overlays(model: str, dataset: str, chosen: dict[str, plugins.Offer]) -> None:
+    """Every overlay for the model, as its YAML may choose another dataset; its own plugin's win, so come last."""
+    for kind in ("dataset", "model"):
+        folder = plugins.conf_dir_of(chosen[kind])
+        for path in sorted((folder / "recipe_for" / chosen["model"].name).glob("*.yaml")) if folder else []:
+            name = dataset if path.stem == chosen["dataset"].name else path.stem
+            _store(f"recipe_for/{model}", name, _read(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -103,5 +108,6 @@ class Composer:
         return loader.get_group_options(group)
 
     def is_group(self, key: str) -> bool:
-        """Whether an override of ``key`` chooses a config."""
-        return bool(self.options(key.partition("@")[0]))
+        """Whether an override of ``key`` chooses a config; of a model or dataset also where none is installed."""
+        group = key.partition("@")[0]
+        return group in plugins.KINDS or bool(self.options(group))

@@ -93,7 +93,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer
         default_root_dir=str(directory),
         plugins=[AtomicCheckpointIO()],
         enable_checkpointing=any(isinstance(callback, BestAndLast) for callback in callbacks),
-        enable_progress_bar=any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks),
+        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
 
 

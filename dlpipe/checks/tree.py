@@ -53,7 +53,7 @@ def collisions(cfg: DictConfig) -> list[Problem]:
         relative = f"{str(group).partition('@')[0]}/{choice}.yaml"
         owners = [name for name, folder in places.items() if (folder / relative).is_file()]
         if len(owners) > 1:
-            problems.append(Problem(relative, f"shipped by {listed(owners)}; only one of them can have it"))
+            problems.append(Problem(relative, f"shipped by {listed(sorted(owners))}; only one of them can have it"))
     return problems
 
 

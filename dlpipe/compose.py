@@ -99,8 +99,10 @@ class Composer:
         self._hydra.__exit__(*exception)
 
     def compose(self, overrides: list[str]) -> DictConfig:
-        """The composed config with its ``hydra`` node."""
-        return hydra_compose("config", overrides=overrides, return_hydra_config=True)
+        """The composed config with its ``hydra`` node; the run's directory, which is not there yet, is a word."""
+        cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
+        cfg.output_dir = "RUN_DIRECTORY"
+        return cfg
 
     def options(self, group: str) -> list[str]:
         """The choices of a config group; none where there is no such group."""

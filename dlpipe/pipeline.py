@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe import run_directory
@@ -46,6 +47,21 @@ def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
     trainer = _trainer(cfg, directory, loggers)
     checksums = getattr(data, "checksums", dict)
     run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
+    summary = _fit_and_test(cfg, trainer, model, data, directory)
+    _export_weights(model, directory)
+    _draw(trainer, model, data, directory)
+    if summary.best:
+        for logger in loggers:
+            logger.log_metrics({f"best/{summary.best['metric']}": summary.best["value"]}, trainer.global_step)
+    for line in [*lines(summary), f"run directory: {directory}"]:
+        log.info(line)
+    return summary.best["value"] if summary.best else None
+
+
+def _fit_and_test(
+    cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, directory: Path
+) -> Summary:
+    """Train, test the best weights, and write the summary however it ends."""
     status, test = "failed", {}
     try:
         trainer.fit(model, datamodule=data)
@@ -57,31 +73,24 @@ def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
     finally:
         summary = _summarise(cfg, trainer, status, test)
         run_directory.write_json(directory / run_directory.SUMMARY, summary.to_dict())
-    _export_weights(model, directory)
-    _draw(trainer, model, data, directory)
-    for logger in loggers:
-        logger.log_metrics(
-            {**test, **({"best/" + summary.best["metric"]: summary.best["value"]} if summary.best else {})}
-        )
-    for line in lines(summary):
-        log.info(line)
-    log.info("run directory: %s", directory)
-    return summary.best["value"] if summary.best else None
+    return summary
 
 
 @contextlib.contextmanager
 def _loggers(cfg: DictConfig) -> Iterator[list[Any]]:
     """The composed loggers; W&B's run is closed whatever happens, or the next job would go on in it."""
-    loggers = [instantiate(node) for node in cfg.logger.values()]
-    try:
+    with contextlib.ExitStack() as stack:
+        loggers = [_opened(node, stack) for node in cfg.logger.values()]
         for logger in loggers:
             logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
         yield loggers
-    finally:
-        for logger in loggers:
-            finish = getattr(logger.experiment, "finish", None) if hasattr(logger, "experiment") else None
-            if finish:
-                finish()
+
+
+def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
+    logger = instantiate(node)
+    if isinstance(logger, WandbLogger):
+        stack.push(lambda kind, *_: logger.experiment.finish(exit_code=int(kind is not None)))
+    return logger
 
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer:
@@ -162,4 +171,4 @@ def _draw(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningData
         save_png(image, directory / run_directory.FIGURES / f"{name}.png")
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
-                logger.log_image(f"figures/{name}", [image])
+                logger.log_image(f"figures/{name}", [image], trainer.global_step)

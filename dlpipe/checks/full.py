@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.utils import get_class, get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dlpipe import plugins
 from dlpipe.build import (
@@ -75,7 +75,7 @@ def _node_problems(cfg: DictConfig) -> list[Problem]:
                 continue
             cls = _object(node._target_, where, problems)
             if cls:
-                problems += constructor_problems(cls, _unresolved_paths(node), where)
+                problems += constructor_problems(cls, options_of(node), where)
     return problems
 
 
@@ -85,19 +85,6 @@ def _object(path: str, where: str, problems: list[Problem]) -> Callable[..., Any
     except Exception as error:  # whatever its module raises on import
         problems.append(Problem(f"{where}._target_={path}", f"cannot be imported: {error}"))
         return None
-
-
-def _unresolved_paths(node: DictConfig) -> dict[str, Any]:
-    """The options, with the run's directory, which is not there yet, as a plain text."""
-    plain = OmegaConf.to_container(node, resolve=False)
-    resolved = {}
-    for name in plain:  # type: ignore[union-attr]
-        raw = plain[name]  # type: ignore[index]
-        waits = isinstance(raw, str) and "${output_dir}" in raw
-        resolved[str(name)] = raw if waits else OmegaConf.select(node, str(name))
-    return {
-        k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in resolved.items() if k != "_target_"
-    }
 
 
 def _trainer_problems(cfg: DictConfig) -> list[Problem]:

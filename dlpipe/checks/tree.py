@@ -19,12 +19,12 @@ def first_lines(error: Exception) -> str:
 def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     """Values that are still missing, and interpolations that lead nowhere.
 
-    Such as a model's wish for a key that its dataset lacks. What waits for the run's directory is left alone.
+    Such as a model's wish for a key that its dataset lacks.
     """
     problems = []
     for name in map(str, node):
         key = f"{prefix}{name}"
-        if key in ("hydra", "output_dir"):
+        if key == "hydra":
             continue
         if OmegaConf.is_missing(node, name):
             problems.append(Problem(key, f"has no default; set {key}=..."))
@@ -36,12 +36,11 @@ def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
 
 
 def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Problem]:
-    raw = str(OmegaConf.to_container(node, resolve=False)[name])  # type: ignore[call-overload,index]  # it is a dict
     try:
         node[name]
     except OmegaConfBaseException as error:
-        if "output_dir" not in raw and "hydra:" not in raw:
-            return [Problem(f"{key}={raw}", first_lines(error))]
+        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]  # it is a dict
+        return [Problem(f"{key}={raw}", first_lines(error))]
     return []
 
 

@@ -4,24 +4,33 @@ import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
 
 
 class MetricsCsv(Logger):
-    """One row a logged set of metrics, on the disk before the call returns.
+    """One row a step, on the disk before the call that logs it returns.
 
-    Columns: ``step`` (updates made before, as Lightning counts them), ``epoch`` from 0, then the metrics in
-    the order they first appeared; cells of metrics that were not logged together are empty. Lightning's
-    CSVLogger keeps rows in memory, and rewrites the file in place when a column is new.
+    Columns: ``step`` and ``epoch``, then the metrics in the order they first appeared. Both count from 0, as
+    Lightning and W&B do: what is logged after update 54, in epoch 1 of the terminal's lines, has step 53 and
+    epoch 0. The row of the test stands after the last: its step is the number of updates made. An empty cell is
+    a metric that was not logged at that step. A file that is there already is continued.
+
+    Lightning's CSVLogger keeps rows in memory, and rewrites the file in place when a column is new.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = Path(path)
-        self.columns: list[str] = ["step", "epoch"]
+        self.columns = ["step", "epoch"]
+        self._last: dict[str, Any] = {}
+        self._start = 0  # of the last row in the file
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                self.columns = list(csv.DictReader(file).fieldnames or self.columns)
 
     @property
     def name(self) -> str:
@@ -33,33 +42,57 @@ class MetricsCsv(Logger):
         """None of its own: a run has one such file."""
         return ""
 
+    @property
+    def save_dir(self) -> str:
+        """The run's directory, which a module sees as ``trainer.log_dir``."""
+        return str(self.path.parent)
+
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The run's config.yaml has them."""
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append one row and flush it to the disk."""
-        row: dict[str, Any] = {"step": step, **metrics}
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Append a row, or fill empty cells of the last one where the step is the same; then flush to the disk."""
+        row = {"step": step} | {name: v.item() if isinstance(v, Tensor) else v for name, v in metrics.items()}
         new = [name for name in row if name not in self.columns]
         if new or not self.path.exists():
-            self.columns += new
-            self._rewrite()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
-            file.flush()
-            os.fsync(file.fileno())
+            self._add_columns(new)
+        if self._continues_last(row):
+            row = self._last | row
+        else:
+            self._start = self.path.stat().st_size
+        with self.path.open("r+", newline="", encoding="utf-8") as file:
+            file.seek(self._start)
+            self._writer(file).writerow(row)
+            _flush(file)
+        self._last = row
 
-    def _rewrite(self) -> None:
-        """Write the file anew with the present columns, beside it first."""
+    def _continues_last(self, row: dict[str, Any]) -> bool:
+        """Whether the row is of the same step as the last and says nothing else of what both say."""
+        same = self._last.keys() & row.keys()
+        return row["step"] is not None and "step" in same and all(self._last[name] == row[name] for name in same)
+
+    def _add_columns(self, new: list[str]) -> None:
+        """Write the file anew with more columns, beside it first."""
         rows: list[dict[str, str]] = []
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
+        self.columns += new
         beside = self.path.with_suffix(".tmp")
         with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns)
+            writer = self._writer(file)
             writer.writeheader()
-            writer.writerows(rows)
-            file.flush()
-            os.fsync(file.fileno())
+            for row in rows:
+                self._start = file.tell()
+                writer.writerow(row)
+            _flush(file)
         beside.replace(self.path)
+
+    def _writer(self, file: TextIO) -> "csv.DictWriter[str]":
+        return csv.DictWriter(file, self.columns, lineterminator="\n")
+
+
+def _flush(file: TextIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

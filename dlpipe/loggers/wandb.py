@@ -2,29 +2,32 @@
 
 import logging
 import os
+import shlex
 from pathlib import Path
+from typing import Annotated, Any
 
 import wandb
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from pydantic import Field
 from pytorch_lightning.loggers import WandbLogger
 
+from dlpipe.errors import DlpipeError
+from dlpipe.run_directory import write_text
+
 log = logging.getLogger(__name__)
-INIT_TIMEOUT_SECONDS = 15
+# W&B's own are 90 seconds and for ever; its variables WANDB_INIT_TIMEOUT and WANDB_FINISH_TIMEOUT win over ours
+INIT_TIMEOUT_SECONDS = 15.0
+FINISH_TIMEOUT_SECONDS = 60.0
+RUN_ID = "wandb_run_id"
+STEP = "trainer/global_step"
 
-
-def wandb_mode(offline: bool) -> str:
-    """``WANDB_MODE`` if set; else online if a key is known and ``offline`` is not asked for; else offline."""
-    if os.environ.get("WANDB_MODE"):
-        return os.environ["WANDB_MODE"]
-    if offline:
-        return "offline"
-    return "online" if wandb.login(prompt=False, verify=False) else "offline"
+Project = Annotated[str, Field(pattern=r"^[^/\\#?%:]{1,128}$")]
 
 
 def wandb_logger(
     directory: str,
-    project: str = "dlpipe",
+    project: Project = "dlpipe",
     name: str | None = None,
     group: str | None = None,
     offline: bool = False,
@@ -32,31 +35,72 @@ def wandb_logger(
     """A logger with a run already started, in ``directory``.
 
     The run's name is its directory's, its tags are the overrides, its group is the sweep's directory name
-    unless one is given. The id is kept in ``wandb_run_id``, for a resumed run to go on in.
+    unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
+    for a resumed run to go on in.
     """
-    sweep, tags = _sweep_and_overrides()
-    mode = wandb_mode(offline)
-    settings = {
-        "project": project,
-        "name": name or Path(directory).name,
-        "group": group or sweep,
-        "tags": [tag[:64] for tag in tags],  # W&B refuses longer ones
-        "job_type": "train",
-        "dir": directory,
-        "reinit": "finish_previous",
-    }
-    quiet = wandb.Settings(init_timeout=INIT_TIMEOUT_SECONDS, silent=True)
+    # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    sweep, overrides = _sweep_and_overrides()
+    run = _start(
+        wandb_mode(offline),
+        dir=directory,
+        project=project,
+        name=name or Path(directory).name,
+        group=group or sweep,
+        tags=list(dict.fromkeys(override[:64] for override in overrides)),  # W&B refuses longer ones
+        job_type="train",
+    )
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    if not run.disabled:
+        write_text(Path(directory) / RUN_ID, run.id)
+    log.info(_where(run))
+    return WandbLogger(experiment=run, project=project, save_dir=directory)
+
+
+def wandb_mode(offline: bool) -> str:
+    """The mode of ``WANDB_MODE``, ``wandb offline`` or ``wandb disabled``; online only where a key is known.
+
+    Raises:
+        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is none.
+    """
     try:
-        run = wandb.init(mode=mode, settings=quiet, **settings)  # type: ignore[arg-type]
+        mode = str(wandb.setup(wandb.Settings(silent=True)).settings.mode)
+    except (wandb.errors.UsageError, ValueError) as error:
+        raise DlpipeError(f"W&B's own settings are wrong: {error}") from error
+    if mode in ("offline", "dryrun", "disabled"):
+        return mode
+    return "offline" if offline or not _is_logged_in() else mode
+
+
+def _is_logged_in() -> bool:
+    try:
+        return wandb.login(prompt=False, verify=False)
+    except wandb.errors.AuthenticationError as error:
+        log.warning("W&B cannot use the key it was given (%s); logging offline", error)
+        return False
+
+
+def _start(mode: str, **options: Any) -> wandb.Run:
+    """A run in this mode, or offline where W&B does not answer in time."""
+    settings = wandb.Settings(
+        silent=True,
+        init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT_SECONDS)),
+        finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_SECONDS)),
+    )
+    try:
+        return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **options)  # type: ignore[arg-type]
     except wandb.errors.CommError as error:
-        log.warning("W&B cannot be reached (%s); logging offline", error)
-        run = wandb.init(mode="offline", settings=quiet, **settings)  # type: ignore[arg-type]
-    (Path(directory) / "wandb_run_id").write_text(run.id, encoding="utf-8")
+        log.warning("W&B cannot be reached (%s); logging offline", str(error).splitlines()[0])
+        return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
+
+
+def _where(run: wandb.Run) -> str:
+    if run.disabled:
+        return "W&B is disabled"
     if run.offline:
-        log.info("W&B is offline; send this run later with: wandb sync %s", Path(run.dir).parent)
-    else:
-        log.info("W&B shows this run at %s", run.url)
-    return WandbLogger(experiment=run)
+        return f"W&B is offline; send this run later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}"
+    return f"W&B shows this run at {run.url}"
 
 
 def _sweep_and_overrides() -> tuple[str | None, list[str]]:

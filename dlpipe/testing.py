@@ -1,0 +1,157 @@
+"""The plugin contract as a test, for authors of plugins.
+
+    from dlpipe.testing import check_model
+
+    def test_softmax_keeps_the_plugin_contract():
+        check_model("softmax")
+"""
+
+import csv
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from dlpipe import plugins, run_directory
+from dlpipe.build import build_dataset, build_model, options_of
+from dlpipe.callbacks.monitor import DEFAULTS
+from dlpipe.checks import full, light
+from dlpipe.checks.constructor import parameters
+from dlpipe.errors import DlpipeError, RequestError, listed
+from dlpipe.pipeline import run
+
+SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
+
+
+def check_model(name: str, *overrides: str) -> None:
+    """Train a model for five updates, through the real pipeline, and hold it to the plugin contract.
+
+    Its own default config passes both passes of checks and has the constructor's arguments as keys; the module
+    is of the registered class; the updates change something in its state_dict; what it is judged by is logged,
+    if it validates; the best checkpoint holds plain tensors and `dlpipe.load` gives the same weights.
+
+    Args:
+        name: of the model, as after ``model=``.
+        overrides: as on the command line, such as ``dataset=mnist``; they win over the five updates too.
+
+    Raises:
+        AssertionError: it breaks the contract; the message says where, and what to do.
+    """
+    cfg = _checked_config(name, overrides)
+    _check_yaml_keys(name, cfg)
+    with tempfile.TemporaryDirectory() as folder:
+        cfg.output_dir = str(Path(folder) / "run")
+        before = _initial_state(cfg)
+        _train(name, cfg)
+        _check_learnt(name, before, Path(cfg.output_dir))
+        _check_monitored(name, cfg)
+        _check_reloads(name, Path(cfg.output_dir))
+
+
+def _require(kept: bool, told: str) -> None:
+    if not kept:
+        raise AssertionError(told)
+
+
+def _checked_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
+    try:
+        jobs = light.check([f"model={name}", *SHORT, *overrides], multirun=False, output_key="run")
+        full.check(jobs)
+    except RequestError as error:
+        raise AssertionError(f"model {name!r} does not pass the checks before a run:\n{error}") from error
+    cfg = jobs[0][1]
+    with open_dict(cfg):
+        del cfg.hydra  # which a run, as Hydra starts it, does not see either
+    return cfg
+
+
+def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
+    path = plugins.yaml_of(plugins.find("model", name))
+    missing = [key for key in parameters(plugins.load("model", name)) if key not in options_of(cfg.model)]
+    _require(
+        path is None or not missing,
+        f"{path} has no {listed(missing)}: its keys are the constructor's arguments, no more and no less",
+    )
+
+
+def _initial_state(cfg: DictConfig) -> dict[str, torch.Tensor]:
+    """The weights that the run is about to start from: the same seed, the same order of building."""
+    pl.seed_everything(cfg.seed, verbose=False)
+    build_dataset(cfg.dataset)
+    return build_model(cfg.model).state_dict()
+
+
+def _train(name: str, cfg: DictConfig) -> None:
+    try:
+        run(cfg)
+    except Exception as error:  # whatever the plugin's code raises
+        told = str(error) if isinstance(error, DlpipeError) else f"{type(error).__name__}: {error}"
+        raise AssertionError(f"the run of model {name!r} failed: {told}") from error
+
+
+def _check_learnt(name: str, before: dict[str, torch.Tensor], directory: Path) -> None:
+    after = run_directory.read_weights(directory / run_directory.LAST)
+    _require(
+        any(key not in before or not torch.equal(before[key], value) for key, value in after.items()),
+        f"model {name!r} learnt nothing: all of its state_dict is as before the first update; training_step must "
+        "return the loss, and what computes it must be among the module's parameters",
+    )
+
+
+def _check_monitored(name: str, cfg: DictConfig) -> None:
+    model, dataset = plugins.load("model", name), plugins.load("dataset", cfg.dataset.name)
+    validates = is_overridden("validation_step", model, pl.LightningModule)  # type: ignore[arg-type]  # a class will do
+    if not (validates and is_overridden("val_dataloader", dataset, pl.LightningDataModule)):  # type: ignore[arg-type]
+        return
+    logged = _logged(Path(cfg.output_dir) / run_directory.METRICS)
+    wanted = [cfg.recipe.monitor] if cfg.recipe.monitor else DEFAULTS
+    found = next((metric for metric in wanted if metric in logged), None)
+    _require(
+        found is not None,
+        f"model {name!r} has a validation_step but logged no {' and no '.join(wanted)}, so that no epoch is the best; "
+        f"it logged {listed(logged)}. Log one, or set recipe.monitor",
+    )
+    _require(
+        found is None or math.isfinite(logged[found]),
+        f"model {name!r} logged {found}={logged.get(str(found))}: a finite number is wanted; is recipe.lr too large?",
+    )
+
+
+def _logged(path: Path) -> dict[str, float]:
+    """The last value of every metric in metrics.csv."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        key: float(value)
+        for row in rows
+        for key, value in row.items()
+        if value and key not in ("step", "epoch")
+    }
+
+
+def _check_reloads(name: str, directory: Path) -> None:
+    saved = run_directory.read_weights(directory / run_directory.BEST)
+    try:
+        loaded = run_directory.load(directory)
+    except Exception as error:  # torch and the plugin's constructor raise many types
+        raise AssertionError(
+            f"dlpipe.load cannot make model {name!r} from its config and best checkpoint: {error}; the constructor "
+            "alone must make everything that is in the state_dict"
+        ) from error
+    _check_class(name, loaded)
+    state = loaded.state_dict()
+    other = [key for key, value in saved.items() if not torch.equal(state[key], value)]
+    _require(not other, f"dlpipe.load gives model {name!r} other weights than its best checkpoint has: {listed(other)}")
+
+
+def _check_class(name: str, loaded: Any) -> None:
+    registered = plugins.load("model", name)
+    _require(
+        type(loaded) is registered,
+        f"model {name!r} is a {type(loaded).__name__}, but its entry point names {registered.__name__}",
+    )

@@ -149,14 +149,21 @@ def _run(flags: list[str], overrides: list[str]) -> int:
     full.check(jobs)
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
-    code = _hand_to_hydra([*flags, *light.hydra_texts(overrides, jobs), f"hydra.{key}.dir='{directory}'"])
-    if multirun:
-        from dlpipe import sweep
+    arguments = [*flags, *light.hydra_texts(overrides, jobs), f"hydra.{key}.dir='{directory}'"]
+    try:
+        return _hand_to_hydra(arguments)
+    finally:
+        if multirun:
+            _tell_sweep(directory)
 
-        rows = sweep.collect(directory)
-        sweep.print_table(rows)
-        print(f"table: {sweep.write_table(directory, rows)}")
-    return code
+
+def _tell_sweep(directory: Path) -> None:
+    """Rank what the sweep has, also where a job failed or the user interrupted it."""
+    from dlpipe import sweep
+
+    jobs = sweep.collect(directory)
+    if jobs:
+        print(*sweep.lines(jobs), f"table: {sweep.write_table(directory, jobs)}", sep="\n")
 
 
 def _search_path_for_config_dir(flags: list[str], overrides: list[str]) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
@@ -41,6 +42,7 @@ def run(cfg: DictConfig) -> float | None:
 
 
 def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
+    torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     data, model = build_dataset(cfg.dataset), build_model(cfg.model)
     give_optimizer(model, cfg.optimizer)

@@ -1,80 +1,121 @@
 """The table of a sweep: every job's numbers, ranked on validation."""
 
 import csv
+import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from dlpipe.callbacks.monitor import Mode
 from dlpipe.metrics import told_value
-from dlpipe.run_directory import CONFIG, SUMMARY
+from dlpipe.run_directory import CONFIG, SUMMARY, read_config, write_text
 
 TABLE = "sweep.csv"
 
 
-def collect(sweep_dir: Path) -> list[dict[str, Any]]:
-    """One row a job, best validation first; jobs without a result last, in their order."""
-    rows = []
-    for config in sorted(sweep_dir.glob(f"*/{CONFIG}"), key=lambda path: _job_number(path.parent)):
-        job = config.parent
-        summary = json.loads((job / SUMMARY).read_text()) if (job / SUMMARY).exists() else {}
-        overrides = OmegaConf.load(job / ".hydra" / "overrides.yaml")
-        mode = OmegaConf.load(config).recipe.monitor_mode
-        best = summary.get("best") or {}
-        rows.append(
-            {
-                "job": job.name,
-                "overrides": " ".join(str(override) for override in overrides),
-                "status": summary.get("status", "failed"),
-                "metric": best.get("metric", ""),
-                "best": best.get("value"),
-                "epoch": best.get("epoch"),
-                **summary.get("test", {}),
-                "updates_per_second": summary.get("updates_per_second"),
-                "_rank": _rank(best.get("value"), mode),
-            }
-        )
-    rows.sort(key=lambda row: row["_rank"])
-    return [{key: value for key, value in row.items() if key != "_rank"} for row in rows]
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep, as its directory tells it."""
+
+    name: str
+    overrides: dict[str, str]
+    mode: Mode
+    summary: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        """A job without a summary did not get as far as training."""
+        return str(self.summary.get("status", "failed"))
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Metric, value and epoch of the best validation; empty without one."""
+        return self.summary.get("best") or {}
+
+    @property
+    def test(self) -> dict[str, float]:
+        """The test of the best weights; empty without one."""
+        return dict(self.summary.get("test", {}))
+
+    @property
+    def rank(self) -> tuple[bool, str, float]:
+        """Order in the table: the best first, each metric by itself, jobs without a value last."""
+        if not self.best:
+            return (True, "", 0.0)
+        value = self.best["value"]
+        return (False, self.best["metric"], value if self.mode == "min" else -value)
+
+    def row(self) -> dict[str, Any]:
+        """A row of sweep.csv."""
+        return {
+            "job": self.name,
+            **self.overrides,
+            "status": self.status,
+            "metric": self.best.get("metric"),
+            "best": self.best.get("value"),
+            "epoch": self.best.get("epoch"),
+            **self.test,
+            "updates_per_second": self.summary.get("updates_per_second"),
+        }
 
 
-def _job_number(job: Path) -> tuple[int, str]:
-    number = job.name.partition("-")[0]
-    return (int(number) if number.isdigit() else 0, job.name)
+def collect(sweep_dir: Path) -> list[Job]:
+    """The jobs in a sweep's directory, ranked; those without a value last, in the order they ran."""
+    folders = [path.parent for path in sweep_dir.rglob(CONFIG) if (path.parent / ".hydra").is_dir()]
+    jobs = [_read(folder, sweep_dir) for folder in sorted(folders, key=_order)]
+    return sorted(jobs, key=lambda job: job.rank)
 
 
-def _rank(value: float | None, mode: str) -> tuple[bool, float]:
-    if value is None:
-        return (True, 0.0)
-    return (False, value if mode == "min" else -value)
+def _order(folder: Path) -> tuple[int, str]:
+    number = folder.name.partition("-")[0]
+    return (int(number) if number.isdigit() else 0, str(folder))
 
 
-def write_table(sweep_dir: Path, rows: list[dict[str, Any]]) -> Path:
+def _read(folder: Path, sweep_dir: Path) -> Job:
+    summary = folder / SUMMARY
+    texts = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    pairs = (str(text).lstrip("+").partition("=") for text in texts)
+    return Job(
+        name=str(folder.relative_to(sweep_dir)),
+        overrides={key: value for key, _, value in pairs},
+        mode=read_config(folder).recipe.monitor_mode,
+        summary=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
+    )
+
+
+def write_table(sweep_dir: Path, jobs: list[Job]) -> Path:
     """sweep.csv, with every column that any job has."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    path = sweep_dir / TABLE
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+    rows = [job.row() for job in jobs]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(sweep_dir / TABLE, text.getvalue())
+    return sweep_dir / TABLE
 
 
-def print_table(rows: list[dict[str, Any]]) -> None:
-    """The ranking on the terminal."""
-    from rich.console import Console
-    from rich.table import Table
+def lines(jobs: list[Job]) -> list[str]:
+    """The ranking for people: what the jobs differ in and the numbers they are judged by; sweep.csv has the rest."""
+    shared = set.intersection(*(set(job.overrides.items()) for job in jobs))
+    rows = [_cells(job, shared) for job in jobs]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
+    common = " ".join(f"{key}={value}" for key, value in jobs[0].overrides.items() if (key, value) in shared)
+    title = f"jobs ranked on validation{', all with ' + common if common else ''}:"
+    return [title, *("  ".join(map(str.ljust, line, widths)).rstrip() for line in table)]
 
-    table = Table(title="sweep, ranked on validation", title_justify="left")
-    tests = list(dict.fromkeys(key for row in rows for key in row if key.startswith("test/")))
-    for column in ("#", "overrides", "best validation", "epoch", *tests, "updates/s", "job"):
-        table.add_column(column, overflow="fold", no_wrap=column not in ("overrides", "job"))
-    for place, row in enumerate(rows, start=1):
-        best = told_value(row["metric"], row["best"]) if row["best"] is not None else row["status"]
-        speed = f"{row['updates_per_second']:.0f}" if row["updates_per_second"] else ""
-        scores = [told_value(test, row[test]) if test in row else "" for test in tests]
-        table.add_row(str(place), row["overrides"], best, str(row["epoch"] or ""), *scores, speed, row["job"])
-    console = Console()
-    # a table cut to a pipe's 80 columns would hide the numbers it is for
-    console.print(table, width=console.width if console.is_terminal else 160)
+
+def _cells(job: Job, shared: set[tuple[str, str]]) -> dict[str, str]:
+    cells = {"job": job.name} | {key: value for key, value in job.overrides.items() if (key, value) not in shared}
+    if job.status != "finished":
+        cells["status"] = job.status
+    if job.best:
+        metric = job.best["metric"]
+        test = f"test/{metric.partition('/')[2]}"
+        cells |= {f"best {metric}": told_value(metric, job.best["value"]), "epoch": str(job.best["epoch"])}
+        cells |= {test: told_value(test, job.test[test])} if test in job.test else {}
+    return cells

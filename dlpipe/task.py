@@ -16,14 +16,21 @@ log = logging.getLogger(__name__)
 def task(cfg: DictConfig) -> float | None:
     """Run the pipeline on a job's config.
 
-    An error of the user's is told in one line; Hydra would show a traceback of our own code.
+    An error of the user's is told in one line; Hydra would show a traceback of our own code. In a sweep every
+    failure is told when it happens, and kept in the job's log: Hydra tells the first, once all jobs are done.
     """
     from dlpipe.pipeline import run
 
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         return run(cfg)
     except DlpipeError as error:
         log.error("%s", error)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise
+        if in_sweep:
+            raise error.with_traceback(None) from None
         raise SystemExit(1) from error
+    except Exception as error:
+        if in_sweep:
+            log.exception("this job failed")
+            raise error.with_traceback(None) from None
+        raise

@@ -1,9 +1,9 @@
 """The plugin contract as a test, for authors of plugins.
 
-    from dlpipe.testing import check_model
+from dlpipe.testing import check_model
 
-    def test_softmax_keeps_the_plugin_contract():
-        check_model("softmax")
+def test_softmax_keeps_the_plugin_contract():
+    check_model("softmax")
 """
 
 import csv
@@ -14,8 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, OmegaConf, open_dict
-from pytorch_lightning.utilities.model_helpers import is_overridden
+from omegaconf import DictConfig, open_dict
 
 from dlpipe import plugins, run_directory
 from dlpipe.build import build_dataset, build_model, options_of
@@ -104,34 +103,33 @@ def _check_learnt(name: str, before: dict[str, torch.Tensor], directory: Path) -
 
 
 def _check_monitored(name: str, cfg: DictConfig) -> None:
-    model, dataset = plugins.load("model", name), plugins.load("dataset", cfg.dataset.name)
-    validates = is_overridden("validation_step", model, pl.LightningModule)  # type: ignore[arg-type]  # a class will do
-    if not (validates and is_overridden("val_dataloader", dataset, pl.LightningDataModule)):  # type: ignore[arg-type]
+    if not _validates(name, cfg):
         return
     logged = _logged(Path(cfg.output_dir) / run_directory.METRICS)
     wanted = [cfg.recipe.monitor] if cfg.recipe.monitor else DEFAULTS
-    found = next((metric for metric in wanted if metric in logged), None)
+    found = [metric for metric in wanted if metric in logged]
     _require(
-        found is not None,
+        bool(found),
         f"model {name!r} has a validation_step but logged no {' and no '.join(wanted)}, so that no epoch is the best; "
-        f"it logged {listed(logged)}. Log one, or set recipe.monitor",
+        f"it logged {listed(sorted(logged))}. Log one, or set recipe.monitor",
     )
     _require(
-        found is None or math.isfinite(logged[found]),
-        f"model {name!r} logged {found}={logged.get(str(found))}: a finite number is wanted; is recipe.lr too large?",
+        math.isfinite(logged[found[0]]),
+        f"model {name!r} logged {found[0]}={logged[found[0]]}: a finite number is wanted; is recipe.lr too large?",
     )
+
+
+def _validates(name: str, cfg: DictConfig) -> bool:
+    model, dataset = plugins.load("model", name), plugins.load("dataset", cfg.dataset.name)
+    has_step = model.validation_step is not pl.LightningModule.validation_step
+    return has_step and dataset.val_dataloader is not pl.LightningDataModule.val_dataloader
 
 
 def _logged(path: Path) -> dict[str, float]:
     """The last value of every metric in metrics.csv."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return {
-        key: float(value)
-        for row in rows
-        for key, value in row.items()
-        if value and key not in ("step", "epoch")
-    }
+    return {key: float(value) for row in rows for key, value in row.items() if value and key not in ("step", "epoch")}
 
 
 def _check_reloads(name: str, directory: Path) -> None:

@@ -33,6 +33,11 @@ class EpochMeanLoss(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the mean."""
-        logged_by_module = any(result.meta.name == "train/loss" for result in trainer._results.values())  # type: ignore[union-attr]
-        if self.count and self.total is not None and not logged_by_module:
+        if self.count and self.total is not None and not _logged_in_a_step(trainer):
             pl_module.log("train/loss", self.total / self.count)
+
+
+def _logged_in_a_step(trainer: pl.Trainer) -> bool:
+    """Whether the module logs it; Lightning keeps what this callback logged at the end of earlier epochs, too."""
+    metas = [result.meta for result in trainer._results.values()]  # type: ignore[union-attr]
+    return any(meta.name == "train/loss" and meta.fx != "on_train_epoch_end" for meta in metas)

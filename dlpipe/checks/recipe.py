@@ -47,6 +47,7 @@ class Core(Typed):
     """The top-level values and groups that the core reads."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    threads: Positive
     offline: bool
     recipe: Recipe
 

@@ -57,11 +57,12 @@ def collisions(cfg: DictConfig) -> list[Problem]:
 
 
 def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
-    """Whether the directory of the run or the sweep can be made and holds no run yet."""
+    """Whether the directory of the run or the sweep can be made and holds neither yet."""
     folder = Path(str(cfg.hydra[output_key].dir)).absolute()
     where = f"hydra.{output_key}.dir={folder}"
-    if (folder / "config.yaml").exists():
-        return [Problem(where, "holds a run already; choose another directory")]
+    for file, what in (("config.yaml", "run"), ("multirun.yaml", "sweep")):
+        if (folder / file).exists():
+            return [Problem(where, f"holds a {what} already; choose another directory")]
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -71,9 +71,6 @@ def download(file: RemoteFile, folder: Path) -> Path:
         downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS)
         try:
             return Path(pooch.retrieve(url, file.sha256, file.name, folder, downloader=downloader))
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # requests' errors are OSErrors; pooch's for a hash is a ValueError
+        except (OSError, ValueError) as error:  # requests raises OSErrors, pooch a ValueError for a wrong sum
             failures.append(f"{url}: {type(error).__name__}")
     raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures) or 'no mirror is known'})")

@@ -1,6 +1,7 @@
 """Datasets of images in four idx files, the format of MNIST and of many after it."""
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,16 @@ def read_idx(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     rank = data[3]
     header = 4 + 4 * rank
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4")) if len(data) >= header else ()
-    expected = header + int(np.prod(shape, dtype=np.int64))
+    expected = header + math.prod(shape)
     if len(shape) != rank or len(data) != expected:
         raise DataError(
             f"{path} holds {len(data)} bytes, its header of dimensions {shape} asks for {expected}: "
             "it is truncated or damaged; remove it, and the next run takes a good copy"
         )
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+    except ValueError as error:  # up to 255 dimensions of up to 2**32 - 1
+        raise DataError(f"{path} has the dimensions {shape}, which no array can have: {error}") from error
 
 
 class IdxImages(TensorDataModule):
@@ -101,6 +105,11 @@ class IdxImages(TensorDataModule):
         x, y = _images_and_labels(folder / self.idx_files.train_images.name, folder / self.idx_files.train_labels.name)
         test = _images_and_labels(folder / self.idx_files.test_images.name, folder / self.idx_files.test_labels.name)
         last = len(x) - self.num_validation
+        if last < 1:
+            raise DataError(
+                f"{self.dataset_name} has {len(x)} training images; {self.num_validation} for validation leave none "
+                f"to train on. Set num_validation in {type(self).__name__}"
+            )
         return {"train": Split(x[:last], y[:last]), "val": Split(x[last:], y[last:]), "test": Split(*test)}
 
     def checksums(self) -> dict[str, str]:
@@ -117,7 +126,9 @@ class IdxImages(TensorDataModule):
     def _download(self) -> Path:
         if self.offline:
             raise DataError(self._not_found())
-        folder = Path(self.directory) if self.directory else files.cache_directory(self.dataset_name)
+        *_, folder = files.search_places(self.dataset_name, self.directory)
+        if self.directory is not None and not folder.is_dir():  # more likely misspelt than a wish to make it
+            raise DataError(f"dataset.directory={self.directory} is no folder; {self._not_found()}")
         try:
             for file in self.idx_files.all():
                 files.download(file, folder)

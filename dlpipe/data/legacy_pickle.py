@@ -2,7 +2,6 @@
 
 import gzip
 import pickle
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +47,5 @@ def read_pickles(path: Path, count: int = 1) -> list[Any]:
             return [ArrayUnpickler(file, encoding="latin1").load() for _ in range(count)]
     except DataError as error:
         raise DataError(f"{path} is refused: {error}") from error
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        OSError,
-        zlib.error,
-        ValueError,
-        TypeError,
-        IndexError,
-        KeyError,
-    ) as error:
+    except Exception as error:  # a damaged pickle may raise anything at all
         raise DataError(f"{path} cannot be read: {error}; remove it, and take a good copy") from error

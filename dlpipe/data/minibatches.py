@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,9 +39,8 @@ class EpochOrder:
         """Row numbers (examples,) in this epoch's order; None for the original order."""
         if not self.shuffle:
             return None
-        # an odd multiplier keeps (seed, epoch) pairs apart modulo 2**63
-        key = (self.seed * 0x9E3779B97F4A7C15 + self.epoch) % 2**63
-        return torch.randperm(self.num_examples, generator=torch.Generator().manual_seed(key))
+        # numpy mixes a pair of seeds; torch's generator would look at 32 bits of one
+        return torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.num_examples))
 
 
 class Minibatches:

@@ -1,6 +1,7 @@
 """MNIST in the tutorials' form."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,10 +80,14 @@ class Mnist(IdxImages):
 def _read_legacy(path: Path) -> dict[SplitName, Split]:
     (content,) = read_pickles(path)
     try:
-        (train, val, test) = [
-            Split(torch.from_numpy(np.array(x, np.float32)), torch.from_numpy(np.array(y, np.int64)))
-            for x, y in content
-        ]
-    except (TypeError, ValueError) as error:
+        (train, val, test) = [_split(x, y) for x, y in content]
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path} is not ((x, y), (x, y), (x, y)) of arrays: {error}") from error
     return {"train": train, "val": val, "test": test}
+
+
+def _split(x: Any, y: Any) -> Split:
+    pixels, labels = np.array(x, np.float32), np.array(y, np.int64)
+    if pixels.ndim != 2 or labels.shape != pixels.shape[:1]:
+        raise ValueError(f"x has the dimensions {pixels.shape}, y {labels.shape}; wanted n x pixels and n")
+    return Split(torch.from_numpy(pixels), torch.from_numpy(labels))

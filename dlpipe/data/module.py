@@ -12,6 +12,7 @@ from dlpipe.errors import DataError
 
 SplitName = Literal["train", "val", "test"]
 Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
 
 
 class TensorDataModule(pl.LightningDataModule, ABC):
@@ -44,7 +45,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         drop_last: bool,
         eval_batch_size: Positive,
         eval_drop_last: bool,
-        seed: int,
+        seed: NotNegative,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
@@ -89,13 +90,15 @@ class TensorDataModule(pl.LightningDataModule, ABC):
             )
         if len(split.x) != len(split.y):
             raise DataError(f"{name} has {len(split.x)} examples but {len(split.y)} labels")
-        if len(split.y) and not 0 <= int(split.y.min()) <= int(split.y.max()) < self.num_classes:
+        if not len(split.x):
+            raise DataError(f"{name} has no examples")
+        if not 0 <= int(split.y.min()) <= int(split.y.max()) < self.num_classes:
             raise DataError(
                 f"{name} has labels from {int(split.y.min())} to {int(split.y.max())}; "
                 f"dataset.num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
             )
-        smallest = self.batch_size if (self.drop_last if name == "train" else self.eval_drop_last) else 1
-        if len(split.x) < smallest:
+        drops = self.drop_last if name == "train" else self.eval_drop_last
+        if drops and len(split.x) < self.batch_size:
             raise DataError(
                 f"{name} has {len(split.x)} examples, fewer than one minibatch of {self.batch_size}, and "
                 "minibatches that are not full are dropped; choose a smaller recipe.batch_size"

@@ -15,6 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import plugins
+from dlpipe.errors import PluginError
 from dlpipe.plugins import conf_dir
 
 VERSION_BASE = "1.3"
@@ -74,7 +75,17 @@ def _store_overlays(model: str, dataset: str, chosen: dict[str, plugins.Offer]) 
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise _unreadable(error) from error
+    return content if isinstance(content, dict) else {}  # without a name, which the light pass tells
+
+
+def _unreadable(error: yaml.YAMLError) -> PluginError:
+    """With file and line, which are in the lines of PyYAML's message."""
+    return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
 
 
 def _store(group: str, name: str, node: dict[str, Any]) -> None:
@@ -99,8 +110,15 @@ class Composer:
         self._hydra.__exit__(*exception)
 
     def compose(self, overrides: list[str]) -> DictConfig:
-        """The composed config with its ``hydra`` node; the run's directory, which is not there yet, is a word."""
-        cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
+        """The composed config with its ``hydra`` node; the run's directory, which is not there yet, is a word.
+
+        Raises:
+            PluginError: a file of the tree is not YAML.
+        """
+        try:
+            cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
+        except yaml.YAMLError as error:
+            raise _unreadable(error) from error
         cfg.output_dir = "RUN_DIRECTORY"
         return cfg
 

@@ -61,7 +61,7 @@ def all_offers() -> tuple[Offer, ...]:
     found: dict[tuple[str, str, str], Offer] = {}
     for kind in KINDS:
         for point in entry_points(group=f"dlpipe.{kind}s"):
-            if point.dist is None:
+            if point.dist is None or "Name" not in point.dist.metadata:  # left behind by a torn uninstall
                 continue
             distribution = _normalised(point.dist.name)
             # an editable install can be listed twice; the first on sys.path is the one that imports
@@ -176,27 +176,31 @@ def load(kind: Kind, name: str) -> type[Any]:
     offer = find(kind, name)
     try:
         loaded = offer.entry_point.load()
-    except (Exception, SystemExit) as error:  # a plugin may raise anything at all on import
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything at all on import, or exit
         health.record(offer, f"{type(error).__name__}: {error}")
         told = "".join(traceback.format_exception(error)).rstrip()
         raise PluginError(
             f"{offer} cannot be imported: {type(error).__name__}: {error}\n{told}\n"
             f"Mend or uninstall {offer.distribution}; every other plugin still works."
         ) from error
-    _check_class(offer, loaded)
-    health.record(offer, None)
-    return loaded  # type: ignore[no-any-return]  # an entry point gives Any; checked on the line above
+    problem = _class_problem(offer, loaded)
+    health.record(offer, problem)
+    if problem:
+        raise PluginError(f"{offer} {problem}")
+    return loaded  # type: ignore[no-any-return]  # an entry point gives Any; checked above
 
 
-def _check_class(offer: Offer, loaded: Any) -> None:
+def _class_problem(offer: Offer, loaded: Any) -> str | None:
     import pytorch_lightning as pl
 
     wanted = pl.LightningModule if offer.kind == "model" else pl.LightningDataModule
     if isinstance(loaded, type) and issubclass(loaded, wanted):
-        return
+        return None
     if isinstance(loaded, type) and any(base.__module__.startswith("lightning.") for base in loaded.__mro__):
-        raise PluginError(
-            f"{offer} is built on `lightning.pytorch`, dlpipe on `pytorch_lightning`: the two do not mix. "
+        return (
+            "is built on `lightning.pytorch`, dlpipe on `pytorch_lightning`: the two do not mix. "
             "Change the plugin's import to `import pytorch_lightning`."
         )
-    raise PluginError(f"{offer} is {loaded!r}, not a subclass of pytorch_lightning.{wanted.__name__}")
+    return f"is {loaded!r}, not a subclass of pytorch_lightning.{wanted.__name__}"

@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.util
 from dataclasses import dataclass
+from importlib.machinery import all_suffixes
 from pathlib import Path
 
 from dlpipe.plugins import Offer
@@ -29,7 +30,7 @@ class ClassSource:
 @functools.cache
 def read_class(offer: Offer) -> ClassSource | None:
     """The class behind an offer; None where its source cannot be found or parsed."""
-    found = _find(offer.entry_point.module, offer.entry_point.attr)
+    found = _find(offer.entry_point.module, offer.entry_point.attr, frozenset())
     return _described(found) if found else None
 
 
@@ -42,15 +43,17 @@ def problem_with(offer: Offer) -> str | None:
         _parse(path)
     except SyntaxError as error:
         return f"{path.name}, line {error.lineno}: {error.msg}"
+    except (OSError, ValueError) as error:
+        return f"{path.name} cannot be read: {error}"
     return None
 
 
-def _find(module: str, name: str) -> ast.ClassDef | None:
-    """The class definition, followed through ``from x import Name``."""
-    path = _module_file(module)
+def _find(module: str, name: str, seen: frozenset[str]) -> ast.ClassDef | None:
+    """The class definition, followed through ``from x import Name``; not in circles."""
+    path = _module_file(module) if module not in seen else None
     try:
         tree = _parse(path) if path else None
-    except SyntaxError:
+    except (OSError, SyntaxError, ValueError):
         return None
     for node in tree.body if tree else []:
         if isinstance(node, ast.ClassDef) and node.name == name:
@@ -58,7 +61,7 @@ def _find(module: str, name: str) -> ast.ClassDef | None:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _find(_absolute(node, module, path), alias.name)
+                    return _find(_absolute(node, module, path), alias.name, seen | {module})
     return None
 
 
@@ -73,7 +76,9 @@ def _absolute(node: ast.ImportFrom, module: str, path: Path | None) -> str:
 
 @functools.cache
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    if path.suffix != ".py":  # compiled: there is nothing to read
+        return ast.Module([], [])
+    return ast.parse(path.read_bytes())
 
 
 def _module_file(module: str) -> Path | None:
@@ -89,7 +94,7 @@ def _module_file(module: str) -> Path | None:
         return Path(spec.origin) if spec.origin and Path(spec.origin).is_file() else None
     for folder in spec.submodule_search_locations or []:
         base = Path(folder).joinpath(*rest.split("."))
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
+        for path in (base / "__init__.py", *(base.with_suffix(suffix) for suffix in all_suffixes())):
             if path.is_file():
                 return path
     return None

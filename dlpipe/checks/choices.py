@@ -23,6 +23,9 @@ def shape_problems(setting: Setting, multirun: bool, composer: Composer) -> list
         return [Problem(setting.text, f"{key} cannot be removed; only entries of {listed(OPEN_NODES)} can")]
     if is_sweep(setting) and not multirun:
         return [Problem(setting.text, "several values are a sweep: add --multirun, or quote a text with commas")]
+    if not alternatives(setting, composer):
+        options = composer.options(key)
+        return [Problem(setting.text, f"a sweep of no values{'; there are ' + listed(options) if options else ''}")]
     if composer.is_group(key):
         return _choice_problems(setting, key.partition("@")[0], composer)
     if override.is_add() and root not in OPEN_NODES:

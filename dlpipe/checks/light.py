@@ -7,7 +7,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlpipe import plugins
 from dlpipe.checks.choices import shape_problems
 from dlpipe.checks.overrides import Setting, jobs, parse
-from dlpipe.checks.tree import collisions, directory_problems, first_lines, leaf_problems
+from dlpipe.checks.tree import collisions, directory_problems, first_lines, leaf_problems, name_problems
 from dlpipe.checks.values import has_free_options, value_problems
 from dlpipe.compose import Composer, register_choice
 from dlpipe.errors import PluginError, Problem, RequestError
@@ -65,6 +65,8 @@ def _check_job(job: list[Setting], composer: Composer) -> tuple[list[Problem], D
     values = [setting for setting in job if not composer.is_group(setting.key)]
     try:
         base = _compose([setting.text for setting in groups], composer)
+        if problems := name_problems(base):
+            return problems, None
         problems = collisions(base)
         for setting in values:
             problems += value_problems(setting, base)

@@ -56,6 +56,18 @@ def collisions(cfg: DictConfig) -> list[Problem]:
     return problems
 
 
+def name_problems(cfg: DictConfig) -> list[Problem]:
+    """A plugin's YAML that says another name than its own, which would load another class, or none."""
+    problems = []
+    for kind in plugins.KINDS:
+        choice = cfg.hydra.runtime.choices[kind]
+        said = OmegaConf.select(cfg, f"{kind}.name")
+        if said != choice:
+            where = str(plugins.yaml_of(plugins.find(kind, choice)))
+            problems.append(Problem(where, f"must say name: {choice}, as its entry point; it says {said}"))
+    return problems
+
+
 def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
     """Whether the directory of the run or the sweep can be made and holds neither yet."""
     folder = Path(str(cfg.hydra[output_key].dir)).absolute()

@@ -15,7 +15,7 @@ LIGHT = {
     "misspelt option": ("model=mlp model.n_hiden=3", r"model.n_hiden=3: no such key; did you mean 'num_hidden'\?"),
     "added option": ("+model.extra=1", r"\+model.extra=1: a new key cannot be added to model; nothing would read it"),
     "force-added option": ("++model.extra=1", r"\+\+model.extra=1: no such key; model has num_features"),
-    "text for a number": ("optimizer.lr=abc", r"optimizer.lr=abc: must be a number, like the default 0.13"),
+    "text for a number": ("optimizer.lr=abc", r"optimizer.lr=abc: must be a number, like the default [0-9.]+\n"),
     "fraction for a count": ("recipe.max_epochs=2.5", r"recipe.max_epochs=2.5: must be a whole number"),
     "number for a switch": ("recipe.shuffle=1", r"recipe.shuffle=1: must be true or false"),
     "number for a list": ("dataset.image_shape=3", r"dataset.image_shape=3: must be a list"),

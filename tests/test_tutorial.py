@@ -1,0 +1,99 @@
+"""docs/plugin-tutorial.md: its files are those of tests/acme_plugin, its commands print what it shows."""
+
+import doctest
+import re
+import runpy
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "tests" / "acme_plugin"
+# **`file`** or **at the end of `file`** above a fenced block; a block without is a command or an aside
+BLOCK = re.compile(r"(?:^\*\*(at the end of )?`([^`\n]+)`\*\*\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+ENTRY_POINTS = re.compile(r'^\[project\.entry-points\."(.+)"\]\n((?:.+\n)*)', re.MULTILINE)
+# what another machine may round otherwise, or be faster at
+VARIES = re.compile(r"\d+\.\d{6}|\d+\.\d(?= s,| updates/s)|(?<=update )\d+|(?<=epoch )\d+(?=\))|(?<=directory: ).+")
+
+
+class Step(NamedTuple):
+    """A command, what the tutorial says it prints, and the files of the plugin so far."""
+
+    command: str
+    output: str
+    files: dict[str, str]
+
+
+def read_tutorial() -> tuple[dict[str, str], list[Step]]:
+    """The finished files, and the commands on the way there."""
+    files: dict[str, str] = {}
+    steps = []
+    for appended, name, language, text in BLOCK.findall((ROOT / "docs" / "plugin-tutorial.md").read_text()):
+        if name:
+            files[name] = files[name] + text if appended else text
+        elif language == "console":
+            steps += [Step(command, output, dict(files)) for command, output in COMMAND.findall(text)]
+    return files, steps
+
+
+FILES, STEPS = read_tutorial()
+DLPIPE_STEPS = [step for step in STEPS if step.command.startswith("python -m dlpipe ")]
+
+
+@pytest.fixture
+def install_files(install):
+    """Install the plugin as its files are at some step of the tutorial."""
+
+    def run(files: dict[str, str]) -> None:
+        package = {name: text for name, text in files.items() if name.startswith("dlpipe_acme/")}
+        site = install("dlpipe-acme", {}, package)
+        groups = ENTRY_POINTS.findall(files["pyproject.toml"])
+        (version,) = re.findall('^version = "(.+)"$', files["pyproject.toml"], re.MULTILINE)
+        (info,) = site.glob("*.dist-info")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: dlpipe-acme\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text("".join(f"[{g}]\n{lines}" for g, lines in groups).replace('"', ""))
+
+    return run
+
+
+def test_every_file_of_the_plugin_is_in_the_tutorial():
+    tracked = {path for path in PLUGIN.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {str(path.relative_to(PLUGIN)) for path in tracked} == set(FILES)
+    assert len(FILES) >= 10
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_file_is_word_for_word_that_of_the_tutorial(name):
+    assert (PLUGIN / name).read_text() == FILES[name]
+
+
+def test_tutorial_has_commands():
+    assert len(DLPIPE_STEPS) >= 8
+
+
+@pytest.mark.parametrize("step", DLPIPE_STEPS, ids=lambda step: step.command.removeprefix("python -m dlpipe "))
+def test_command_prints_what_the_tutorial_shows(step, cli, install_files, monkeypatch):
+    monkeypatch.delenv("DLPIPE_DATA", raising=False)  # which might have the data that is not found here
+    install_files(step.files)
+    result = cli(*step.command.split()[3:])
+    printed, shown = (VARIES.sub("#", text) for text in (result.out + result.err, step.output))
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.OutputChecker().check_output(shown, printed, flags), f"{shown}\n--- but it prints\n{printed}"
+
+
+@pytest.mark.parametrize("path", sorted(name for name in FILES if name.startswith("tests/")))
+def test_test_of_the_plugin_passes(path, install_files):
+    install_files(FILES)
+    tests = [item for name, item in runpy.run_path(str(PLUGIN / path)).items() if name.startswith("test_")]
+    assert tests
+    for test in tests:
+        test()
+
+
+def test_finished_model_draws_what_the_tutorial_says(cli, install_files):
+    install_files(FILES)
+    result = cli("model=softmax", "recipe.max_epochs=1")
+    figures = sorted(path.name for path in (result.run_dir / "figures").iterdir())
+    assert figures == ["confusion_matrix.png", "filters.png"]

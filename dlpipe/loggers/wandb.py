@@ -87,6 +87,7 @@ def _start(mode: str, **options: Any) -> wandb.Run:
         silent=True,
         init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT_SECONDS)),
         finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_SECONDS)),
+        finish_timeout_raises=True,
     )
     try:
         return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **options)  # type: ignore[arg-type]
@@ -95,12 +96,23 @@ def _start(mode: str, **options: Any) -> wandb.Run:
         return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
 
 
+def finish(logger: WandbLogger, failed: bool) -> None:
+    """Close the logger's run, as failed or finished; a server that does not take the rest of it is not waited for."""
+    run = logger.experiment
+    try:
+        run.finish(exit_code=int(failed))
+    except TimeoutError:
+        log.warning("W&B did not take all of this run in time; %s", _sync_command(run))
+
+
 def _where(run: wandb.Run) -> str:
     if run.disabled:
         return "W&B is disabled"
-    if run.offline:
-        return f"W&B is offline; send this run later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}"
-    return f"W&B shows this run at {run.url}"
+    return f"W&B is offline; {_sync_command(run)}" if run.offline else f"W&B shows this run at {run.url}"
+
+
+def _sync_command(run: wandb.Run) -> str:
+    return f"send this run later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}"
 
 
 def _sweep_and_overrides() -> tuple[str | None, list[str]]:

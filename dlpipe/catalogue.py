@@ -5,7 +5,7 @@ from dlpipe import plugins
 
 def groups() -> list[str]:
     """The groups a user chooses from."""
-    return ["model", "dataset", "optimizer", "trainer", "callbacks", "logger", "recipe"]
+    return ["model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger", "recipe"]
 
 
 def choices(group: str) -> list[str]:

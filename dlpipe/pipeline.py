@@ -14,11 +14,12 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe import run_directory
-from dlpipe.build import build_dataset, build_model, give_optimizer
+from dlpipe.build import build_dataset, build_model
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
 from dlpipe.figures import figures_of, save_png
+from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
 from dlpipe.summary import Summary, compare_with_targets, lines
@@ -45,7 +46,7 @@ def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
     torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     data, model = build_dataset(cfg.dataset), build_model(cfg.model)
-    give_optimizer(model, cfg.optimizer)
+    give_optimizer(model, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
     trainer = _trainer(cfg, directory, loggers)
     checksums = getattr(data, "checksums", dict)
     run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
@@ -91,7 +92,9 @@ def _loggers(cfg: DictConfig) -> Iterator[list[Any]]:
 def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
     logger = instantiate(node)
     if isinstance(logger, WandbLogger):
-        stack.push(lambda kind, *_: logger.experiment.finish(exit_code=int(kind is not None)))
+        from dlpipe.loggers.wandb import finish
+
+        stack.push(lambda kind, *_: finish(logger, failed=kind is not None))
     return logger
 
 

@@ -67,7 +67,14 @@ def test_a_file_is_one_concept_of_readable_length(path):
 
 def test_every_key_and_choice_of_the_config_is_documented():
     text = (ROOT / "docs" / "configuration.md").read_text()
-    words = [*Recipe.model_fields, *Core.model_fields, *choices("optimizer"), *choices("logger"), *choices("trainer")]
+    words = [
+        *Recipe.model_fields,
+        *Core.model_fields,
+        *choices("optimizer"),
+        *choices("logger"),
+        *choices("trainer"),
+        *choices("scheduler"),
+    ]
     assert [word for word in words if f"`{word}`" not in text and f"={word}`" not in text] == []
 
 

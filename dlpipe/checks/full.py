@@ -8,19 +8,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import get_class, get_object, instantiate
-from omegaconf import DictConfig
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import plugins
-from dlpipe.build import (
-    build_dataset,
-    build_model,
-    check_trainable,
-    has_own_optimizer,
-    options_of,
-    parameter_groups,
-)
-from dlpipe.checks.constructor import constructor_problems, parameters
+from dlpipe.build import build_dataset, build_model, check_trainable, options_of
+from dlpipe.checks.constructor import constructor_problems
+from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.quiet import quiet_lightning
@@ -33,7 +27,7 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
         RequestError: with every problem found.
     """
     problems: list[Problem] = []
-    prepared: list[dict[str, Any]] = []
+    prepared: list[Any] = []
     for overrides, cfg in jobs:
         model_cls = _load("model", cfg, problems)
         dataset_cls = _load("dataset", cfg, problems)
@@ -45,12 +39,12 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
         found += _trainer_problems(cfg)
         found += _node_problems(cfg)
         if model_cls:
-            found += _optimizer_problems(model_cls, cfg, overrides)
+            found += optimizer_problems(model_cls, cfg, overrides)
         if not found and model_cls and dataset_cls:
-            found += _construction_problems(cfg)
-            if not found and (data := options_of(cfg.dataset) | {"name": cfg.dataset.name}) not in prepared:
-                prepared.append(data)
-                found += _data_problems(cfg)
+            # the same data under the same optimizer need not be read again for every job of a sweep
+            data = (OmegaConf.to_container(cfg.dataset, resolve=True), cfg.model.name, cfg.optimizer._target_)
+            found += _construction_problems(cfg, look_at_data=data not in prepared)
+            prepared.append(data)
         problems += found
     if problems:
         raise RequestError(problems)
@@ -105,55 +99,28 @@ def _cause(error: BaseException) -> str:
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
 
 
-def _optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[str]) -> list[Problem]:
-    if has_own_optimizer(model_cls):
-        named = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] == "optimizer"]
-        return [
-            Problem(text, f"model {cfg.model.name!r} configures its own optimizer; drop this override")
-            for text in named
-        ]
-    cls = get_class(cfg.optimizer._target_)
-    options = options_of(cfg.optimizer)
-    problems = constructor_problems(cls, options, "optimizer", supplied=("params",))
-    refused = {problem.where.partition("=")[0] for problem in problems}
-    for name, value in options.items():
-        if f"optimizer.{name}" in refused or name not in parameters(cls):
-            continue
-        try:  # one option at a time, so that each that torch refuses is told
-            cls([torch.zeros(1, requires_grad=True)], **{name: value})
-        except ValueError as error:
-            if name != "nesterov":  # judged with its momentum when the whole is built
-                problems.append(Problem(f"optimizer.{name}={value}", str(error)))
-    return problems
-
-
-def _construction_problems(cfg: DictConfig) -> list[Problem]:
-    """Build the model and its optimizer once, as the run will."""
+def _construction_problems(cfg: DictConfig, look_at_data: bool) -> list[Problem]:
+    """Build the model and its optimizer once, as the run will, and look for the data."""
     try:
         with torch.random.fork_rng():
             model = build_model(cfg.model)
         check_trainable(model, cfg.model.name)
     except DlpipeError as error:
         return [Problem("", str(error))]
-    except Exception as error:  # whatever the model's constructor refuses
+    except (Exception, SystemExit) as error:  # whatever the model's constructor does
         return [Problem(f"model={cfg.model.name}", f"{type(error).__name__}: {error}")]
-    if has_own_optimizer(model):
-        return []
-    cls, options = get_class(cfg.optimizer._target_), options_of(cfg.optimizer)
-    try:
-        cls(parameter_groups(model, float(options.get("weight_decay", 0.0))), **options)
-    except (ValueError, TypeError) as error:
-        return [Problem(f"optimizer={cfg.optimizer._target_}", str(error))]
-    return []
+    problems = built_problems(model, cfg)
+    return problems or (_data_problems(model, cfg) if look_at_data else [])
 
 
-def _data_problems(cfg: DictConfig) -> list[Problem]:
+def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     """Find, download or refuse the data; tensors of ours are also held against the config."""
     try:
         data = build_dataset(cfg.dataset)
         data.prepare_data()
         if isinstance(data, TensorDataModule):
             data.setup("fit")
+            return whole_set_problems(model, data, cfg)
     except DlpipeError as error:
         return [Problem(f"dataset={cfg.dataset.name}", str(error))]
     except (ValueError, OSError) as error:

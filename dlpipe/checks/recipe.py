@@ -30,7 +30,7 @@ class Recipe(Typed):
     """Hyper-parameters of a model; the recipe of a tutorial's model is the published one."""
 
     lr: Annotated[float, Field(gt=0)]
-    batch_size: Positive
+    batch_size: Positive | None
     max_epochs: Positive
     shuffle: bool
     drop_last: bool

@@ -26,7 +26,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         image_shape: channels, height, width of one example.
         num_features: entries of one flattened example; x has the shape (examples, num_features).
         num_classes: labels run from 0 to num_classes - 1.
-        batch_size: examples in a training minibatch.
+        batch_size: examples in a training minibatch; None for all of them.
         shuffle: whether each epoch has an order of its own; a function of (seed, epoch).
         drop_last: whether training leaves out a last minibatch that is not full.
         eval_batch_size: examples in an evaluation batch; has no effect on the numbers.
@@ -40,7 +40,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         image_shape: list[Positive],
         num_features: Positive,
         num_classes: Positive,
-        batch_size: Positive,
+        batch_size: Positive | None,
         shuffle: bool,
         drop_last: bool,
         eval_batch_size: Positive,
@@ -98,7 +98,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
                 f"dataset.num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
             )
         drops = self.drop_last if name == "train" else self.eval_drop_last
-        if drops and len(split.x) < self.batch_size:
+        if drops and self.batch_size is not None and len(split.x) < self.batch_size:
             raise DataError(
                 f"{name} has {len(split.x)} examples, fewer than one minibatch of {self.batch_size}, and "
                 "minibatches that are not full are dropped; choose a smaller recipe.batch_size"
@@ -108,7 +108,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         """Minibatches of (x, y) in the epoch's order."""
         split = self.splits["train"]
         order = EpochOrder(len(split.x), self.seed, self.shuffle)
-        return Minibatches(split, self.batch_size, order, self.drop_last)
+        return Minibatches(split, self.batch_size or len(split.x), order, self.drop_last)
 
     def val_dataloader(self) -> Minibatches:
         """The validation examples in large batches."""
@@ -119,7 +119,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         return self._evaluation(self.splits["test"])
 
     def _evaluation(self, split: Split) -> Minibatches:
-        if self.eval_drop_last:
+        if self.eval_drop_last and self.batch_size is not None:
             split = split.first(len(split.x) - len(split.x) % self.batch_size)
         order = EpochOrder(len(split.x), self.seed, shuffle=False)
         return Minibatches(split, self.eval_batch_size, order)

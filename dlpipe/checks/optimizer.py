@@ -1,0 +1,92 @@
+"""The full pass over optimizer and schedule: arguments, ranges, and what a whole-set method asks of a model."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from dlpipe.build import options_of
+from dlpipe.checks.constructor import constructor_problems, parameters
+from dlpipe.errors import Problem
+from dlpipe.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
+
+COMPOSED = ("optimizer", "scheduler")
+
+
+def optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[str]) -> list[Problem]:
+    """What is wrong with the composed optimizer and schedule, or with composing them for this class at all."""
+    if has_own_optimizer(model_cls):
+        return _useless_overrides(cfg, overrides)
+    cls, options = get_class(cfg.optimizer._target_), options_of(cfg.optimizer)
+    problems = constructor_problems(cls, options, "optimizer", supplied=("params",))
+    refused = {problem.where.partition("=")[0] for problem in problems}
+    for name, value in options.items():
+        if f"optimizer.{name}" not in refused and name in parameters(cls):
+            problems += _refused_value(cls, name, value)
+    if "_target_" in cfg.scheduler:
+        scheduler, chosen = get_class(cfg.scheduler._target_), options_of(cfg.scheduler)
+        if (interval := chosen.pop("interval", None)) not in ("epoch", "step"):
+            problems.append(Problem(f"scheduler.interval={interval}", "must be epoch or step"))
+        problems += constructor_problems(scheduler, chosen, "scheduler", supplied=("optimizer",))
+    return problems
+
+
+def _useless_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
+    named = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] in COMPOSED]
+    return [
+        Problem(text, f"model {cfg.model.name!r} configures its own optimizer; drop this override") for text in named
+    ]
+
+
+def _refused_value(cls: type[Any], name: str, value: Any) -> list[Problem]:
+    """What torch says of one option by itself, so that each that it refuses is told."""
+    try:
+        cls([torch.zeros(1, requires_grad=True)], **{name: value})
+    except ValueError as error:
+        if name != "nesterov":  # judged with its momentum when the whole is built
+            return [Problem(f"optimizer.{name}={value}", str(error))]
+    return []
+
+
+def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
+    """Build optimizer and schedule over the model's parameters, as the run will."""
+    if has_own_optimizer(model):
+        return []
+    try:
+        optimizer = build_optimizer(model, cfg.optimizer)
+    except (ValueError, TypeError) as error:
+        return [Problem(f"optimizer={cfg.optimizer._target_}", str(error))]
+    try:
+        build_schedule(optimizer, cfg.scheduler, cfg.recipe.monitor)
+    except (ValueError, TypeError) as error:
+        return [Problem(f"scheduler={cfg.scheduler._target_}", str(error))]
+    return []
+
+
+def whole_set_problems(model: pl.LightningModule, data: pl.LightningDataModule, cfg: DictConfig) -> list[Problem]:
+    """Whether a method that searches along the loss gets a loss that is a function of the weights alone.
+
+    The loss of the first minibatch is computed twice, with other random numbers.
+    """
+    if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "whole_set", False):
+        return []
+    name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
+    loader = data.train_dataloader()
+    if len(loader) != 1:
+        told = f"{name} needs the whole training set as one minibatch, this cuts it in {len(loader)}; set it to null"
+        return [Problem(f"recipe.batch_size={cfg.recipe.batch_size}", told)]
+    first, second = (_loss(model, next(iter(loader)), seed) for seed in (0, 1))
+    if first == second:
+        return []
+    told = f"the loss of the same weights was {first}, then {second}: {name} needs a model that draws nothing at random"
+    return [Problem(f"model={cfg.model.name}", f"{told}; choose another optimizer, such as optimizer=sgd")]
+
+
+def _loss(model: pl.LightningModule, batch: Any, seed: int) -> float:
+    step: Any = model.training_step
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        outputs = step(batch, 0)
+    return float(outputs["loss"] if isinstance(outputs, dict) else outputs)

@@ -19,7 +19,15 @@ def run_dir(tmp_path_factory):
     import sys
 
     folder = tmp_path_factory.mktemp("runs")
-    command = [sys.executable, "-m", "dlpipe", "model=mlp", "model.num_hidden=20", "recipe.max_epochs=3"]
+    command = [
+        sys.executable,
+        "-m",
+        "dlpipe",
+        "model=mlp",
+        "model.num_hidden=20",
+        "recipe.batch_size=20",
+        "recipe.max_epochs=3",
+    ]
     done = subprocess.run([*command, "hydra.run.dir=run"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (folder / "run" / "said.txt").write_text(done.stdout)
@@ -92,7 +100,7 @@ def test_provenance_names_versions_machine_and_data(run_dir):
 
 
 def test_the_same_command_gives_the_same_weights(run_dir, cli):
-    result = cli("model=mlp", "model.num_hidden=20", "recipe.max_epochs=3")
+    result = cli("model=mlp", "model.num_hidden=20", "recipe.batch_size=20", "recipe.max_epochs=3")
     again, first = load(result.run_dir).state_dict(), load(run_dir).state_dict()
     assert all(torch.equal(again[name], first[name]) for name in first)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from dlpipe.errors import DataError, DlpipeError, PluginError, RequestError
 
 if TYPE_CHECKING:
-    from dlpipe.run_directory import load as load
+    from dlpipe.finished_run import load as load
 
 __version__ = "0.1.0"
 __all__ = ["DataError", "DlpipeError", "PluginError", "RequestError", "__version__", "load"]
@@ -14,7 +14,7 @@ __all__ = ["DataError", "DlpipeError", "PluginError", "RequestError", "__version
 def __getattr__(name: str) -> Any:
     """Import ``dlpipe.load`` on first use: ``import dlpipe`` alone imports no torch."""
     if name == "load":
-        from dlpipe.run_directory import load
+        from dlpipe.finished_run import load
 
         return load
     raise AttributeError(f"module 'dlpipe' has no attribute {name!r}")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from dlpipe import __version__
 from dlpipe.errors import DlpipeError, Problem, RequestError, did_you_mean
+from dlpipe.verbs import VERBS, run_verb
 
 DONE, FAILED, WRONG = 0, 1, 2
-VERBS = ("list", "show", "doctor")
 
 # Hydra's flags that are passed on, and whether each takes a value of its own
 PASSED_FLAGS = {
@@ -38,6 +38,10 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe list                              models, datasets, optimizers, plugins
   python -m dlpipe show lenet                        what it is, its options, its recipe, its targets
   python -m dlpipe doctor                            import every plugin and say what is wrong
+  python -m dlpipe check model=lenet recipe.lr=0.05  all checks, nothing run
+  python -m dlpipe test RUN                          the test of a finished run once more
+  python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx); else of ten test examples
+  python -m dlpipe figures RUN                       draw a finished run's figures again from its checkpoints
 
 groups      {groups}
 models      {models}
@@ -87,8 +91,6 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"dlpipe {__version__}")
         return DONE
     if arguments and arguments[0] in VERBS:
-        from dlpipe.verbs import run_verb
-
         return run_verb(arguments[0], arguments[1:])
     flags, overrides = split_flags(arguments)
     stray = [word for word in overrides if "=" not in word and not word.startswith("~")]

@@ -1,5 +1,6 @@
 """Figures of a trained module: its own, such as filters as the tutorials tile them, and the confusion matrix."""
 
+import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,41 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     axes.set(title="test set", xlabel="predicted", ylabel="true")
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
     return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
+
+
+def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
+    """A picture of every metric that a run logged at least twice, over its updates; one panel a kind of metric.
+
+    Args:
+        metrics: the run's metrics.csv.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    curves = _read_curves(metrics)
+    kinds = sorted({name.rpartition("/")[2] for name in curves})
+    figure = Figure(figsize=(7, 3 * max(1, len(kinds))), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    for row, kind in enumerate(kinds):
+        axes = figure.add_subplot(len(kinds), 1, row + 1)
+        for name, points in curves.items():
+            if name.rpartition("/")[2] == kind:
+                axes.plot(*zip(*points, strict=True), label=name)
+        axes.set(xlabel="updates", ylabel=kind)
+        axes.legend()
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
+    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
+
+
+def _read_curves(metrics: Path) -> dict[str, list[tuple[int, float]]]:
+    """Metric to (updates, value) points; a metric with one point, such as the test's, is no curve."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    with metrics.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value and name not in ("step", "epoch"):
+                    curves.setdefault(name, []).append((int(row["step"]) + 1, float(value)))
+    return {name: points for name, points in curves.items() if len(points) > 1}
 
 
 def save_png(image: NDArray[np.uint8], path: Path) -> None:

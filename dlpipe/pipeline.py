@@ -19,6 +19,7 @@ from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
 from dlpipe.figures import figures_of, save_png
+from dlpipe.finished_run import fill
 from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
@@ -119,7 +120,7 @@ def _test_best(trainer: pl.Trainer, model: pl.LightningModule, data: pl.Lightnin
     """Load the best weights into the module and test them."""
     checkpoints = _callback(trainer, BestAndLast)
     if checkpoints:
-        model.load_state_dict(run_directory.read_weights(checkpoints.best_path))
+        fill(model, checkpoints.best_path)
     if not is_overridden("test_step", model, pl.LightningModule):
         log.info("no test: %s has no test_step", type(model).__name__)
         return {}

@@ -1,4 +1,4 @@
-"""A run's directory: what is written there, and how a finished run is read back."""
+"""A run's directory: the names in it, its config, and writing that no interruption leaves half done."""
 
 import json
 import os
@@ -6,11 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.build import build_model
 from dlpipe.errors import DlpipeError
 
 CONFIG = "config.yaml"
@@ -18,6 +15,7 @@ SUMMARY = "summary.json"
 PROVENANCE = "provenance.json"
 METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
+CHECKPOINTS = "checkpoints"
 BEST = "checkpoints/best.ckpt"
 LAST = "checkpoints/last.ckpt"
 FIGURES = "figures"
@@ -65,30 +63,3 @@ def read_config(run_dir: Path) -> DictConfig:
     if not isinstance(config, DictConfig) or "model" not in config:
         raise DlpipeError(f"{path} is not a run's config: it has no model")
     return config
-
-
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a checkpoint, loaded as tensors and plain containers only.
-
-    Raises:
-        DlpipeError: there is none, or it cannot be read.
-    """
-    if not path.is_file():
-        raise DlpipeError(f"no checkpoint {path}: the run did not get as far as a validation")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
-    except Exception as error:  # torch raises many types for damaged files
-        raise DlpipeError(f"{path} cannot be loaded as plain weights: {str(error).splitlines()[0]}") from error
-
-
-def load(run_dir: str | Path) -> pl.LightningModule:
-    """The module of a run with its best weights, in evaluation mode.
-
-    Raises:
-        DlpipeError: the folder is no run's, or its checkpoint cannot be read.
-        PluginError: the plugin of its model is not installed or broken.
-    """
-    folder = Path(run_dir)
-    model = build_model(read_config(folder).model)
-    model.load_state_dict(read_weights(folder / BEST))
-    return model.eval()

@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, open_dict
 
-from dlpipe import plugins, run_directory
+from dlpipe import finished_run, plugins, run_directory
 from dlpipe.build import build_dataset, build_model, options_of
 from dlpipe.callbacks.monitor import DEFAULTS
 from dlpipe.checks import full, light
@@ -94,7 +94,7 @@ def _train(name: str, cfg: DictConfig) -> None:
 
 
 def _check_learnt(name: str, before: dict[str, torch.Tensor], directory: Path) -> None:
-    after = run_directory.read_weights(directory / run_directory.LAST)
+    after = finished_run.read_weights(directory / run_directory.LAST)
     _require(
         any(key not in before or not torch.equal(before[key], value) for key, value in after.items()),
         f"model {name!r} learnt nothing: all of its state_dict is as before the first update; training_step must "
@@ -133,9 +133,9 @@ def _logged(path: Path) -> dict[str, float]:
 
 
 def _check_reloads(name: str, directory: Path) -> None:
-    saved = run_directory.read_weights(directory / run_directory.BEST)
+    saved = finished_run.read_weights(directory / run_directory.BEST)
     try:
-        loaded = run_directory.load(directory)
+        loaded = finished_run.load(directory)
     except Exception as error:  # torch and the plugin's constructor raise many types
         raise AssertionError(
             f"dlpipe.load cannot make model {name!r} from its config and best checkpoint: {error}; the constructor "

@@ -4,10 +4,11 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
+from pydantic import Field
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -47,13 +48,21 @@ class BestAndLast(Checkpoint):
     Where nothing is monitored, the last is the best. Ctrl-C or an error saves the last once more.
 
     Args:
-        directory: of the two files.
+        directory: of the files.
+        every_n_epochs: keep an ``epoch_0010.ckpt`` too after every so many epochs, for ``figures``; null keeps none.
         monitor: the metric; null means val/error, else val/loss.
         mode: whether less or more of it is better.
     """
 
-    def __init__(self, directory: str, monitor: str | None = None, mode: Mode = "min") -> None:
+    def __init__(
+        self,
+        directory: str,
+        every_n_epochs: Annotated[int, Field(gt=0)] | None = None,
+        monitor: str | None = None,
+        mode: Mode = "min",
+    ) -> None:
         self.directory = Path(directory)
+        self.every_n_epochs = every_n_epochs
         self.monitor = monitor
         self.mode = mode
         self.best: dict[str, Any] | None = None
@@ -82,6 +91,12 @@ class BestAndLast(Checkpoint):
             }
             trainer.save_checkpoint(self.best_path)
         trainer.save_checkpoint(self.last_path)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep one of every so many epochs."""
+        epoch = trainer.current_epoch + 1
+        if self.every_n_epochs and epoch % self.every_n_epochs == 0:
+            trainer.save_checkpoint(self.directory / f"epoch_{epoch:04}.ckpt")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the weights training ended with; they are the best where nothing was monitored."""

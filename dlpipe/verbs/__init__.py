@@ -1,20 +1,40 @@
 """What ``python -m dlpipe VERB`` does besides running: one file a verb."""
 
 import importlib
+from dataclasses import dataclass
 
 from dlpipe.errors import Problem, RequestError
 
-USAGE = {"list": "list", "show": "show NAME", "doctor": "doctor"}
+
+@dataclass(frozen=True)
+class Verb:
+    """How a verb is called: its words after ``python -m dlpipe``, and how many arguments it takes."""
+
+    usage: str
+    at_least: int
+    at_most: int
 
 
-def run_verb(verb: str, arguments: list[str]) -> int:
+ANY = 1_000_000
+VERBS = {
+    "list": Verb("list", 0, 0),
+    "show": Verb("show NAME", 1, 1),
+    "doctor": Verb("doctor", 0, 0),
+    "check": Verb("check [-m] [OVERRIDE ...]", 0, ANY),
+    "test": Verb("test RUN", 1, 1),
+    "predict": Verb("predict RUN [FILE ...]", 1, ANY),
+    "figures": Verb("figures RUN", 1, 1),
+}
+
+
+def run_verb(name: str, arguments: list[str]) -> int:
     """Run a verb; returns the exit code.
 
     Raises:
         RequestError: the arguments are not what the verb takes.
     """
-    wanted = len(USAGE[verb].split()) - 1
-    if len(arguments) != wanted:
-        raise RequestError([Problem(" ".join([verb, *arguments]), f"usage: python -m dlpipe {USAGE[verb]}")])
-    module = importlib.import_module(f"dlpipe.verbs.{verb}_verb")
+    verb = VERBS[name]
+    if not verb.at_least <= len(arguments) <= verb.at_most:
+        raise RequestError([Problem(" ".join([name, *arguments]), f"usage: python -m dlpipe {verb.usage}")])
+    module = importlib.import_module(f"dlpipe.verbs.{name}_verb")
     return int(module.main(*arguments))

@@ -1,0 +1,82 @@
+"""A run that has ended, opened again: its config, its module with the best weights, its data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+
+from dlpipe.build import build_dataset, build_model
+from dlpipe.errors import DlpipeError, listed
+from dlpipe.run_directory import BEST, read_config
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a verb that uses a run needs of it."""
+
+    directory: Path
+    cfg: DictConfig
+    model: pl.LightningModule
+
+    def data(self) -> pl.LightningDataModule:
+        """The run's dataset, found and loaded for testing.
+
+        Raises:
+            DataError: it is not here any more, or damaged.
+        """
+        data = build_dataset(self.cfg.dataset)
+        data.prepare_data()
+        data.setup("test")
+        return data
+
+
+def open_run(run_dir: str | Path, checkpoint: str = BEST) -> FinishedRun:
+    """Open a run's directory; the module has the weights of the checkpoint and is in evaluation mode.
+
+    Raises:
+        DlpipeError: the folder is no run's, the run did not get as far as a checkpoint, or the checkpoint is another
+            model's.
+        PluginError: the plugin of its model is not installed or broken.
+    """
+    directory = Path(run_dir)
+    cfg = read_config(directory)
+    if "threads" in cfg:
+        torch.set_num_threads(cfg.threads)
+    model = build_model(cfg.model)
+    fill(model, directory / checkpoint)
+    return FinishedRun(directory, cfg, model.eval())
+
+
+def load(run_dir: str | Path) -> pl.LightningModule:
+    """The module of a run with its best weights, in evaluation mode; raises as `open_run` does."""
+    return open_run(run_dir).model
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a checkpoint, loaded as tensors and plain containers only.
+
+    Raises:
+        DlpipeError: there is none, or it cannot be read.
+    """
+    if not path.is_file():
+        raise DlpipeError(f"no checkpoint {path}: the run did not get as far as a validation")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
+    except Exception as error:  # torch raises many types for damaged files
+        raise DlpipeError(f"{path} cannot be loaded as plain weights: {str(error).splitlines()[0]}") from error
+
+
+def fill(model: pl.LightningModule, path: Path) -> None:
+    """Give the module the weights of a checkpoint.
+
+    Raises:
+        DlpipeError: they are another model's: names or shapes differ.
+    """
+    weights, own = read_weights(path), model.state_dict()
+    wrong = sorted(own.keys() ^ weights.keys())
+    wrong += [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+    if wrong:
+        raise DlpipeError(f"{path} holds the weights of another model: {listed(wrong)} differ in name or shape")
+    model.load_state_dict(weights)

@@ -1,0 +1,50 @@
+"""``test RUN``: the test of a finished run's best weights, once more."""
+
+import json
+
+import pytorch_lightning as pl
+
+from dlpipe.errors import DlpipeError
+from dlpipe.finished_run import FinishedRun, open_run
+from dlpipe.metrics import told, told_value
+from dlpipe.quiet import quiet_lightning
+from dlpipe.run_directory import SUMMARY
+
+
+def main(run_dir: str) -> int:
+    """Print every test metric beside what the run itself had; exit code 1 where one differs.
+
+    Raises:
+        DlpipeError: the folder is no run's, or its data is gone.
+    """
+    run = open_run(run_dir)
+    before, now = recorded_test(run), tested(run)
+    for name, value in now.items():
+        same = before.get(name) == value
+        print(f"{told(name, value)}: {'as the run' if same else f'the run had {_recorded(name, before)}'}")
+    return 0 if before == now else 1
+
+
+def tested(run: FinishedRun) -> dict[str, float]:
+    """The test metrics of the best weights."""
+    with quiet_lightning():
+        trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+        (results,) = trainer.test(run.model, datamodule=run.data(), verbose=False)
+    return {name: float(value) for name, value in results.items()}
+
+
+def recorded_test(run: FinishedRun) -> dict[str, float]:
+    """What the run's own test gave.
+
+    Raises:
+        DlpipeError: the run did not get as far.
+    """
+    path = run.directory / SUMMARY
+    summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if summary.get("status") != "finished":
+        raise DlpipeError(f"{run.directory} is not a finished run: {summary.get('status', f'no {SUMMARY}')}")
+    return {str(name): float(value) for name, value in summary["test"].items()}
+
+
+def _recorded(name: str, before: dict[str, float]) -> str:
+    return told_value(name, before[name]) if name in before else "none"

@@ -1,8 +1,6 @@
 """The best and the last checkpoint of a run."""
 
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +10,7 @@ from pydantic import Field
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from dlpipe.atomic import replacing
 from dlpipe.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
 
 log = logging.getLogger(__name__)
@@ -25,17 +24,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Save ``checkpoint`` to ``path``."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".tmp", delete=False) as file:
-            try:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with replacing(Path(path)) as beside:
+            torch.save(checkpoint, beside)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Tensors and plain containers only, whatever the environment says."""

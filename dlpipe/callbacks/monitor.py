@@ -41,14 +41,20 @@ def worst(mode: Mode) -> float:
     return float("inf") if mode == "min" else float("-inf")
 
 
+def validation_is_due(trainer: pl.Trainer) -> bool:
+    """Whether the schedule asks for a validation after the present minibatch."""
+    loop, every, epochs = trainer.fit_loop.epoch_loop, trainer.val_check_batch, trainer.check_val_every_n_epoch
+    if not trainer.enable_validation or (epochs is not None and (trainer.current_epoch + 1) % epochs):
+        return False
+    if every is None or every == float("inf"):
+        return loop.batch_progress.is_last_batch
+    at = loop.total_batch_idx if epochs is None else loop.batch_idx
+    return bool((at + 1) % every == 0)
+
+
 def is_extra_validation(trainer: pl.Trainer) -> bool:
-    """Whether Lightning validates only because training was told to stop in mid-epoch.
+    """Whether Lightning validates only because training was told to stop.
 
     Such a validation is none of the schedule's: if it counted, "best" would depend on when a run was stopped.
     """
-    loop = trainer.fit_loop.epoch_loop
-    if not trainer.should_stop or loop.batch_progress.is_last_batch:
-        return False
-    every = trainer.val_check_batch
-    at = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx
-    return every is None or every == float("inf") or (at + 1) % every != 0
+    return trainer.should_stop and not validation_is_due(trainer)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytorch_lightning as pl
 from pydantic import Field
 
-from dlpipe.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
+from dlpipe.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, validation_is_due, worst
 
 
 @dataclass
@@ -45,7 +45,7 @@ class GeometricPatience(pl.Callback):
 
     Lightning's EarlyStopping counts checks; the tutorials' patience counts updates and grows geometrically.
     Without patience (null), validation is once an epoch and nothing stops early. An explicit
-    ``+trainer.val_check_interval`` keeps its own schedule.
+    ``+trainer.val_check_interval`` or ``+trainer.check_val_every_n_epoch`` keeps its own schedule.
 
     Args:
         patience: updates to train at least; null never stops.
@@ -71,7 +71,8 @@ class GeometricPatience(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Place the validations."""
         batches = trainer.num_training_batches
-        if self.initial is None or trainer.val_check_interval != 1.0 or batches == float("inf"):
+        own_schedule = trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch != 1
+        if self.initial is None or own_schedule or batches == float("inf"):
             return
         batches_an_update = trainer.accumulate_grad_batches
         every = min(batches, max(1, self.initial // 2) * batches_an_update)
@@ -82,7 +83,7 @@ class GeometricPatience(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop here unless a validation after this very update may still raise patience."""
-        if self.initial is not None and not self._validates_now(trainer):
+        if self.initial is not None and not validation_is_due(trainer):
             self._stop_if_exhausted(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -93,14 +94,6 @@ class GeometricPatience(pl.Callback):
         if found and trainer.state.fn == "fit":
             self.state.validated(trainer.global_step - 1, found[1])
             self._stop_if_exhausted(trainer)
-
-    def _validates_now(self, trainer: pl.Trainer) -> bool:
-        loop, every = trainer.fit_loop.epoch_loop, trainer.val_check_batch
-        if not trainer.enable_validation or every is None:
-            return False
-        if trainer.check_val_every_n_epoch is not None:
-            return loop.batch_progress.is_last_batch
-        return bool((loop.total_batch_idx + 1) % every == 0)
 
     def _stop_if_exhausted(self, trainer: pl.Trainer) -> None:
         if self.state.is_exhausted(trainer.global_step - 1):

@@ -29,11 +29,15 @@ class Report(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the epoch, counted from 1."""
         self.epoch = trainer.current_epoch + 1
-        self.seconds = time.perf_counter() - self._started
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
         self.seconds = time.perf_counter() - self._started
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Stop the clock where training was interrupted."""
+        if trainer.state.fn == "fit" and self._started:
+            self.seconds = time.perf_counter() - self._started
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count this validation's examples from zero."""

@@ -5,6 +5,7 @@ import random
 import pytest
 import pytorch_lightning as pl
 import torch
+
 from dlpipe.callbacks.checkpoints import BestAndLast
 from dlpipe.callbacks.patience import GeometricPatience, Patience
 from dlpipe.quiet import quiet_lightning
@@ -73,7 +74,7 @@ def random_case(seed):
     return curve, batches, max_epochs, patience, random_.choice([1, 1.5, 2, 3]), random_.choice([0.995, 0.9, 1.0])
 
 
-CASES = [random_case(seed) for seed in range(40)]
+CASES = [random_case(seed) for seed in range(60)]
 
 
 def fit(case, tmp_path, **trainer_options):
@@ -120,7 +121,7 @@ def test_lightning_with_patience_does_what_the_tutorials_loop_does(case, tmp_pat
 def test_the_extra_validation_of_a_stop_in_mid_epoch_changes_neither_best_nor_patience(tmp_path):
     # validated after updates 4 and 9; patience 10 ends at update 10, where the curve would be far better
     case = ([0.5, 0.6, 0.1, 0.1], 5, 10, 10, 2, 0.995)
-    trainer, module, stopper, checkpoints = fit(case, tmp_path)
+    _, module, stopper, checkpoints = fit(case, tmp_path)
     assert module.validated == [4, 9, 10]
     assert stopper.state.best == 0.5
     assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1}
@@ -131,6 +132,21 @@ def test_an_improvement_at_the_very_update_where_patience_ends_keeps_training(tm
     case = ([0.5, 0.6, 0.1, 0.2, 0.2, 0.2], 5, 10, 14, 2, 0.995)
     assert tutorial_loop(*case)[1] == 28
     assert fit(case, tmp_path)[0].global_step - 1 == 28
+
+
+def test_the_extra_validation_of_a_stop_at_the_end_of_an_epoch_changes_nothing_either(tmp_path):
+    # 12 minibatches, validated after every 5; patience 11 ends with the epoch, at update 11
+    case = ([0.5, 0.6, 0.1, 0.1], 12, 3, 11, 1, 0.995)
+    _, module, stopper, checkpoints = fit(case, tmp_path)
+    assert tutorial_loop(*case)[:2] == ([4, 9], 11)
+    assert module.validated == [4, 9, 11]
+    assert (stopper.state.best, checkpoints.best["update"]) == (0.5, 5)
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_an_explicit_interval_in_epochs_is_kept(epochs, tmp_path):
+    _, module, _, _ = fit(([0.5] * 10, 4, 6, 100, 2, 0.995), tmp_path, check_val_every_n_epoch=epochs)
+    assert module.validated == [4 * epoch - 1 for epoch in range(epochs, 7, epochs)]
 
 
 def test_published_stops_without_improvement():
@@ -164,7 +180,7 @@ def test_nan_is_never_an_improvement():
 
 
 def test_without_patience_nothing_stops_and_validation_is_once_an_epoch(tmp_path):
-    trainer, module, stopper, _ = fit(([0.5] * 10, 4, 3, None, 2, 0.995), tmp_path)
+    _, module, stopper, _ = fit(([0.5] * 10, 4, 3, None, 2, 0.995), tmp_path)
     assert module.validated == [3, 7, 11]
     assert not stopper.stopped
 

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
+from dlpipe.atomic import replacing
+
 
 def scale_to_unit_interval(x: NDArray[Any], eps: float = 1e-8) -> NDArray[Any]:
     """(x - min) / (max - min + eps): a constant array becomes zeros."""
@@ -103,8 +105,8 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
     """Write grey levels (height, width) or colours (height, width, 3)."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    with replacing(path) as beside:
+        Image.fromarray(image).save(beside, format="PNG")
 
 
 def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:

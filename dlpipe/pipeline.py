@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe import run_directory
+from dlpipe.atomic import replacing
 from dlpipe.build import build_dataset, build_model
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
 from dlpipe.callbacks.patience import GeometricPatience
@@ -53,10 +54,10 @@ def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
     run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
     summary = _fit_and_test(cfg, trainer, model, data, directory)
     _export_weights(model, directory)
-    _draw(trainer, model, data, directory)
     if summary.best:
         for logger in loggers:
             logger.log_metrics({f"best/{summary.best['metric']}": summary.best["value"]}, trainer.global_step)
+    _draw(trainer, model, data, directory)
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)
     return summary.best["value"] if summary.best else None
@@ -149,7 +150,7 @@ def _summarise(cfg: DictConfig, trainer: pl.Trainer, status: str, test: dict[str
         best=best,
         test=test,
         evaluated=report.evaluated if report else {},
-        targets=compare_with_targets(targets, cfg.dataset.name, best, test, cfg.recipe.monitor_mode),  # type: ignore[arg-type]
+        targets=compare_with_targets(targets, cfg.dataset.name, best, test),  # type: ignore[arg-type]
     )
 
 
@@ -160,20 +161,27 @@ def _stopped_by(trainer: pl.Trainer, status: str, out_of_patience: bool) -> str:
         return "patience"
     if trainer.global_step >= trainer.max_steps > 0:
         return "max_steps"
-    return "max_epochs" if trainer.current_epoch >= (trainer.max_epochs or 0) else "a callback"
+    return "max_epochs" if 0 < (trainer.max_epochs or 0) <= trainer.current_epoch else "a callback"
 
 
 def _export_weights(model: pl.LightningModule, directory: Path) -> None:
     from safetensors.torch import save_model
 
-    beside = directory / (run_directory.WEIGHTS + ".tmp")
-    save_model(model, str(beside))
-    beside.replace(directory / run_directory.WEIGHTS)
+    with replacing(directory / run_directory.WEIGHTS) as beside:
+        save_model(model, str(beside))
 
 
 def _draw(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, directory: Path) -> None:
-    """Figures as PNG in the run directory, and to every logger that takes images."""
-    for name, image in figures_of(model, data).items():
+    """Figures as PNG in the run directory, and to every logger that takes images.
+
+    The run is over and its numbers are written: what a module's figures may raise is told, and costs only them.
+    """
+    try:
+        figures = figures_of(model, data)
+    except Exception:
+        log.exception("the figures could not be drawn; mend it, then: python -m dlpipe figures %s", directory)
+        return
+    for name, image in figures.items():
         save_png(image, directory / run_directory.FIGURES / f"{name}.png")
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):

@@ -1,13 +1,13 @@
 """A run's directory: the names in it, its config, and writing that no interruption leaves half done."""
 
 import json
-import os
-import tempfile
+import math
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.atomic import replacing
 from dlpipe.errors import DlpipeError
 
 CONFIG = "config.yaml"
@@ -22,18 +22,22 @@ FIGURES = "figures"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside the target, then rename: a reader sees the old text or the new, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    """Write a text as `replacing` does."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """As `write_text`, for plain containers."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """As `write_text`, for plain containers; a number that is not finite, which JSON has none of, becomes null."""
+    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def claim(directory: Path, cfg: DictConfig) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dlpipe.callbacks.monitor import Mode
 from dlpipe.metrics import told, told_value
 
 
@@ -35,7 +34,6 @@ def compare_with_targets(
     dataset: str,
     best: dict[str, Any] | None,
     test: dict[str, float],
-    mode: Mode,
 ) -> list[dict[str, Any]]:
     """The targets for this dataset, each with what the run has and whether that reaches it.
 
@@ -48,7 +46,7 @@ def compare_with_targets(
     for target in targets:
         if target["dataset"] == dataset:
             value = have.get(target["metric"])
-            sign = 1 if mode == "min" else -1
+            sign = -1 if target.get("mode") == "max" else 1
             reached = value is not None and sign * round(value, 8) <= sign * round(target["value"], 8)
             compared.append({**target, "run": value, "reached": reached})
     return compared

@@ -105,6 +105,27 @@ def test_the_same_command_gives_the_same_weights(run_dir, cli):
     assert all(torch.equal(again[name], first[name]) for name in first)
 
 
+def test_figures_that_cannot_be_drawn_cost_only_themselves(cli, install):
+    code = """
+import pytorch_lightning as pl, torch
+class Artless(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(784, 10)
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
+    def figures(self):
+        raise RuntimeError("no ink")
+"""
+    install("dlpipe-artless", {"artless": "artless:Artless"}, {"artless/__init__.py": code})
+    result = cli("model=artless", "recipe.max_epochs=1")
+    assert result.code == 0
+    assert "the figures could not be drawn; mend it, then: python -m dlpipe figures" in result.out
+    assert "no ink" in result.out
+    assert f"run directory: {result.run_dir}" in result.out
+    assert json.loads((result.run_dir / "summary.json").read_text())["status"] == "finished"
+
+
 def test_seed_0_is_a_seed(cli):
     config = OmegaConf.load(cli("model=mlp", "seed=0", "recipe.max_epochs=1").run_dir / "config.yaml")
     assert config.seed == 0

@@ -24,6 +24,7 @@ class Target(Typed):
     metric: str
     value: float
     source: str
+    mode: Literal["min", "max"] = "min"
 
 
 class Recipe(Typed):

@@ -10,6 +10,8 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
+from dlpipe.atomic import replacing
+
 
 class MetricsCsv(Logger):
     """One row a step, on the disk before the call that logs it returns.
@@ -79,15 +81,13 @@ class MetricsCsv(Logger):
             with self.path.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
         self.columns += new
-        beside = self.path.with_suffix(".tmp")
-        with beside.open("w", newline="", encoding="utf-8") as file:
+        with replacing(self.path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
             writer = self._writer(file)
             writer.writeheader()
             for row in rows:
                 self._start = file.tell()
                 writer.writerow(row)
             _flush(file)
-        beside.replace(self.path)
 
     def _writer(self, file: TextIO) -> "csv.DictWriter[str]":
         return csv.DictWriter(file, self.columns, lineterminator="\n")

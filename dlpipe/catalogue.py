@@ -10,5 +10,5 @@ def groups() -> list[str]:
 
 def choices(group: str) -> list[str]:
     """The options of a group, from the core's and the plugins' ``conf/``."""
-    folders = [plugins.conf_dir(), *plugins.plugin_conf_dirs().values()]
+    folders = [plugins.conf_dir(), *plugins.added_conf_dirs().values()]
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})

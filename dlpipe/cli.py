@@ -5,29 +5,10 @@ from pathlib import Path
 
 from dlpipe import __version__
 from dlpipe.errors import DlpipeError, Problem, RequestError, did_you_mean
+from dlpipe.flags import Request, parse
 from dlpipe.verbs import VERBS, run_verb
 
 DONE, FAILED, WRONG = 0, 1, 2
-
-# Hydra's flags that are passed on, and whether each takes a value of its own
-PASSED_FLAGS = {
-    "-m": False,
-    "--multirun": False,
-    "--run": False,
-    "-r": False,
-    "--resolve": False,
-    "--hydra-help": False,
-    "-c": True,
-    "--cfg": True,
-    "-p": True,
-    "--package": True,
-    "-i": False,
-    "--info": False,
-    "-cd": True,
-    "--config-dir": True,
-}
-# flags that show something and run nothing
-SHOWING = ("-c", "--cfg", "--hydra-help", "-i", "--info")
 
 HELP = """\
 dlpipe {version}: deep learning pipelines from plugins
@@ -92,11 +73,14 @@ def _dispatch(arguments: list[str]) -> int:
         return DONE
     if arguments and arguments[0] in VERBS:
         return run_verb(arguments[0], arguments[1:])
-    flags, overrides = split_flags(arguments)
-    stray = [word for word in overrides if "=" not in word and not word.startswith("~")]
+    from dlpipe import plugins
+
+    request = parse(arguments)
+    plugins.user_conf_dirs[:] = request.config_dirs
+    stray = [word for word in request.overrides if "=" not in word and not word.startswith("~")]
     if stray:
         raise RequestError(_stray(word) for word in stray)
-    return _run(flags, overrides)
+    return _run(request)
 
 
 def _stray(word: str) -> Problem:
@@ -116,47 +100,31 @@ def _help() -> str:
     )
 
 
-def split_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Flags and overrides apart, wherever they stand: Hydra wants all flags first.
-
-    Raises:
-        RequestError: a flag that dlpipe does not pass on.
-    """
-    flags, overrides = [], []
-    rest = iter(arguments)
-    for word in rest:
-        name, equals, _ = word.partition("=")
-        if not word.startswith("-"):
-            overrides.append(word)
-        elif name not in PASSED_FLAGS:
-            raise RequestError([Problem(word, f"no such flag; {did_you_mean(name, PASSED_FLAGS)}see --help")])
-        else:
-            flags.append(word)
-            if PASSED_FLAGS[name] and not equals:
-                flags.append(next(rest, ""))
-    return flags, overrides
-
-
-def _run(flags: list[str], overrides: list[str]) -> int:
+def _run(request: Request) -> int:
     from dlpipe.checks import light
 
-    multirun = "-m" in flags or "--multirun" in flags
-    flags, overrides = _search_path_for_config_dir(flags, overrides)
-    key = "sweep" if multirun else "run"
-    jobs = light.check(overrides, multirun, key)
-    if any(flag in SHOWING for flag in flags):
-        return _hand_to_hydra([*flags, *light.hydra_texts(overrides, jobs)])
+    key = "sweep" if request.multirun else "run"
+    jobs = light.check(request.overrides, request.multirun, key)
+    texts = light.hydra_texts(request.overrides, jobs)
+    if request.showing:
+        return _hand_to_hydra([*request.showing, *texts])
     from dlpipe.checks import full
 
     full.check(jobs)
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
-    arguments = [*flags, *light.hydra_texts(overrides, jobs), f"hydra.{key}.dir='{directory}'"]
+    where = f"hydra.{key}.dir={_quoted(str(directory))}"
     try:
-        return _hand_to_hydra(arguments)
+        return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
     finally:
-        if multirun:
+        if request.multirun:
             _tell_sweep(directory)
+
+
+def _quoted(text: str) -> str:
+    """A text as a value of Hydra's grammar."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _tell_sweep(directory: Path) -> None:
@@ -166,22 +134,6 @@ def _tell_sweep(directory: Path) -> None:
     jobs = sweep.collect(directory)
     if jobs:
         print(*sweep.lines(jobs), f"table: {sweep.write_table(directory, jobs)}", sep="\n")
-
-
-def _search_path_for_config_dir(flags: list[str], overrides: list[str]) -> tuple[list[str], list[str]]:
-    """``-cd DIR`` as an override, which the compose API understands too."""
-    kept, added = [], []
-    rest = iter(flags)
-    for flag in rest:
-        name, equals, value = flag.partition("=")
-        if name in ("-cd", "--config-dir"):
-            folder = Path(value if equals else next(rest)).absolute()
-            if not folder.is_dir():
-                raise RequestError([Problem(f"{name} {folder}", "no such folder")])
-            added.append(f"hydra.searchpath=['file://{folder}']")
-        else:
-            kept.append(flag)
-    return kept, [*overrides, *added]
 
 
 def _hand_to_hydra(arguments: list[str]) -> int:

@@ -26,8 +26,8 @@ class PluginConfigs(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append one entry a plugin, named after its distribution, so that Hydra's messages name it."""
-        for distribution, folder in plugins.plugin_conf_dirs().items():
-            search_path.append(provider=distribution, path=f"file://{folder}")
+        for owner, folder in plugins.added_conf_dirs().items():
+            search_path.append(provider=owner, path=f"file://{folder}")
 
 
 def register() -> None:

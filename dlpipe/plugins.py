@@ -72,16 +72,21 @@ def all_offers() -> tuple[Offer, ...]:
     return tuple(sorted(found.values(), key=lambda offer: (offer.kind, offer.name, offer.distribution)))
 
 
+def allow_list() -> tuple[set[str], set[str]]:
+    """The names that ``DLPIPE_PLUGINS`` allows and those it denies."""
+    names = [name.strip() for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip()]
+    allowed = {_normalised(name) for name in names if not name.startswith("-")}
+    return allowed, {_normalised(name[1:]) for name in names if name.startswith("-")}
+
+
 def is_allowed(distribution: str) -> bool:
     """Whether ``DLPIPE_PLUGINS`` lets this distribution in.
 
     The variable is a comma-separated list: names allow (and then only they are let in), names after a minus
     sign deny. Unset or empty lets everything in; the core's own offers are always in.
     """
-    names = [name.strip() for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip()]
+    allowed, denied = allow_list()
     own = {distribution, distribution.removeprefix("dlpipe-")}
-    denied = {_normalised(name[1:]) for name in names if name.startswith("-")}
-    allowed = {_normalised(name) for name in names if not name.startswith("-")}
     if distribution == CORE:
         return True
     return not own & denied and (not allowed or bool(own & allowed))
@@ -155,6 +160,15 @@ def plugin_conf_dirs() -> dict[str, Path]:
             if folder is not None:
                 found[offer.distribution] = folder
     return found
+
+
+# folders of the user's own YAML, from the command line's -cd
+user_conf_dirs: list[Path] = []
+
+
+def added_conf_dirs() -> dict[str, Path]:
+    """Owner to folder of everything beside the core's own ``conf/``: plugins', then the user's."""
+    return plugin_conf_dirs() | {f"--config-dir {folder}": folder for folder in user_conf_dirs}
 
 
 def yaml_of(offer: Offer) -> Path | None:

@@ -1,12 +1,15 @@
 """What does not need torch answers without it."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 import dlpipe
+from dlpipe.flags import Request, parse
 
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
@@ -73,7 +76,34 @@ def test_list_names_models_datasets_optimizers_and_plugins_with_version_and_stat
 
 
 def test_flags_may_stand_before_or_after_the_overrides():
-    from dlpipe.cli import split_flags
+    assert parse(["model=mlp", "-m", "seed=1,2"]) == Request(["model=mlp", "seed=1,2"], True, [], [])
+    assert parse(["--cfg", "job", "model=mlp"]) == parse(["model=mlp", "--cfg=job"])
 
-    assert split_flags(["model=mlp", "-m", "seed=1,2"]) == (["-m"], ["model=mlp", "seed=1,2"])
-    assert split_flags(["--cfg", "job", "model=mlp"]) == (["--cfg", "job"], ["model=mlp"])
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-cd"], "expected one argument"),
+        (["-cd", "nowhere"], "--config-dir .*nowhere: no such folder"),
+        (["--cfg", "foo"], "invalid choice: 'foo'"),
+        (["--cfg"], "expected one argument"),
+        (["--resolve"], "--resolve: goes with --cfg"),
+        (["-p", "model"], "--package: goes with --cfg"),
+        (["--info"], "--info: no such flag"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_flags_are_refused(arguments, told, cli):
+    result = cli(*arguments)
+    assert result.code == 2
+    assert re.search(told, result.err), result.err
+
+
+def test_a_folder_of_the_users_own_yaml_joins_the_tree(cli, tmp_path):
+    folder = tmp_path / "it's mine"
+    (folder / "optimizer").mkdir(parents=True)
+    (folder / "optimizer" / "slow.yaml").write_text("_target_: torch.optim.SGD\nlr: 0.001\n")
+    result = cli("-cd", str(folder), "optimizer=slow", "recipe.max_epochs=1")
+    assert result.code == 0, result.err
+    assert OmegaConf.load(result.run_dir / "config.yaml").optimizer.lr == 0.001
+    assert cli("optimizer=slow").code == 2

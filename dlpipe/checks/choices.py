@@ -11,12 +11,26 @@ from dlpipe.errors import PluginError, Problem, did_you_mean, listed
 OPEN_NODES = ("callbacks", "logger", "trainer")
 
 
+# keys of Hydra's own that would hide a run from what dlpipe makes of it afterwards
+HYDRA_KEYS = {
+    "hydra.mode": "say --multirun for a sweep, and nothing for a run",
+    "hydra.output_subdir": "the table of a sweep reads the overrides there",
+    "hydra.sweep.subdir": "jobs would share a folder; keep ${hydra.job.num} in it",
+}
+
+
+def _breaks_sweeps(setting: Setting) -> bool:
+    if setting.key == "hydra.sweep.subdir":
+        return "hydra.job.num" not in setting.shown_value
+    return setting.key in HYDRA_KEYS
+
+
 def shape_problems(setting: Setting, multirun: bool, composer: Composer) -> list[Problem]:
     """What is wrong with the form of an override, or with the choice it makes."""
     key, override = setting.key, setting.parsed
     root = key.partition(".")[0]
     if root.partition("/")[0] == "hydra":
-        return []
+        return [Problem(setting.text, HYDRA_KEYS[key])] if _breaks_sweeps(setting) else []
     if override.is_delete():
         if root in OPEN_NODES and "." in key:
             return []

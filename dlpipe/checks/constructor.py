@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
@@ -91,3 +92,12 @@ def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
 def _reasons(error: ValidationError) -> str:
     """The messages of every alternative of a union, each once."""
     return " or ".join(dict.fromkeys(told(detail) for detail in error.errors()))
+
+
+def find_object(path: str, where: str, problems: list[Problem]) -> Callable[..., Any] | None:
+    """The class or function of a ``_target_``; None, and one problem more, where it cannot be imported."""
+    try:
+        return get_object(path)  # type: ignore[no-any-return]  # Hydra gives Any
+    except Exception as error:  # whatever its module raises on import
+        problems.append(Problem(f"{where}._target_={path}", f"cannot be imported: {error}"))
+        return None

@@ -3,21 +3,30 @@
 It runs before any directory exists, so that a request that cannot be run leaves nothing behind.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import plugins
 from dlpipe.build import build_dataset, build_model, check_trainable, options_of
-from dlpipe.checks.constructor import constructor_problems
+from dlpipe.checks.constructor import constructor_problems, find_object
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.quiet import quiet_lightning
+
+# arguments of the Trainer that the pipeline fills in, and what says the same
+OWN_OPTIONS = {
+    "logger": "is the pipeline's; choose with logger=",
+    "callbacks": "are the pipeline's; add one with +callbacks.NAME._target_=",
+    "plugins": "are the pipeline's: checkpoints are written by an atomic one",
+    "default_root_dir": "is the run's directory; choose it with hydra.run.dir=",
+    "enable_checkpointing": "is the pipeline's; remove ~callbacks.checkpoints",
+    "enable_progress_bar": "is the pipeline's; remove ~callbacks.progress_bar",
+}
 
 
 def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
@@ -67,22 +76,15 @@ def _node_problems(cfg: DictConfig) -> list[Problem]:
             if "_target_" not in node:
                 problems.append(Problem(where, "has no _target_; name a class, such as package.module.Class"))
                 continue
-            cls = _object(node._target_, where, problems)
+            cls = find_object(node._target_, where, problems)
             if cls:
                 problems += constructor_problems(cls, options_of(node), where)
     return problems
 
 
-def _object(path: str, where: str, problems: list[Problem]) -> Callable[..., Any] | None:
-    try:
-        return get_object(path)  # type: ignore[no-any-return]  # Hydra gives Any
-    except Exception as error:  # whatever its module raises on import
-        problems.append(Problem(f"{where}._target_={path}", f"cannot be imported: {error}"))
-        return None
-
-
 def _trainer_problems(cfg: DictConfig) -> list[Problem]:
-    problems = constructor_problems(pl.Trainer, options_of(cfg.trainer), "trainer")
+    problems = [Problem(f"trainer.{name}", told) for name, told in OWN_OPTIONS.items() if name in cfg.trainer]
+    problems += constructor_problems(pl.Trainer, options_of(cfg.trainer), "trainer")
     if problems:
         return problems
     try:
@@ -123,6 +125,6 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
             return whole_set_problems(model, data, cfg)
     except DlpipeError as error:
         return [Problem(f"dataset={cfg.dataset.name}", str(error))]
-    except (ValueError, OSError) as error:
+    except (Exception, SystemExit) as error:  # whatever a dataset's or, under a whole-set method, a model's code does
         return [Problem(f"dataset={cfg.dataset.name}", f"{type(error).__name__}: {error}")]
     return []

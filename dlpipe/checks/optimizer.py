@@ -1,5 +1,6 @@
 """The full pass over optimizer and schedule: arguments, ranges, and what a whole-set method asks of a model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,7 +9,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from dlpipe.build import options_of
-from dlpipe.checks.constructor import constructor_problems, parameters
+from dlpipe.checks.constructor import constructor_problems, find_object, parameters
 from dlpipe.errors import Problem
 from dlpipe.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
 
@@ -19,17 +20,24 @@ def optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[st
     """What is wrong with the composed optimizer and schedule, or with composing them for this class at all."""
     if has_own_optimizer(model_cls):
         return _useless_overrides(cfg, overrides)
-    cls, options = get_class(cfg.optimizer._target_), options_of(cfg.optimizer)
-    problems = constructor_problems(cls, options, "optimizer", supplied=("params",))
+    return [*_node_problems(cfg, "optimizer", "params"), *_node_problems(cfg, "scheduler", "optimizer")]
+
+
+def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
+    """The class of a node, its arguments, and the optimizer's values one by one."""
+    if "_target_" not in cfg[root]:  # scheduler=none
+        return []
+    problems: list[Problem] = []
+    cls, options = find_object(cfg[root]._target_, root, problems), options_of(cfg[root])
+    if cls is None:
+        return problems
+    if root == "scheduler" and (interval := options.pop("interval", None)) not in ("epoch", "step"):
+        problems.append(Problem(f"scheduler.interval={interval}", "must be epoch or step"))
+    problems += constructor_problems(cls, options, root, supplied=(supplied,))
     refused = {problem.where.partition("=")[0] for problem in problems}
     for name, value in options.items():
-        if f"optimizer.{name}" not in refused and name in parameters(cls):
+        if root == "optimizer" and f"optimizer.{name}" not in refused and name in parameters(cls):
             problems += _refused_value(cls, name, value)
-    if "_target_" in cfg.scheduler:
-        scheduler, chosen = get_class(cfg.scheduler._target_), options_of(cfg.scheduler)
-        if (interval := chosen.pop("interval", None)) not in ("epoch", "step"):
-            problems.append(Problem(f"scheduler.interval={interval}", "must be epoch or step"))
-        problems += constructor_problems(scheduler, chosen, "scheduler", supplied=("optimizer",))
     return problems
 
 
@@ -40,7 +48,7 @@ def _useless_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
     ]
 
 
-def _refused_value(cls: type[Any], name: str, value: Any) -> list[Problem]:
+def _refused_value(cls: Callable[..., Any], name: str, value: Any) -> list[Problem]:
     """What torch says of one option by itself, so that each that it refuses is told."""
     try:
         cls([torch.zeros(1, requires_grad=True)], **{name: value})

@@ -46,7 +46,7 @@ def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Probl
 
 def collisions(cfg: DictConfig) -> list[Problem]:
     """Config files of one name in two places: Hydra would take the first without a word."""
-    places = {plugins.CORE: plugins.conf_dir(), **plugins.plugin_conf_dirs()}
+    places = {plugins.CORE: plugins.conf_dir(), **plugins.added_conf_dirs()}
     problems = []
     for group, choice in cfg.hydra.runtime.choices.items():
         relative = f"{str(group).partition('@')[0]}/{choice}.yaml"

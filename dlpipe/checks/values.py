@@ -1,5 +1,6 @@
 """Overrides of single values: is the key there, and has the value the type of the default it replaces."""
 
+import math
 from typing import Any
 
 from hydra.core.override_parser.types import QuotedString
@@ -71,7 +72,8 @@ def _mismatch(value: Any, default: Any) -> str | None:
     if isinstance(default, int):
         return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
     if isinstance(default, float):
-        return None if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number"
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return None if number and math.isfinite(value) else "a number"
     if isinstance(default, ListConfig):
         return None if isinstance(value, list) else "a list"
     if isinstance(default, DictConfig):

@@ -1,8 +1,9 @@
 """``check OVERRIDES``: both passes of checks, and nothing run."""
 
+from dlpipe import plugins
 from dlpipe.checks import light
-from dlpipe.cli import split_flags
 from dlpipe.errors import Problem, RequestError
+from dlpipe.flags import parse
 
 
 def main(*arguments: str) -> int:
@@ -11,11 +12,13 @@ def main(*arguments: str) -> int:
     Raises:
         RequestError: it could not; with every problem found.
     """
-    flags, overrides = split_flags(list(arguments))
-    stray = [flag for flag in flags if flag not in ("-m", "--multirun")]
-    if stray:
-        raise RequestError(Problem(flag, "check takes overrides and --multirun only") for flag in stray)
-    jobs = light.check(overrides, multirun=bool(flags), output_key="sweep" if flags else "run")
+    request = parse(list(arguments))
+    if request.showing:
+        raise RequestError(
+            [Problem(" ".join(request.showing), "check takes overrides, --multirun and --config-dir only")]
+        )
+    plugins.user_conf_dirs[:] = request.config_dirs
+    jobs = light.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
     from dlpipe.checks import full  # which imports torch: not before the light pass is through
 
     full.check(jobs)

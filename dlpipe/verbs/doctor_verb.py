@@ -63,7 +63,7 @@ def _mixed_lightning() -> list[str]:
 
 
 def _unknown_allowed() -> list[str]:
-    names = [n.strip().lstrip("-") for n in os.environ.get(plugins.ALLOW_VARIABLE, "").split(",") if n.strip()]
+    names = sorted(set().union(*plugins.allow_list()))
     known = {name for offer in plugins.all_offers() for name in (offer.owner, offer.distribution)}
     return [
         f"{plugins.ALLOW_VARIABLE} names {n!r}; installed: {listed(sorted(known))}" for n in names if n not in known

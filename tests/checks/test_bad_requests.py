@@ -41,7 +41,13 @@ LIGHT = {
     "sweep with one bad choice": ("-m model=logreg,lenett", r"model=lenett: no model 'lenett'"),
     "sweep with one bad value": ("-m optimizer.lr=0.1,abc", r"optimizer.lr=abc: must be a number"),
     "sweep over a key only one model has": ("-m model=mlp,logreg model.l1=0,0.1", r"model.l1=0: no such key"),
-    "config folder that is not there": ("-cd nowhere", r"-cd .*nowhere: no such folder"),
+    "learning rate that is no number": ("optimizer.lr=nan", r"optimizer.lr=nan: must be a number"),
+    "sweep by its mode": ("hydra.mode=MULTIRUN", r"hydra.mode=MULTIRUN: say --multirun for a sweep"),
+    "one folder for all jobs": (
+        "-m seed=1,2 hydra.sweep.subdir=y",
+        r"jobs would share a folder; keep \$\{hydra.job.num\}",
+    ),
+    "hidden overrides": ("hydra.output_subdir=null", r"hydra.output_subdir=null: the table of a sweep reads"),
     "directory below a file": ("hydra.run.dir=/dev/null/x", r"hydra.run.dir=/dev/null/x: cannot be made: /dev/null"),
 }
 
@@ -64,6 +70,12 @@ FULL = {
         "+callbacks.report.lines=3",
         r"callbacks.report.lines=3: no such argument",
     ),
+    "optimizer that is not there": (
+        "optimizer._target_=torch.optim.Foo",
+        r"optimizer._target_=torch.optim.Foo: cannot be",
+    ),
+    "the pipeline's own argument": ("+trainer.logger=false", r"trainer.logger: is the pipeline's; choose with logger="),
+    "model that a whole-set method cannot call": ("optimizer=cg model.num_features=10", r"RuntimeError: mat1 and mat2"),
     "several of an optimizer's values": (
         "optimizer.lr=-1 optimizer.momentum=-2.0",
         r"optimizer.lr=-1: Invalid learning rate: -1\n.*optimizer.momentum=-2.0: Invalid momentum value: -2.0",

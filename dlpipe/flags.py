@@ -1,0 +1,65 @@
+"""The flags of a command line, told apart from its overrides wherever they stand: Hydra wants them first."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from dlpipe.errors import Problem, RequestError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line: ``showing`` holds the flags that print something and run nothing, as Hydra takes them."""
+
+    overrides: list[str]
+    multirun: bool
+    showing: list[str]
+    config_dirs: list[Path]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise RequestError([Problem("", f"{message}; see --help")])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="dlpipe", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
+    parser.add_argument("--resolve", action="store_true")
+    parser.add_argument("-p", "--package")
+    parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("-cd", "--config-dir", action="append", default=[])
+    return parser
+
+
+def parse(arguments: list[str]) -> Request:
+    """Read a command line.
+
+    Raises:
+        RequestError: a flag that does not exist, lacks its value or goes with another; a folder that is not there.
+    """
+    parser = _parser()
+    found, overrides = parser.parse_known_args(arguments)
+    problems = [_unknown(word, parser) for word in overrides if word.startswith("-")]
+    if (found.resolve or found.package) and not found.cfg:
+        problems.append(Problem("--resolve" if found.resolve else "--package", "goes with --cfg"))
+    folders = [Path(folder).absolute() for folder in found.config_dir]
+    problems += [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
+    if problems:
+        raise RequestError(problems)
+    return Request(overrides, found.multirun, _showing(found), folders)
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser) -> Problem:
+    known = [name for action in parser._actions for name in action.option_strings]
+    return Problem(word, f"no such flag; {did_you_mean(word.partition('=')[0], known)}see --help")
+
+
+def _showing(found: argparse.Namespace) -> list[str]:
+    flags = ["--hydra-help"] if found.hydra_help else []
+    if found.cfg:
+        flags += ["--cfg", found.cfg, *(["--resolve"] if found.resolve else [])]
+        flags += ["--package", found.package] if found.package else []
+    return flags

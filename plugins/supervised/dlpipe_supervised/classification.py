@@ -1,5 +1,6 @@
 """What the classifiers share: how they are scored and drawn."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -23,17 +24,20 @@ def evaluate(module: pl.LightningModule, split: Literal["val", "test"], batch: t
 
 
 def filter_figures(weight: Tensor, image_shape: list[int], columns: int = 10) -> dict[str, NDArray[np.uint8]]:
-    """First-layer filters as the tutorials tile them, at most 100; none for images of several channels.
+    """First-layer filters as the tutorials tile them, at most 100.
+
+    None for what is no image, or has several channels.
 
     Args:
         weight: (filters, height * width), or (filters, 1, height, width) of a convolution.
         image_shape: channels, height, width of what a row of a dense layer looks at.
         columns: filters side by side.
     """
-    height, width = weight.shape[-2:] if weight.ndim == 4 else image_shape[1:]
+    shape = list(weight.shape[1:]) if weight.ndim == 4 else image_shape
     rows = weight.detach().cpu().float().flatten(1).numpy()
-    if rows.shape[1] != height * width:
+    if len(shape) != 3 or rows.shape[1] != math.prod(shape[1:]):
         return {}
+    _, height, width = shape
     shown = min(len(rows), 100)
     columns = min(columns, shown)
     sheet = tile_raster_images(rows[:shown], (height, width), (-(-shown // columns), columns), (1, 1))

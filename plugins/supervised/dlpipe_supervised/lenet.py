@@ -44,7 +44,7 @@ class LeNet(pl.LightningModule):
 
     def __init__(
         self,
-        image_shape: list[Positive],
+        image_shape: Annotated[list[Positive], Field(min_length=3, max_length=3)],
         num_classes: Positive,
         num_maps: Annotated[list[Positive], Field(min_length=2, max_length=2)],
         filter_size: Positive = 5,

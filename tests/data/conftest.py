@@ -1,0 +1,122 @@
+"""Fixtures of the datasets' tests: idx files, a small idx dataset, a dead network, the real MNIST."""
+
+import gzip
+import hashlib
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+import requests
+
+from dlpipe.data import IdxFiles, IdxImages, RemoteFile
+
+# the same examples everywhere, and no clock: the machine may be busy
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("fixed")
+
+NAMES = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No data but what a test makes; `real_mnist` is asked for by name."""
+    monkeypatch.delenv("DLPIPE_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def loading() -> Callable:
+    """Arguments of `TensorDataModule` for images of 4 x 4 in two classes."""
+    plain = {
+        "image_shape": [1, 4, 4],
+        "num_features": 16,
+        "num_classes": 2,
+        "batch_size": 10,
+        "shuffle": False,
+        "drop_last": False,
+        "eval_batch_size": 2500,
+        "eval_drop_last": False,
+        "seed": 1234,
+    }
+    return lambda **changes: plain | changes
+
+
+@pytest.fixture(scope="session")
+def idx_bytes() -> Callable:
+    """An array of unsigned bytes as an idx file, written from the format's description."""
+    return lambda array: struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def bars(idx_bytes) -> dict[str, bytes]:
+    """Four idx files of 4 x 4 images: a bar in the left half is class 0, in the right class 1; 60 train, 20 test."""
+    rng = np.random.default_rng(0)
+    files = {}
+    for split, count in (("train", 60), ("test", 20)):
+        labels = rng.integers(2, size=count).astype(np.uint8)
+        images = np.zeros((count, 4, 4), np.uint8)
+        images[np.arange(count), :, 2 * labels + rng.integers(2, size=count)] = 255
+        files |= {f"{split}_images": gzip.compress(idx_bytes(images)), f"{split}_labels": idx_bytes(labels)}
+    return files
+
+
+@pytest.fixture
+def bars_dataset(bars) -> Callable:
+    """An idx dataset of the bars with the checksums of the given files; ``mirrors`` are beginnings of urls."""
+
+    def make(files: dict[str, bytes] = bars, mirrors: tuple[str, ...] = ()) -> type[IdxImages]:
+        remote = {
+            name: RemoteFile(name, hashlib.sha256(files[name]).hexdigest(), tuple(url + name for url in mirrors))
+            for name in NAMES
+        }
+
+        class Bars(IdxImages):
+            dataset_name = "bars"
+            idx_files = IdxFiles(**remote)
+            num_validation = 20
+
+        return Bars
+
+    return make
+
+
+@pytest.fixture
+def write() -> Callable:
+    """Write files into a folder, which is made."""
+
+    def write_all(folder: Path, files: dict[str, bytes]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return folder
+
+    return write_all
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A network that is down: every request fails as without a connection, and its url is noted here."""
+    urls = []
+
+    def get(url: str, **options: object) -> None:
+        urls.append(url)
+        raise requests.ConnectionError("no route to host")
+
+    monkeypatch.setattr(requests, "get", get)
+    return urls
+
+
+# read before `no_data` takes it away
+_DATA = os.environ.get("DLPIPE_DATA")
+
+
+@pytest.fixture(scope="session")
+def real_mnist() -> Path:
+    """The folder of the real MNIST files."""
+    folder = Path(_DATA or "") / "mnist"
+    if not _DATA or not (folder / "train-images-idx3-ubyte.gz").is_file():
+        pytest.skip("needs the real MNIST: set DLPIPE_DATA to the folder that has mnist/")
+    return folder

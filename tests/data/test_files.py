@@ -1,0 +1,212 @@
+"""Looking for files, checking them, and downloading them from a server on this machine."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from dlpipe import DataError
+from dlpipe.data import RemoteFile, files
+
+CONTENT = bytes(range(256)) * 40
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves what the server's ``pages`` hold: the bytes, and how many more it promises and never sends."""
+
+    def do_GET(self):  # http.server's name
+        self.server.asked.append(self.path)
+        if self.path not in self.server.pages:
+            self.send_error(404)
+            return
+        content, withheld = self.server.pages[self.path]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content) + withheld))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    """Pages to serve, and the paths that were asked for."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pages = {}
+        self.asked = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def dead_url():
+    """A mirror where nobody answers."""
+    with Server() as server:
+        return server.url
+
+
+def remote(*urls):
+    return RemoteFile("images", sha256(CONTENT), tuple(url + "images" for url in urls))
+
+
+def test_a_given_directory_is_the_only_place_looked_at(monkeypatch):
+    monkeypatch.setenv("DLPIPE_DATA", "/data")
+    assert files.search_places("mnist", "/elsewhere") == [Path("/elsewhere")]
+
+
+def test_the_data_variable_is_looked_at_before_the_users_cache(monkeypatch, own_cache):
+    monkeypatch.setenv("DLPIPE_DATA", "/data")
+    assert files.search_places("mnist", None) == [Path("/data/mnist"), own_cache / "dlpipe" / "mnist"]
+
+
+def test_without_the_data_variable_the_users_cache_is_looked_at(own_cache):
+    assert files.search_places("mnist", None) == [own_cache / "dlpipe" / "mnist"]
+
+
+def test_a_tilde_is_the_home_directory(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("DLPIPE_DATA", "~/data")
+    assert files.search_places("mnist", "~/mnist") == [Path("/home/ann/mnist")]
+    assert files.search_places("mnist", None)[0] == Path("/home/ann/data/mnist")
+
+
+def test_a_file_with_its_checksum_passes(tmp_path, write):
+    write(tmp_path, {"images": CONTENT})
+    files.check(tmp_path / "images", remote())
+
+
+def test_a_file_with_another_checksum_is_refused_with_both_sums(tmp_path, write):
+    write(tmp_path, {"images": b"other"})
+    with pytest.raises(DataError, match=f"its sha256 is {sha256(b'other')}, it should be {sha256(CONTENT)}; remove it"):
+        files.check(tmp_path / "images", remote())
+
+
+def test_a_download_has_the_bytes_of_the_server(server, tmp_path):
+    server.pages["/images"] = (CONTENT, 0)
+    assert files.download(remote(server.url), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("trouble", ["dead", "missing", "wrong", "interrupted"])
+def test_the_second_mirror_is_asked_where_the_first_fails(server, dead_url, tmp_path, trouble):
+    server.pages["/good/images"] = (CONTENT, 0)
+    server.pages["/wrong/images"] = (b"other", 0)
+    server.pages["/interrupted/images"] = (CONTENT[:500], 500)
+    first = dead_url if trouble == "dead" else f"{server.url}{trouble}/"
+    path = files.download(remote(first, server.url + "good/"), tmp_path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_the_second_mirror_is_left_alone_where_the_first_has_the_file(server, tmp_path):
+    server.pages["/first/images"] = server.pages["/second/images"] = (CONTENT, 0)
+    files.download(remote(server.url + "first/", server.url + "second/"), tmp_path)
+    assert server.asked == ["/first/images"]
+
+
+@pytest.mark.parametrize("page", [(b"other", 0), (CONTENT[:500], len(CONTENT) - 500)], ids=["wrong sum", "interrupted"])
+def test_a_failed_download_leaves_no_file(server, tmp_path, page):
+    server.pages["/images"] = page
+    with pytest.raises(DataError):
+        files.download(remote(server.url), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_a_download_leaves_no_file(server, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        yield CONTENT[:500]
+        raise KeyboardInterrupt
+
+    server.pages["/images"] = (CONTENT, 0)
+    monkeypatch.setattr(requests.Response, "iter_content", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.download(remote(server.url), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_mirror_that_failed_is_told_with_its_reason(server, dead_url, tmp_path):
+    server.pages["/images"] = (b"other", 0)
+    told = (
+        rf"images could not be downloaded \({dead_url}images: ConnectionError; "
+        rf"{server.url}missing/images: HTTPError; {server.url}images: ValueError\)"
+    )
+    with pytest.raises(DataError, match=told):
+        files.download(remote(dead_url, server.url + "missing/", server.url), tmp_path)
+
+
+def test_a_file_without_mirrors_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"images could not be downloaded \(no mirror is known\)"):
+        files.download(remote(), tmp_path)
+
+
+@pytest.fixture
+def served_bars(server, bars, bars_dataset, dead_url):
+    """The dataset of bars, its files on the second of two mirrors."""
+    server.pages = {f"/{name}": (content, 0) for name, content in bars.items()}
+    return bars_dataset(mirrors=(dead_url, server.url))
+
+
+def test_a_dataset_that_is_nowhere_is_downloaded_into_the_users_cache(served_bars, own_cache, loading, bars):
+    served_bars(**loading()).prepare_data()
+    folder = own_cache / "dlpipe" / "bars"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == bars
+
+
+def test_a_downloaded_dataset_is_read(served_bars, loading):
+    data = served_bars(**loading())
+    data.prepare_data()
+    assert len(data.load_splits()["train"].y) == 40
+
+
+def test_a_dataset_is_downloaded_once(served_bars, server, loading):
+    served_bars(**loading()).prepare_data()
+    server.asked.clear()
+    served_bars(**loading()).prepare_data()
+    assert server.asked == []
+
+
+def test_a_file_that_is_in_the_cache_already_is_not_downloaded_again(served_bars, server, own_cache, loading, bars):
+    folder = own_cache / "dlpipe" / "bars"
+    folder.mkdir(parents=True)
+    (folder / "train_images").write_bytes(bars["train_images"])
+    served_bars(**loading()).prepare_data()
+    assert "/train_images" not in server.asked
+
+
+def test_a_dataset_is_downloaded_into_the_directory_that_is_given(served_bars, tmp_path, loading, bars):
+    served_bars(directory=str(tmp_path), **loading()).prepare_data()
+    assert {path.name for path in tmp_path.iterdir()} == set(bars)
+
+
+def test_a_given_directory_that_does_not_exist_is_refused_and_not_made(served_bars, server, tmp_path, loading):
+    with pytest.raises(DataError, match=r"dataset\.directory=.*typo is no folder; no bars in"):
+        served_bars(directory=str(tmp_path / "typo"), **loading()).prepare_data()
+    assert not (tmp_path / "typo").exists()
+    assert server.asked == []
+
+
+def test_offline_asks_no_mirror(served_bars, server, loading):
+    with pytest.raises(DataError, match="no bars in"):
+        served_bars(offline=True, **loading()).prepare_data()
+    assert server.asked == []

@@ -1,0 +1,198 @@
+"""Idx files, and datasets made of four of them."""
+
+import contextlib
+import gzip
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from dlpipe import DataError
+from dlpipe.data.idx import read_idx
+
+ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+PACKINGS = {"plain": bytes, "gz": lambda content: gzip.compress(content, mtime=0)}
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory):
+    """What `read_idx` makes of some bytes."""
+    path = tmp_path_factory.mktemp("idx") / "images"
+
+    def read(content):
+        path.write_bytes(content)
+        return read_idx(path)
+
+    return read
+
+
+def flipped(content, bits):
+    changed = bytearray(content)
+    for bit in bits:
+        changed[bit // 8 % len(content)] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+BITS = st.lists(st.integers(0, 1000), min_size=1, max_size=4, unique=True)
+
+
+def test_an_idx_file_is_read_as_the_format_is_described(reading):
+    content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 10, 20, 30, 40, 50, 255])
+    assert reading(content).tolist() == [[10, 20, 30], [40, 50, 255]]
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+@given(array=arrays(np.uint8, array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
+def test_an_array_comes_back_as_it_was_written(reading, idx_bytes, packing, array):
+    np.testing.assert_array_equal(reading(PACKINGS[packing](idx_bytes(array))), array, strict=True)
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_file_cut_anywhere_is_refused(reading, idx_bytes, packing):
+    content = PACKINGS[packing](idx_bytes(ARRAY))
+    for length in range(len(content)):
+        with pytest.raises(DataError, match=r"images (holds|cannot be read|is not an idx file)"):
+            reading(content[:length])
+
+
+@given(bits=BITS)
+def test_a_compressed_file_with_flipped_bits_is_refused_or_read_rightly(reading, idx_bytes, bits):
+    try:
+        array = reading(flipped(PACKINGS["gz"](idx_bytes(ARRAY)), bits))
+    except DataError:
+        return
+    np.testing.assert_array_equal(array, ARRAY, strict=True)  # the bit was of the time stamp or the like
+
+
+@given(bits=BITS)
+def test_a_plain_file_with_flipped_bits_is_refused_or_has_the_values_that_it_holds(reading, idx_bytes, bits):
+    content = flipped(idx_bytes(ARRAY), bits)
+    try:
+        array = reading(content)
+    except DataError:
+        return
+    assert array.tobytes() == content[4 + 4 * array.ndim :]
+
+
+@given(header=st.lists(st.integers(0, 255), max_size=60), rank=st.integers(0, 255))
+def test_any_dimensions_are_refused_or_are_those_of_the_values(reading, header, rank):
+    content = bytes([0, 0, 8, rank, *header])
+    try:
+        array = reading(content)
+    except DataError:
+        return
+    assert array.size == len(content) - 4 - 4 * rank
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_refused_or_an_array(reading, content):
+    with contextlib.suppress(DataError):
+        assert reading(content).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (b"\0\0\x0d\1", "00 00 0d 01"),  # floats
+        (b"\1\0\x08\1", "01 00 08 01"),
+        (b"PNG!", "50 4e 47 21"),
+        (b"\0", "00"),
+        (b"", "nothing"),
+    ],
+)
+def test_a_wrong_magic_number_is_told(reading, start, told):
+    with pytest.raises(DataError, match=f"is not an idx file of unsigned bytes: it begins with {told}$"):
+        reading(start + b"\0\0\0\0" * (len(start) > 1))
+
+
+def test_too_few_values_are_told_with_both_counts(reading, idx_bytes):
+    told = r"holds 39 bytes, its header of dimensions \(2, 3, 4\) asks for 40: it is truncated or damaged; remove it"
+    with pytest.raises(DataError, match=told):
+        reading(idx_bytes(ARRAY)[:-1])
+
+
+def test_values_after_the_last_are_refused(reading, idx_bytes):
+    with pytest.raises(DataError, match=r"holds 41 bytes, .* asks for 40"):
+        reading(idx_bytes(ARRAY) + b"\0")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(2**16, 2**16, 2**16, 2**16), (0, *[2**32 - 1] * 3), (1,) * 70],
+    ids=["product is 0 modulo 2**64", "empty, yet too large", "too many"],
+)
+def test_dimensions_that_no_array_can_have_are_refused(reading, shape):
+    content = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes() + b"\0" * (max(shape) == 1)
+    with pytest.raises(DataError, match=r"truncated or damaged|which no array can have"):
+        reading(content)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"nothing cannot be read: .*No such file"):
+        read_idx(tmp_path / "nothing")
+
+
+@pytest.fixture
+def loaded(bars_dataset, loading, write, tmp_path):
+    """The splits of a dataset of these files."""
+
+    def load(files, **changes):
+        data = bars_dataset(files)(directory=str(write(tmp_path / "bars", files)), **loading(**changes))
+        data.prepare_data()
+        return data.load_splits()
+
+    return load
+
+
+def test_the_last_training_images_are_the_validation_set(loaded, bars):
+    labels = list(bars["train_labels"][8:])
+    splits = loaded(bars)
+    assert splits["train"].y.tolist() == labels[:40]
+    assert splits["val"].y.tolist() == labels[40:]
+    assert len(splits["test"].y) == 20
+
+
+def test_pixels_are_divided_by_256(loaded, bars):
+    assert loaded(bars)["train"].x.unique().tolist() == [0, 0.99609375]
+
+
+def test_splits_are_of_the_types_that_training_needs(loaded, bars):
+    for x, y in loaded(bars).values():
+        assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
+
+
+def test_fewer_labels_than_images_are_refused(loaded, bars, idx_bytes):
+    with pytest.raises(
+        DataError, match=r"dimensions \(60, 4, 4\) and .*train_labels \(59,\); wanted n x height x width"
+    ):
+        loaded(bars | {"train_labels": idx_bytes(np.zeros(59, np.uint8))})
+
+
+def test_images_without_a_height_are_refused(loaded, bars, idx_bytes):
+    with pytest.raises(DataError, match=r"test_images has the dimensions \(20, 16\)"):
+        loaded(bars | {"test_images": idx_bytes(np.zeros((20, 16), np.uint8))})
+
+
+def test_a_validation_set_as_large_as_the_training_images_is_refused(loaded, bars, idx_bytes):
+    few = {
+        "train_images": idx_bytes(np.zeros((20, 4, 4), np.uint8)),
+        "train_labels": idx_bytes(np.zeros(20, np.uint8)),
+    }
+    told = r"bars has 20 training images; 20 for validation leave none to train on\. Set num_validation in Bars"
+    with pytest.raises(DataError, match=told):
+        loaded(bars | few)
+
+
+def test_any_of_the_four_files_with_another_checksum_is_refused_with_both_sums(
+    bars, bars_dataset, loading, write, tmp_path
+):
+    for name, content in bars.items():
+        folder = write(tmp_path / name, bars | {name: content + b"\0"})
+        wanted, found = (hashlib.sha256(data).hexdigest() for data in (content, content + b"\0"))
+        told = f"{name} is damaged or another file: its sha256 is {found}, it should be {wanted}; remove it"
+        with pytest.raises(DataError, match=told):
+            bars_dataset()(directory=str(folder), **loading()).prepare_data()

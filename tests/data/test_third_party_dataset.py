@@ -1,0 +1,70 @@
+"""An idx dataset that a plugin adds, from its files to a trained model."""
+
+import hashlib
+import json
+
+import pytest
+
+# what a third party writes, in all
+PLUGIN = '''
+from dlpipe.data import IdxFiles, IdxImages, RemoteFile
+
+
+class Bars(IdxImages):
+    """Bars on the left or on the right."""
+
+    dataset_name = "bars"
+    num_validation = 20
+    idx_files = IdxFiles(
+        train_images=RemoteFile("train_images", "{train_images}", ()),
+        train_labels=RemoteFile("train_labels", "{train_labels}", ()),
+        test_images=RemoteFile("test_images", "{test_images}", ()),
+        test_labels=RemoteFile("test_labels", "{test_labels}", ()),
+    )
+'''
+YAML = """
+defaults: [mnist, _self_]
+name: bars
+image_shape: [1, 4, 4]
+num_features: 16
+num_classes: 2
+"""
+
+
+@pytest.fixture
+def bars_plugin(install, bars, write, tmp_path, monkeypatch):
+    """The dataset ``bars`` installed, and its files in ``$DLPIPE_DATA``; gives their folder."""
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in bars.items()}
+    files = {"acme_bars/__init__.py": PLUGIN.format(**sums), "acme_bars/conf/dataset/bars.yaml": YAML}
+    install("acme-bars", {"bars": "acme_bars:Bars"}, files, kind="datasets")
+    monkeypatch.setenv("DLPIPE_DATA", str(tmp_path / "data"))
+    return write(tmp_path / "data" / "bars", bars)
+
+
+def test_a_third_party_adds_an_idx_dataset_in_a_few_lines(bars_plugin, cli):
+    result = cli("model=logreg", "dataset=bars", "recipe.batch_size=10", "trainer.max_epochs=40")
+    assert result.code == 0, result.err
+    summary = json.loads((result.run_dir / "summary.json").read_text())
+    assert summary["evaluated"] == {"val": 20, "test": 20}
+    assert summary["test"]["test/error"] == 0
+
+
+def test_the_checksums_of_an_idx_dataset_are_in_the_runs_provenance(bars_plugin, bars, cli):
+    result = cli("model=logreg", "dataset=bars", "recipe.batch_size=10", "trainer.max_epochs=1")
+    provenance = json.loads((result.run_dir / "provenance.json").read_text())
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in bars.items()}
+    assert sums.items() <= provenance["data"].items()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:-5], lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:]],
+    ids=["truncated", "bit flipped"],
+)
+def test_a_damaged_idx_file_is_a_wrong_request_and_nothing_is_written(bars_plugin, cli, damage):
+    path = bars_plugin / "test_images"
+    path.write_bytes(damage(path.read_bytes()))
+    result = cli("model=logreg", "dataset=bars")
+    assert result.code == 2
+    assert f"dataset=bars: {path} is damaged or another file" in result.err
+    assert result.written == []

@@ -1,0 +1,82 @@
+"""Sheets of images, as the tutorials tile filters and samples."""
+
+import numpy as np
+import pytest
+
+from dlpipe.figures import scale_to_unit_interval, tile_raster_images
+
+
+def ramp(count, pixels):
+    """Images that each go evenly from a low value of their own up."""
+    return np.arange(count)[:, None] * 100.0 + np.arange(pixels)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "tile_shape", "spacing", "expected"),
+    [
+        ((28, 28), (10, 10), (1, 1), (289, 289)),
+        ((28, 28), (10, 20), (1, 1), (289, 579)),
+        ((28, 28), (1, 20), (1, 1), (28, 579)),
+        ((5, 7), (3, 2), (0, 0), (15, 14)),
+        ((5, 7), (3, 2), (2, 4), (19, 18)),
+    ],
+)
+def test_a_sheet_is_as_large_as_its_tiles_and_the_gaps_between_them(image_shape, tile_shape, spacing, expected):
+    x = ramp(tile_shape[0] * tile_shape[1], image_shape[0] * image_shape[1])
+    assert tile_raster_images(x, image_shape, tile_shape, spacing).shape == expected
+
+
+def test_grey_levels_are_truncated_as_in_the_tutorials():
+    x = np.array([[0.0, 0.25, 0.5, 1.0]])
+    # 63.75 and 127.5 are cut off; 255 / (1 + 1e-8) is just below 255
+    assert tile_raster_images(x, (1, 4), (1, 1)).tolist() == [[0, 63, 127, 254]]
+
+
+def test_each_tile_is_scaled_to_its_own_range():
+    x = np.array([[0.0, 1.0], [500.0, 700.0]])
+    assert tile_raster_images(x, (1, 2), (1, 2)).tolist() == [[0, 254, 0, 254]]
+
+
+def test_tiles_stand_row_by_row():
+    x = np.eye(4)[[0, 1, 2]]
+    assert tile_raster_images(x, (2, 2), (2, 2)).nonzero()[0].tolist() == [0, 0, 3]
+    assert tile_raster_images(x, (2, 2), (2, 2)).nonzero()[1].tolist() == [0, 3, 0]
+
+
+def test_gaps_are_black():
+    sheet = tile_raster_images(ramp(4, 9), (3, 3), (2, 2), (2, 1))
+    assert not sheet[3:5].any()
+    assert not sheet[:, 3].any()
+
+
+def test_a_constant_tile_is_black():
+    assert not tile_raster_images(np.full((1, 4), 7.0), (2, 2), (1, 1)).any()
+
+
+def test_missing_images_leave_black_tiles():
+    sheet = tile_raster_images(ramp(3, 4), (2, 2), (2, 2))
+    assert sheet[:2].any()
+    assert not sheet[2:, 2:].any()
+
+
+def test_images_beyond_the_tiles_are_left_out():
+    assert np.array_equal(
+        tile_raster_images(ramp(9, 4), (2, 2), (2, 2)), tile_raster_images(ramp(9, 4)[:4], (2, 2), (2, 2))
+    )
+
+
+def test_the_images_stay_as_they_are():
+    x = ramp(2, 4)
+    tile_raster_images(x, (2, 2), (1, 2))
+    assert np.array_equal(x, ramp(2, 4))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (4,), (1, 2, 2)])
+def test_images_of_another_size_are_refused(shape):
+    with pytest.raises(ValueError, match=r"x has the shape \(.*\); images of 2 x 2 need \(images, 4\)"):
+        tile_raster_images(np.zeros(shape), (2, 2), (1, 1))
+
+
+def test_scaling_is_to_zero_and_just_below_one():
+    scaled = scale_to_unit_interval(np.array([-3.0, 1.0, 5.0]))
+    np.testing.assert_allclose(scaled, [0, 0.5, 1], rtol=2e-9)

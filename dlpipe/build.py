@@ -37,3 +37,16 @@ def check_trainable(model: pl.LightningModule, name: str) -> None:
     """
     if not is_overridden("training_step", model, pl.LightningModule):
         raise PluginError(f"model {name!r} ({type(model).__name__}) has no training_step; Lightning needs one")
+
+
+def check_testable(model: pl.LightningModule, name: str, significance: float | None) -> None:
+    """Refuse to test the improvements of a module that predicts nothing.
+
+    Raises:
+        PluginError: ``recipe.significance`` is set and the module has no ``predict_step``.
+    """
+    if significance is not None and not is_overridden("predict_step", model, pl.LightningModule):
+        raise PluginError(
+            f"recipe.significance={significance} needs class probabilities, and model {name!r} has no predict_step; "
+            "set it to null"
+        )

@@ -12,7 +12,7 @@ import hydra.core.utils
 import pytest
 
 from dlpipe import sweep
-from dlpipe.cli import split_flags
+from dlpipe.flags import parse
 
 SHORT = "recipe.max_epochs=1"
 
@@ -88,9 +88,9 @@ def test_last_line_says_where_the_table_is(grid):
 
 
 def test_flags_may_stand_anywhere():
-    flags_last = split_flags(["model=logreg,mlp", "optimizer.lr=1", "-m"])
-    assert flags_last == split_flags(["-m", "model=logreg,mlp", "optimizer.lr=1"])
-    assert flags_last == split_flags(["model=logreg,mlp", "-m", "optimizer.lr=1"])
+    flags_last = parse(["model=logreg,mlp", "optimizer.lr=1", "-m"])
+    assert flags_last == parse(["-m", "model=logreg,mlp", "optimizer.lr=1"])
+    assert flags_last == parse(["model=logreg,mlp", "-m", "optimizer.lr=1"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Early stopping by geometric patience, as the tutorials do it."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import pytorch_lightning as pl
 from pydantic import Field
 
 from dlpipe.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, validation_is_due, worst
+from dlpipe.callbacks.significance import PairedTest
 
 
 @dataclass
@@ -26,12 +28,14 @@ class Patience:
     mode: Mode
     best: float
 
-    def validated(self, update: int, value: float) -> None:
-        """Take the value of a validation after ``update``."""
+    def validated(self, update: int, value: float, significant: bool | None = None) -> None:
+        """Take the value of a validation after ``update``; ``significant`` replaces the threshold where it is given."""
         if not is_better(value, self.best, self.mode):
             return
-        significant = self.best * self.threshold if self.mode == "min" else self.best / self.threshold
-        if is_better(value, significant, self.mode):
+        if significant is None:
+            bound = self.best * self.threshold if self.mode == "min" else self.best / self.threshold
+            significant = is_better(value, bound, self.mode)
+        if significant:
             self.patience = max(self.patience, update * self.increase)
         self.best = value
 
@@ -51,6 +55,8 @@ class GeometricPatience(pl.Callback):
         patience: updates to train at least; null never stops.
         patience_increase: a significant improvement after update i gives time until i * patience_increase.
         improvement_threshold: an improvement is significant below best * improvement_threshold.
+        significance: instead of by the threshold, an improvement is significant when McNemar's test over the validation
+            examples gives a p-value below this; null keeps the tutorials' threshold.
         monitor: the metric; null means val/error, else val/loss.
         mode: whether less or more of it is better.
     """
@@ -60,9 +66,11 @@ class GeometricPatience(pl.Callback):
         patience: Annotated[int, Field(gt=0)] | None,
         patience_increase: float = 2.0,
         improvement_threshold: float = 0.995,
+        significance: Annotated[float, Field(gt=0, lt=1)] | None = None,
         monitor: str | None = None,
         mode: Mode = "min",
     ) -> None:
+        self.test = PairedTest(significance) if significance is not None else None
         self.monitor = monitor
         self.initial = patience
         self.state = Patience(patience or 0, patience_increase, improvement_threshold, mode, worst(mode))
@@ -86,13 +94,28 @@ class GeometricPatience(pl.Callback):
         if self.initial is not None and not validation_is_due(trainer):
             self._stop_if_exhausted(trainer)
 
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to note which examples are right."""
+        if self.test:
+            self.test.start()
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *index: Any
+    ) -> None:
+        """Note which examples of a batch are right, where improvements are tested."""
+        if self.test:
+            predict: Callable[..., Any] = pl_module.predict_step
+            self.test.add(predict(batch, index[0]), batch[1])
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the new value, then stop if patience has run out."""
         if trainer.sanity_checking or self.initial is None or is_extra_validation(trainer):
             return
         found = monitored(trainer.callback_metrics, self.monitor)
         if found and trainer.state.fn == "fit":
-            self.state.validated(trainer.global_step - 1, found[1])
+            better = is_better(found[1], self.state.best, self.state.mode)
+            significant = self.test.improves() if self.test and better else None
+            self.state.validated(trainer.global_step - 1, found[1], significant)
             self._stop_if_exhausted(trainer)
 
     def _stop_if_exhausted(self, trainer: pl.Trainer) -> None:
@@ -101,9 +124,11 @@ class GeometricPatience(pl.Callback):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers."""
-        return asdict(self.state)
+        """Plain numbers, and which examples the reference of the test has right."""
+        return {"patience": asdict(self.state), "reference": self.test.reference if self.test else None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.state = Patience(**state_dict)
+        self.state = Patience(**state_dict["patience"])
+        if self.test:
+            self.test.reference = state_dict["reference"]

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import plugins
-from dlpipe.build import build_dataset, build_model, check_trainable, options_of
+from dlpipe.build import build_dataset, build_model, check_testable, check_trainable, options_of
 from dlpipe.checks.constructor import constructor_problems, find_object
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.data import TensorDataModule
@@ -107,6 +107,7 @@ def _construction_problems(cfg: DictConfig, look_at_data: bool) -> list[Problem]
         with torch.random.fork_rng():
             model = build_model(cfg.model)
         check_trainable(model, cfg.model.name)
+        check_testable(model, cfg.model.name, cfg.recipe.significance)
     except DlpipeError as error:
         return [Problem("", str(error))]
     except (Exception, SystemExit) as error:  # whatever the model's constructor does

@@ -39,6 +39,7 @@ class Recipe(Typed):
     patience: Positive | None
     patience_increase: Annotated[float, Field(ge=1)]
     improvement_threshold: Annotated[float, Field(gt=0, le=1)]
+    significance: Annotated[float, Field(gt=0, lt=1)] | None
     monitor: str | None
     monitor_mode: Literal["min", "max"]
     targets: list[Target]

@@ -89,9 +89,16 @@ def _trainer_problems(cfg: DictConfig) -> list[Problem]:
         return problems
     try:
         with quiet_lightning():
-            instantiate(cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False, enable_checkpointing=False)
+            trainer = instantiate(
+                cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False, enable_checkpointing=False
+            )
     except Exception as error:  # Lightning raises many types; each says which argument it refuses
         return [Problem("trainer", _cause(error))]
+    if trainer.world_size > 1:  # Lightning would start this command line again for every rank, a sweep's included
+        told = f"one process trains; this asks for {trainer.world_size}, which dlpipe does not start yet"
+        return [Problem(f"trainer.devices={cfg.trainer.devices}", f"{told}; set trainer.devices=1")]
+    if 0 in (trainer.max_epochs, trainer.max_steps):
+        return [Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained")]
     return []
 
 

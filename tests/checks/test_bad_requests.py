@@ -61,6 +61,8 @@ FULL = {
     "filters larger than the image": ("model=lenet model.filter_size=27", r"choose a smaller filter_size or pool_size"),
     "unknown trainer argument": ("+trainer.max_epoch=3", r"trainer.max_epoch=3: no such argument; did you mean"),
     "accelerator that is not there": ("trainer.accelerator=warp", r"trainer: .*accelerator"),
+    "several devices": ("trainer.devices=2", r"trainer.devices=2: one process trains; .*set trainer.devices=1"),
+    "no steps": ("trainer.max_steps=0", r"max_epochs and max_steps must not be 0"),
     "callback that is not there": (
         "+callbacks.x._target_=no.Such",
         r"callbacks.x._target_=no.Such: cannot be imported",

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from dlpipe import plugins
 from dlpipe.errors import PluginError
+from dlpipe.load_class import load_class
 
 
 def options_of(node: DictConfig) -> dict[str, Any]:
@@ -21,12 +21,12 @@ def options_of(node: DictConfig) -> dict[str, Any]:
 
 def build_model(node: DictConfig) -> pl.LightningModule:
     """The LightningModule that ``node.name`` means."""
-    return plugins.load("model", node.name)(**options_of(node))  # type: ignore[no-any-return]
+    return load_class("model", node.name)(**options_of(node))  # type: ignore[no-any-return]
 
 
 def build_dataset(node: DictConfig) -> pl.LightningDataModule:
     """The LightningDataModule that ``node.name`` means."""
-    return plugins.load("dataset", node.name)(**options_of(node))  # type: ignore[no-any-return]
+    return load_class("dataset", node.name)(**options_of(node))  # type: ignore[no-any-return]
 
 
 def check_trainable(model: pl.LightningModule, name: str) -> None:

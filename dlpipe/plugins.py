@@ -1,4 +1,4 @@
-"""What is installed: plugins are found in package metadata, and a class is imported once it is chosen.
+"""What is installed: plugins are found in package metadata; nothing of them is imported here.
 
 A plugin is a distribution with entry points in ``dlpipe.models`` (LightningModule classes) or
 ``dlpipe.datasets`` (LightningDataModule classes). The core offers its own datasets through the same door.
@@ -8,11 +8,10 @@ import functools
 import importlib.util
 import os
 import re
-import traceback
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from dlpipe.errors import PluginError, did_you_mean, listed
 
@@ -176,45 +175,3 @@ def yaml_of(offer: Offer) -> Path | None:
     folder = conf_dir_of(offer)
     path = folder / offer.kind / f"{offer.name}.yaml" if folder else None
     return path if path and path.is_file() else None
-
-
-def load(kind: Kind, name: str) -> type[Any]:
-    """Import the class that ``name`` means: a LightningModule or a LightningDataModule.
-
-    Raises:
-        PluginError: as `find`; or the import fails (told with the plugin's traceback); or what it gives is
-            not such a class.
-    """
-    from dlpipe import health  # which reads offers, and so imports this module
-
-    offer = find(kind, name)
-    try:
-        loaded = offer.entry_point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may raise anything at all on import, or exit
-        health.record(offer, f"{type(error).__name__}: {error}")
-        told = "".join(traceback.format_exception(error)).rstrip()
-        raise PluginError(
-            f"{offer} cannot be imported: {type(error).__name__}: {error}\n{told}\n"
-            f"Mend or uninstall {offer.distribution}; every other plugin still works."
-        ) from error
-    problem = _class_problem(offer, loaded)
-    health.record(offer, problem)
-    if problem:
-        raise PluginError(f"{offer} {problem}")
-    return loaded  # type: ignore[no-any-return]  # an entry point gives Any; checked above
-
-
-def _class_problem(offer: Offer, loaded: Any) -> str | None:
-    import pytorch_lightning as pl
-
-    wanted = pl.LightningModule if offer.kind == "model" else pl.LightningDataModule
-    if isinstance(loaded, type) and issubclass(loaded, wanted):
-        return None
-    if isinstance(loaded, type) and any(base.__module__.startswith("lightning.") for base in loaded.__mro__):
-        return (
-            "is built on `lightning.pytorch`, dlpipe on `pytorch_lightning`: the two do not mix. "
-            "Change the plugin's import to `import pytorch_lightning`."
-        )
-    return f"is {loaded!r}, not a subclass of pytorch_lightning.{wanted.__name__}"

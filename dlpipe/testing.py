@@ -22,6 +22,7 @@ from dlpipe.callbacks.monitor import DEFAULTS
 from dlpipe.checks import full, light
 from dlpipe.checks.constructor import parameters
 from dlpipe.errors import DlpipeError, RequestError, listed
+from dlpipe.load_class import load_class
 from dlpipe.pipeline import run
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
@@ -71,7 +72,7 @@ def _checked_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
 
 def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
     path = plugins.yaml_of(plugins.find("model", name))
-    missing = [key for key in parameters(plugins.load("model", name)) if key not in options_of(cfg.model)]
+    missing = [key for key in parameters(load_class("model", name)) if key not in options_of(cfg.model)]
     _require(
         path is None or not missing,
         f"{path} has no {listed(missing)}: its keys are the constructor's arguments, no more and no less",
@@ -120,7 +121,7 @@ def _check_monitored(name: str, cfg: DictConfig) -> None:
 
 
 def _validates(name: str, cfg: DictConfig) -> bool:
-    model, dataset = plugins.load("model", name), plugins.load("dataset", cfg.dataset.name)
+    model, dataset = load_class("model", name), load_class("dataset", cfg.dataset.name)
     has_step = model.validation_step is not pl.LightningModule.validation_step
     return has_step and dataset.val_dataloader is not pl.LightningDataModule.val_dataloader
 
@@ -148,7 +149,7 @@ def _check_reloads(name: str, directory: Path) -> None:
 
 
 def _check_class(name: str, loaded: Any) -> None:
-    registered = plugins.load("model", name)
+    registered = load_class("model", name)
     _require(
         type(loaded) is registered,
         f"model {name!r} is a {type(loaded).__name__}, but its entry point names {registered.__name__}",

@@ -16,6 +16,7 @@ from dlpipe.checks.constructor import constructor_problems, find_object
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.load_class import load_class
 from dlpipe.quiet import quiet_lightning
 
 # arguments of the Trainer that the pipeline fills in, and what says the same
@@ -61,7 +62,7 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
 
 def _load(kind: plugins.Kind, cfg: DictConfig, problems: list[Problem]) -> type[Any] | None:
     try:
-        return plugins.load(kind, cfg[kind].name)
+        return load_class(kind, cfg[kind].name)
     except DlpipeError as error:
         problems.append(Problem(f"{kind}={cfg[kind].name}", str(error)))
         return None

@@ -3,8 +3,8 @@
 import json
 import sys
 
-from dlpipe import plugins
 from dlpipe.errors import PluginError
+from dlpipe.load_class import load_class
 
 MARK = "dlpipe-import "  # tells our lines from what a plugin prints
 
@@ -14,7 +14,7 @@ def main(names: list[str]) -> None:
     for name in names:
         kind, _, qualified = name.partition(":")
         try:
-            plugins.load(kind, qualified)  # type: ignore[arg-type]  # doctor passes one of KINDS
+            load_class(kind, qualified)  # type: ignore[arg-type]  # doctor passes one of KINDS
             failure = None
         except PluginError as error:
             failure = str(error).splitlines()[0]

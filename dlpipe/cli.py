@@ -31,6 +31,7 @@ datasets    {datasets}
 -m, --multirun     run every combination of comma-separated values
 -c, --cfg job      print the composed config and run nothing (--resolve, --package KEY)
 -cd DIR            add a folder of your own YAML to the config tree
+-sc install=bash   the completion of the console script, for eval (also zsh, fish)
 --hydra-help       Hydra's own flags and launchers
 --version          print dlpipe's version
 

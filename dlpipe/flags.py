@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("-p", "--package")
     parser.add_argument("--hydra-help", action="store_true")
+    parser.add_argument("-sc", "--shell-completion")
     parser.add_argument("-cd", "--config-dir", action="append", default=[])
     return parser
 
@@ -59,6 +60,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> Problem:
 
 def _showing(found: argparse.Namespace) -> list[str]:
     flags = ["--hydra-help"] if found.hydra_help else []
+    flags += ["--shell-completion", found.shell_completion] if found.shell_completion else []
     if found.cfg:
         flags += ["--cfg", found.cfg, *(["--resolve"] if found.resolve else [])]
         flags += ["--package", found.package] if found.package else []

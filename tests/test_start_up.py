@@ -22,6 +22,7 @@ CASES = {
     "show nothing": (["show", "lenett"], 2),
     "unknown model": (["model=lenett"], 2),
     "misspelt option": (["model=mlp", "model.n_hiden=3"], 2),
+    "shell completion": (["-sc", "install=bash"], 0),
     "composed config": (["--cfg", "job"], 0),
 }
 
@@ -42,6 +43,17 @@ print("\\n" + json.dumps([code, [name for name in {HEAVY!r} if name in sys.modul
 @pytest.mark.parametrize("name", dlpipe.__all__)
 def test_every_public_name_exists(name):
     assert getattr(dlpipe, name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("dlpipe model=le", ["model=lenet"]), ("dlpipe optimizer.l", ["optimizer.lr="])],
+    ids=["a plugin's model", "a key"],
+)
+def test_the_shell_completes(typed, offered, cli, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", typed)
+    monkeypatch.setenv("COMP_POINT", str(len(typed)))
+    assert cli("-sc", "query=bash").out.split() == offered
 
 
 def test_an_unknown_public_name_is_an_attribute_error():

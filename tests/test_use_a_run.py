@@ -105,7 +105,7 @@ def test_check_runs_both_passes_and_nothing_else(cli):
         (["check", "model=lenett"], "no model 'lenett'"),
         (["check", "optimizer.lr=-1"], "Invalid learning rate"),
         (["check", "-m", "optimizer.lr=0.1,-1"], "Invalid learning rate"),
-        (["check", "--cfg", "job"], "check takes overrides and --multirun only"),
+        (["check", "--cfg", "job"], "check takes overrides, --multirun and --config-dir only"),
         (["test"], "usage: python -m dlpipe test RUN"),
         (["test", "nowhere"], "nowhere is not a run's directory: it has no config.yaml"),
         (["predict", "nowhere"], "nowhere is not a run's directory"),

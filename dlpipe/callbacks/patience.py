@@ -75,6 +75,7 @@ class GeometricPatience(pl.Callback):
         self.initial = patience
         self.state = Patience(patience or 0, patience_increase, improvement_threshold, mode, worst(mode))
         self.stopped = False
+        self._limit_val_batches: int | float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Place the validations."""
@@ -91,8 +92,11 @@ class GeometricPatience(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop here unless a validation after this very update may still raise patience."""
-        if self.initial is not None and not validation_is_due(trainer):
-            self._stop_if_exhausted(trainer)
+        if self.initial is None or validation_is_due(trainer):
+            return
+        self._stop_if_exhausted(trainer)
+        if self.stopped:  # Lightning would validate once more, which is none of the tutorials' validations
+            self._limit_val_batches, trainer.limit_val_batches = trainer.limit_val_batches, 0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to note which examples are right."""
@@ -122,6 +126,11 @@ class GeometricPatience(pl.Callback):
         if self.state.is_exhausted(trainer.global_step - 1):
             self.stopped = True
             trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let the trainer validate again."""
+        if self._limit_val_batches is not None:
+            trainer.limit_val_batches, self._limit_val_batches = self._limit_val_batches, None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, and which examples the reference of the test has right."""

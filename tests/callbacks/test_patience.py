@@ -77,7 +77,7 @@ def random_case(seed):
 CASES = [random_case(seed) for seed in range(60)]
 
 
-def fit(case, tmp_path, **trainer_options):
+def fit(case, tmp_path, *callbacks, **trainer_options):
     curve, batches, max_epochs, patience, increase, threshold = case
     module = Scripted(curve)
     stopper = GeometricPatience(patience, increase, threshold)
@@ -86,7 +86,7 @@ def fit(case, tmp_path, **trainer_options):
         trainer = pl.Trainer(
             accelerator="cpu",
             max_epochs=max_epochs,
-            callbacks=[stopper, checkpoints],
+            callbacks=[*callbacks, stopper, checkpoints],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -111,18 +111,17 @@ def test_lightning_with_patience_does_what_the_tutorials_loop_does(case, tmp_pat
     trainer, module, stopper, checkpoints = fit(case, tmp_path)
     assert trainer.global_step - 1 == last
     assert stopper.stopped == stopped
-    assert module.validated[: len(validated)] == validated
-    # at most one more: the validation that Lightning runs when it is told to stop, which changes nothing
-    assert module.validated[len(validated) :] in ([], [last])
+    assert module.validated == validated
+    assert trainer.limit_val_batches == 1.0
     if best_update is not None:
         assert (checkpoints.best["update"] - 1, checkpoints.best["value"]) == (best_update, best)
 
 
-def test_the_extra_validation_of_a_stop_in_mid_epoch_changes_neither_best_nor_patience(tmp_path):
+def test_a_stop_in_mid_epoch_validates_nothing_more(tmp_path):
     # validated after updates 4 and 9; patience 10 ends at update 10, where the curve would be far better
     case = ([0.5, 0.6, 0.1, 0.1], 5, 10, 10, 2, 0.995)
     _, module, stopper, checkpoints = fit(case, tmp_path)
-    assert module.validated == [4, 9, 10]
+    assert module.validated == [4, 9]
     assert stopper.state.best == 0.5
     assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1}
 
@@ -134,12 +133,12 @@ def test_an_improvement_at_the_very_update_where_patience_ends_keeps_training(tm
     assert fit(case, tmp_path)[0].global_step - 1 == 28
 
 
-def test_the_extra_validation_of_a_stop_at_the_end_of_an_epoch_changes_nothing_either(tmp_path):
+def test_a_stop_at_the_end_of_an_epoch_validates_nothing_more_either(tmp_path):
     # 12 minibatches, validated after every 5; patience 11 ends with the epoch, at update 11
     case = ([0.5, 0.6, 0.1, 0.1], 12, 3, 11, 1, 0.995)
     _, module, stopper, checkpoints = fit(case, tmp_path)
     assert tutorial_loop(*case)[:2] == ([4, 9], 11)
-    assert module.validated == [4, 9, 11]
+    assert module.validated == [4, 9]
     assert (stopper.state.best, checkpoints.best["update"]) == (0.5, 5)
 
 
@@ -147,6 +146,24 @@ def test_the_extra_validation_of_a_stop_at_the_end_of_an_epoch_changes_nothing_e
 def test_an_explicit_interval_in_epochs_is_kept(epochs, tmp_path):
     _, module, _, _ = fit(([0.5] * 10, 4, 6, 100, 2, 0.995), tmp_path, check_val_every_n_epoch=epochs)
     assert module.validated == [4 * epoch - 1 for epoch in range(epochs, 7, epochs)]
+
+
+class StopAt(pl.Callback):
+    """Somebody else's early stop, such as a timer's."""
+
+    def __init__(self, update):
+        self.update = update
+
+    def on_train_batch_end(self, trainer, *arguments):
+        trainer.should_stop = trainer.should_stop or trainer.global_step - 1 == self.update
+
+
+def test_the_extra_validation_of_somebody_elses_stop_changes_neither_best_nor_patience(tmp_path):
+    case = ([0.5, 0.6, 0.1, 0.1], 5, 10, 50, 2, 0.995)
+    _, module, stopper, checkpoints = fit(case, tmp_path, StopAt(11))
+    assert module.validated == [4, 9, 11]  # Lightning's doing
+    assert stopper.state.best == 0.5
+    assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1}
 
 
 def test_published_stops_without_improvement():

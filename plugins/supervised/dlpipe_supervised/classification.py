@@ -26,7 +26,7 @@ def evaluate(module: pl.LightningModule, split: Literal["val", "test"], batch: t
 def filter_figures(weight: Tensor, image_shape: list[int], columns: int = 10) -> dict[str, NDArray[np.uint8]]:
     """First-layer filters as the tutorials tile them, at most 100.
 
-    None for what is no image, or has several channels.
+    Empty for what is no image, or has several channels.
 
     Args:
         weight: (filters, height * width), or (filters, 1, height, width) of a convolution.

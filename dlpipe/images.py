@@ -3,14 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpipe.data.idx import read_idx
+from dlpipe.data.idx import read_idx, to_examples
 from dlpipe.errors import DataError
-
-GREY_LEVELS = 256  # a byte divided by this is what the tutorials' models see
 
 
 def read_images(path: Path, image_shape: list[int]) -> Tensor:
@@ -29,7 +26,7 @@ def read_images(path: Path, image_shape: list[int]) -> Tensor:
     if pixels.shape[1:3] != tuple(image_shape[1:]):
         size = " x ".join(map(str, pixels.shape[1:]))
         raise DataError(f"{path} is {size}; the model was trained on {' x '.join(map(str, image_shape[1:]))}")
-    return torch.from_numpy(pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(GREY_LEVELS))
+    return to_examples(pixels)
 
 
 def _read_picture(path: Path, channels: int) -> NDArray[np.uint8]:

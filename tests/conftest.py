@@ -109,6 +109,22 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     _forget_plugins()
 
 
+@pytest.fixture
+def plain_model(install: Callable) -> str:
+    """The name of an installed model that has a training_step and nothing else."""
+    code = """
+import pytorch_lightning as pl, torch
+class Plain(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(784, 10)
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
+"""
+    install("dlpipe-plain", {"plain": "plain:Plain"}, {"plain/__init__.py": code})
+    return "plain"
+
+
 def _forget_plugins() -> None:
     plugins.all_offers.cache_clear()
     source.read_class.cache_clear()

@@ -10,7 +10,6 @@ from dlpipe.errors import PluginError, Problem, did_you_mean, listed
 # nodes that take keys of the user's own after a plus sign; the full pass checks them against the class
 OPEN_NODES = ("callbacks", "logger", "trainer")
 
-
 # keys of Hydra's own that would hide a run from what dlpipe makes of it afterwards
 HYDRA_KEYS = {
     "hydra.mode": "say --multirun for a sweep, and nothing for a run",

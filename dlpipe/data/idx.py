@@ -145,11 +145,15 @@ class IdxImages(TensorDataModule):
         )
 
 
+def to_examples(images: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
+    """Bytes (images, height, width, ...) as float32 (images, features), value / 256 as in the tutorials."""
+    return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) / np.float32(256))
+
+
 def _images_and_labels(images: Path, labels: Path) -> Split:
     x, y = read_idx(images), read_idx(labels)
     if x.ndim != 3 or y.ndim != 1 or len(x) != len(y):
         raise DataError(
             f"{images} has the dimensions {x.shape} and {labels} {y.shape}; wanted n x height x width and n"
         )
-    pixels = torch.from_numpy(x.reshape(len(x), -1).astype(np.float32) / np.float32(256))
-    return Split(pixels, torch.from_numpy(y.astype(np.int64)))
+    return Split(to_examples(x), torch.from_numpy(y.astype(np.int64)))

@@ -92,18 +92,8 @@ def test_a_level_outside_0_to_1_is_refused(level, cli):
     assert f"recipe.significance={level}: must be" in result.err
 
 
-def test_a_module_that_predicts_nothing_is_refused(cli, install):
-    code = """
-import pytorch_lightning as pl, torch
-class Plain(pl.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.linear = torch.nn.Linear(784, 10)
-    def training_step(self, batch, batch_idx):
-        return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
-"""
-    install("dlpipe-plain", {"plain": "plain:Plain"}, {"plain/__init__.py": code})
-    result = cli("model=plain", "recipe.significance=0.05")
+def test_a_module_that_predicts_nothing_is_refused(cli, plain_model):
+    result = cli(f"model={plain_model}", "recipe.significance=0.05")
     assert result.code == 2
     assert "recipe.significance=0.05 needs class probabilities, and model 'plain' has no predict_step" in result.err
     assert result.written == []

@@ -40,6 +40,15 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def read_summary(run_dir: Path) -> dict[str, Any]:
+    """The summary of a run, empty where it has none; a test metric that `write_json` made null is NaN again."""
+    path = run_dir / SUMMARY
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "test" in summary:
+        summary["test"] = {name: math.nan if value is None else value for name, value in summary["test"].items()}
+    return summary
+
+
 def claim(directory: Path, cfg: DictConfig) -> None:
     """Make the directory this run's own by writing its config there.
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from omegaconf import OmegaConf
 
 from dlpipe.callbacks.monitor import Mode
 from dlpipe.metrics import told_value
-from dlpipe.run_directory import CONFIG, SUMMARY, read_config, write_text
+from dlpipe.run_directory import CONFIG, read_config, read_summary, write_text
 
 TABLE = "sweep.csv"
 
@@ -75,14 +74,13 @@ def _order(folder: Path) -> tuple[int, str]:
 
 
 def _read(folder: Path, sweep_dir: Path) -> Job:
-    summary = folder / SUMMARY
     texts = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
     pairs = (str(text).lstrip("+").partition("=") for text in texts)
     return Job(
         name=str(folder.relative_to(sweep_dir)),
         overrides={key: value for key, _, value in pairs},
         mode=read_config(folder).recipe.monitor_mode,
-        summary=json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {},
+        summary=read_summary(folder),
     )
 
 

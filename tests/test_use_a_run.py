@@ -47,6 +47,18 @@ def test_test_says_when_a_number_differs(copied, cli):
     assert "the run had 50.000000 %" in result.out
 
 
+def test_a_diverged_runs_nan_is_the_same_as_nan(copied, cli):
+    for name in ("best", "last"):
+        path = copied / "checkpoints" / f"{name}.ckpt"
+        checkpoint = torch.load(path, weights_only=True)
+        checkpoint["state_dict"]["output.bias"].fill_(float("nan"))
+        torch.save(checkpoint, path)
+    summary = json.loads((copied / "summary.json").read_text())
+    summary["test"] = {"test/error": summary["test"]["test/error"], "test/loss": None}
+    (copied / "summary.json").write_text(json.dumps(summary))
+    assert "test loss nan: as the run" in cli("test", str(copied)).out
+
+
 def test_predict_tells_the_first_ten_test_examples_with_their_labels(run_dir, cli):
     lines = cli("predict", str(run_dir)).out.splitlines()
     assert len(lines) == 10
@@ -164,18 +176,8 @@ def test_files_that_are_no_such_pictures_are_refused(content, told, run_dir, tmp
     assert result.out == ""
 
 
-def test_a_model_without_predict_step_says_so(cli, install):
-    code = """
-import pytorch_lightning as pl, torch
-class Plain(pl.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.linear = torch.nn.Linear(784, 10)
-    def training_step(self, batch, batch_idx):
-        return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
-"""
-    install("dlpipe-plain", {"plain": "plain:Plain"}, {"plain/__init__.py": code})
-    trained = cli("model=plain", "recipe.max_epochs=1", "trainer.limit_train_batches=2")
+def test_a_model_without_predict_step_says_so(cli, plain_model):
+    trained = cli(f"model={plain_model}", "recipe.max_epochs=1", "trainer.limit_train_batches=2")
     result = cli("predict", str(trained.run_dir))
     assert result.code == 2
     assert "model 'plain' cannot predict: it has no predict_step" in result.err

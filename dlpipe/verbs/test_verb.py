@@ -1,6 +1,6 @@
 """``test RUN``: the test of a finished run's best weights, once more."""
 
-import json
+import math
 
 import pytorch_lightning as pl
 
@@ -8,7 +8,7 @@ from dlpipe.errors import DlpipeError
 from dlpipe.finished_run import FinishedRun, open_run
 from dlpipe.metrics import told, told_value
 from dlpipe.quiet import quiet_lightning
-from dlpipe.run_directory import SUMMARY
+from dlpipe.run_directory import SUMMARY, read_summary
 
 
 def main(run_dir: str) -> int:
@@ -20,9 +20,14 @@ def main(run_dir: str) -> int:
     run = open_run(run_dir)
     before, now = recorded_test(run), tested(run)
     for name, value in now.items():
-        same = before.get(name) == value
+        same = name in before and _same(before[name], value)
         print(f"{told(name, value)}: {'as the run' if same else f'the run had {_recorded(name, before)}'}")
-    return 0 if before == now else 1
+    return 0 if before.keys() == now.keys() and all(_same(before[name], now[name]) for name in now) else 1
+
+
+def _same(one: float, other: float) -> bool:
+    """Equal to the last bit; NaN, of a run that diverged, is the same as NaN."""
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def tested(run: FinishedRun) -> dict[str, float]:
@@ -39,8 +44,7 @@ def recorded_test(run: FinishedRun) -> dict[str, float]:
     Raises:
         DlpipeError: the run did not get as far.
     """
-    path = run.directory / SUMMARY
-    summary = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    summary = read_summary(run.directory)
     if summary.get("status") != "finished":
         raise DlpipeError(f"{run.directory} is not a finished run: {summary.get('status', f'no {SUMMARY}')}")
     return {str(name): float(value) for name, value in summary["test"].items()}

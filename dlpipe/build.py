@@ -6,6 +6,7 @@ Only here and in `pipeline` is a DictConfig seen; models and datasets take plain
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
@@ -27,6 +28,18 @@ def build_model(node: DictConfig) -> pl.LightningModule:
 def build_dataset(node: DictConfig) -> pl.LightningDataModule:
     """The LightningDataModule that ``node.name`` means."""
     return load_class("dataset", node.name)(**options_of(node))  # type: ignore[no-any-return]
+
+
+def bare_trainer(node: DictConfig) -> pl.Trainer:
+    """The Trainer without what the pipeline adds; raises whatever Lightning says of its arguments."""
+    return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
+        node, logger=False, callbacks=[], enable_progress_bar=False, enable_checkpointing=False
+    )
+
+
+def processes(node: DictConfig) -> int:
+    """How many processes, one a device, the Trainer asks for."""
+    return 1 if node.devices == node.num_nodes == 1 else bare_trainer(node).world_size
 
 
 def check_trainable(model: pl.LightningModule, name: str) -> None:

@@ -103,7 +103,12 @@ def _help() -> str:
 
 def _run(request: Request) -> int:
     from dlpipe.checks import light
+    from dlpipe.distributed.place import place
 
+    here = place()
+    if request.multirun and here.world_size > 1:
+        told = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
+        raise RequestError([Problem("-m", f"{told}; start it by itself, with trainer.devices={here.world_size}")])
     key = "sweep" if request.multirun else "run"
     jobs = light.check(request.overrides, request.multirun, key)
     texts = light.hydra_texts(request.overrides, jobs)
@@ -112,6 +117,10 @@ def _run(request: Request) -> int:
     from dlpipe.checks import full
 
     full.check(jobs)
+    if here.rank > 0:
+        from dlpipe.task import follow
+
+        return follow(jobs[0][1])
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
     where = f"hydra.{key}.dir={_quoted(str(directory))}"

@@ -8,8 +8,10 @@ import torch
 from omegaconf import DictConfig
 
 from dlpipe.build import build_dataset, build_model
+from dlpipe.data import TensorDataModule
+from dlpipe.data.minibatches import Part
 from dlpipe.errors import DlpipeError, listed
-from dlpipe.run_directory import BEST, read_config
+from dlpipe.run_directory import BEST, read_config, read_ranks
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class FinishedRun:
             DataError: it is not here any more, or damaged.
         """
         data = build_dataset(self.cfg.dataset)
+        if isinstance(data, TensorDataModule):  # whole minibatches, to which evaluation may be cut, are of all devices
+            data.part = Part(0, len(read_ranks(self.directory)))
         data.prepare_data()
         data.setup("test")
         return data

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
@@ -15,10 +16,14 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe import run_directory
 from dlpipe.atomic import replacing
-from dlpipe.build import build_dataset, build_model
+from dlpipe.build import build_dataset, build_model, processes
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.callbacks.end_on_signal import EndOnSignal
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
+from dlpipe.distributed.agreement import Ranks
+from dlpipe.distributed.division import divide
+from dlpipe.distributed.place import Place, place
 from dlpipe.figures import figures_of, save_png
 from dlpipe.finished_run import fill
 from dlpipe.optimizers.composed import give_optimizer
@@ -30,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> float | None:
-    """Train, test and write everything down.
+    """Claim the run's directory, then train, test and write everything down: here, or in a process for each device.
 
     Returns:
         The best value of the monitored metric, which is what a Hydra sweeper optimises; None without one.
@@ -40,19 +45,49 @@ def run(cfg: DictConfig) -> float | None:
     """
     directory = Path(cfg.output_dir)
     run_directory.claim(directory, cfg)
-    with quiet_lightning(), _loggers(cfg) as loggers:
-        return _run(cfg, directory, loggers)
+    torch.set_num_threads(cfg.threads)
+    checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
+    run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
+    count = processes(cfg.trainer)
+    if count > 1 and place().launcher is None:
+        from dlpipe.distributed.launch import launch
+
+        launch(directory, count)
+        best = run_directory.read_summary(directory)["best"]
+        return best["value"] if best else None
+    return execute(cfg)
 
 
-def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
+def execute(cfg: DictConfig) -> float | None:
+    """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down."""
+    here = place()
+    with quiet_lightning():
+        if here.world_size > 1:
+            ranks = Ranks(here)  # kept until the end: rank 0 may be the one that serves it
+            cfg.output_dir = ranks.share_directory(cfg.output_dir if here.rank == 0 else None)
+            known = ranks.agree(cfg)
+            if here.rank == 0:
+                run_directory.write_json(Path(cfg.output_dir) / run_directory.RANKS, known)
+        with _loggers(cfg, here) as loggers:
+            return _execute(cfg, here, loggers)
+
+
+def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
+    directory = Path(cfg.output_dir)
     torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
     data, model = build_dataset(cfg.dataset), build_model(cfg.model)
     give_optimizer(model, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
     trainer = _trainer(cfg, directory, loggers)
-    checksums = getattr(data, "checksums", dict)
-    run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
+    if here.world_size > 1:
+        pl.seed_everything(_seed_of(here.rank, cfg.seed), verbose=False)  # the initial weights are drawn
+        divide(trainer, data, here)
+        trainer.callbacks.append(EndOnSignal())  # type: ignore[attr-defined]
     summary = _fit_and_test(cfg, trainer, model, data, directory)
+    if here.rank > 0:
+        return None
+    if here.world_size > 1:
+        model = _whole(cfg, trainer, model)
     _export_weights(model, directory)
     if summary.best:
         for logger in loggers:
@@ -61,6 +96,11 @@ def _run(cfg: DictConfig, directory: Path, loggers: list[Any]) -> float | None:
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)
     return summary.best["value"] if summary.best else None
+
+
+def _seed_of(rank: int, seed: int) -> int:
+    """A seed for what a rank draws while it trains: dropout, noise; rank 0 draws as a process alone."""
+    return int(np.random.SeedSequence((seed, rank)).generate_state(1)[0]) if rank else seed
 
 
 def _fit_and_test(
@@ -77,15 +117,16 @@ def _fit_and_test(
         raise
     finally:
         summary = _summarise(cfg, trainer, status, test)
-        run_directory.write_json(directory / run_directory.SUMMARY, summary.to_dict())
+        if trainer.is_global_zero:
+            run_directory.write_json(directory / run_directory.SUMMARY, summary.to_dict())
     return summary
 
 
 @contextlib.contextmanager
-def _loggers(cfg: DictConfig) -> Iterator[list[Any]]:
-    """The composed loggers; W&B's run is closed whatever happens, or the next job would go on in it."""
+def _loggers(cfg: DictConfig, here: Place) -> Iterator[list[Any]]:
+    """The composed loggers, of rank 0; W&B's run is closed whatever happens, or the next job would go on in it."""
     with contextlib.ExitStack() as stack:
-        loggers = [_opened(node, stack) for node in cfg.logger.values()]
+        loggers = [_opened(node, stack) for node in cfg.logger.values()] if here.rank == 0 else []
         for logger in loggers:
             logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
         yield loggers
@@ -118,9 +159,12 @@ def _callback(trainer: pl.Trainer, cls: type[Any]) -> Any:
 
 
 def _test_best(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, float]:
-    """Load the best weights into the module and test them."""
+    """Test the best weights: in one process they are loaded into the module, in several each rank loads its own."""
     checkpoints = _callback(trainer, BestAndLast)
-    if checkpoints:
+    options: dict[str, Any] = {}
+    if checkpoints and trainer.world_size > 1:
+        options = {"ckpt_path": str(checkpoints.best_path), "weights_only": True}
+    elif checkpoints:
         fill(model, checkpoints.best_path)
     if not is_overridden("test_step", model, pl.LightningModule):
         log.info("no test: %s has no test_step", type(model).__name__)
@@ -128,8 +172,18 @@ def _test_best(trainer: pl.Trainer, model: pl.LightningModule, data: pl.Lightnin
     if not is_overridden("test_dataloader", data, pl.LightningDataModule):
         log.info("no test: %s has no test data", type(data).__name__)
         return {}
-    (results,) = trainer.test(model, datamodule=data, verbose=False)
+    (results,) = trainer.test(model, datamodule=data, verbose=False, **options)
     return {name: float(value) for name, value in results.items()}
+
+
+def _whole(cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule) -> pl.LightningModule:
+    """A module of this process alone with the best weights; without checkpoints, those training ended with."""
+    checkpoints = _callback(trainer, BestAndLast)
+    if not checkpoints:
+        return model
+    alone = build_model(cfg.model)
+    fill(alone, checkpoints.best_path)
+    return alone
 
 
 def _summarise(cfg: DictConfig, trainer: pl.Trainer, status: str, test: dict[str, float]) -> Summary:

@@ -13,6 +13,7 @@ from dlpipe.errors import DlpipeError
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"
 PROVENANCE = "provenance.json"
+RANKS = "ranks.json"
 METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
 CHECKPOINTS = "checkpoints"
@@ -47,6 +48,12 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
     if "test" in summary:
         summary["test"] = {name: math.nan if value is None else value for name, value in summary["test"].items()}
     return summary
+
+
+def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
+    """What the ranks of a run on several devices told of themselves; one that tells nothing for any other run."""
+    path = run_dir / RANKS
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else [{}]
 
 
 def claim(directory: Path, cfg: DictConfig) -> None:

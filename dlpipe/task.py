@@ -4,7 +4,7 @@ import logging
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from dlpipe.compose import register
 from dlpipe.errors import DlpipeError
@@ -34,3 +34,22 @@ def task(cfg: DictConfig) -> float | None:
             log.exception("this job failed")
             raise error.with_traceback(None) from None
         raise
+
+
+def follow(cfg: DictConfig) -> int:
+    """Train as a rank above 0 of what torchrun or srun started; returns the exit code.
+
+    Hydra makes the directory and runs the task on rank 0 alone; here the config composed from the same command line
+    is enough.
+    """
+    from dlpipe.pipeline import execute
+
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    try:
+        execute(cfg)
+    except DlpipeError as error:
+        log.error("%s", error)
+        return 1
+    return 0

@@ -71,7 +71,7 @@ class BestAndLast(Checkpoint):
         """Save the last, and the best if this one is."""
         if trainer.state.fn != "fit" or trainer.sanity_checking or is_extra_validation(trainer):
             return
-        found = monitored(trainer.callback_metrics, self.monitor)
+        found = monitored(trainer, self.monitor)
         if found and is_better(found[1], self.best["value"] if self.best else worst(self.mode), self.mode):
             self.best = {
                 "metric": found[0],
@@ -95,8 +95,9 @@ class BestAndLast(Checkpoint):
             trainer.save_checkpoint(self.best_path)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Keep what training has reached when the user interrupts it."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.state.fn == "fit" and trainer.global_step:
+        """Keep what training has reached when the user interrupts it; of several ranks each may be elsewhere."""
+        alone = trainer.world_size == 1
+        if isinstance(exception, KeyboardInterrupt) and trainer.state.fn == "fit" and trainer.global_step and alone:
             trainer.save_checkpoint(self.last_path)
         if self.last_path.exists():
             log.info("the last checkpoint is %s", self.last_path)

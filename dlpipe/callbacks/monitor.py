@@ -1,10 +1,8 @@
 """Which metric a run is judged by, and which validations count."""
 
-from collections.abc import Mapping
 from typing import Literal
 
 import pytorch_lightning as pl
-from torch import Tensor
 
 from dlpipe.errors import PluginError, did_you_mean, listed
 
@@ -12,23 +10,27 @@ Mode = Literal["min", "max"]
 DEFAULTS = ("val/error", "val/loss")
 
 
-def monitored(metrics: Mapping[str, Tensor], monitor: str | None) -> tuple[str, float] | None:
-    """Name and value of the metric to judge by.
+def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | None:
+    """Name and value of the metric to judge by: rank 0's, so that all ranks judge alike.
 
     Where no ``monitor`` is named: ``val/error``, else ``val/loss``, else None, for a module that logs neither.
 
     Raises:
         PluginError: ``monitor`` is named and was not logged.
     """
+    metrics = trainer.callback_metrics
     if monitor is None:
         name = next((name for name in DEFAULTS if name in metrics), None)
-        return (name, float(metrics[name])) if name else None
-    if monitor not in metrics:
+        if name is None:
+            return None
+    elif monitor in metrics:
+        name = monitor
+    else:
         raise PluginError(
             f"recipe.monitor={monitor} was not logged; {did_you_mean(monitor, metrics)}"
             f"logged: {listed(sorted(metrics))}"
         )
-    return monitor, float(metrics[monitor])
+    return trainer.strategy.broadcast((name, float(metrics[name])))
 
 
 def is_better(value: float, best: float, mode: Mode) -> bool:

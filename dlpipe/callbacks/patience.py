@@ -115,10 +115,10 @@ class GeometricPatience(pl.Callback):
         """Take the new value, then stop if patience has run out."""
         if trainer.sanity_checking or self.initial is None or is_extra_validation(trainer):
             return
-        found = monitored(trainer.callback_metrics, self.monitor)
+        found = monitored(trainer, self.monitor)
         if found and trainer.state.fn == "fit":
             better = is_better(found[1], self.state.best, self.state.mode)
-            significant = self.test.improves() if self.test and better else None
+            significant = trainer.strategy.broadcast(self.test.improves()) if self.test and better else None
             self.state.validated(trainer.global_step - 1, found[1], significant)
             self._stop_if_exhausted(trainer)
 

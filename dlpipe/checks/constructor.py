@@ -55,7 +55,7 @@ def constructor_problems(
         if name not in known:
             told_names = f"{did_you_mean(name, known)}{cls.__name__} takes {listed(known)}"
             problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {told_names}"))
-        elif name in hints:
+        elif name in hints and not (isinstance(value, Mapping) and "_target_" in value):  # an object yet to be made
             problems += _type_problems(hints[name], value, f"{where}.{name}")
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in options and name not in supplied:

@@ -7,14 +7,23 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import plugins
-from dlpipe.build import build_dataset, build_model, check_testable, check_trainable, options_of
+from dlpipe.build import (
+    bare_trainer,
+    build_dataset,
+    build_model,
+    check_testable,
+    check_trainable,
+    options_of,
+    processes,
+)
 from dlpipe.checks.constructor import constructor_problems, find_object
+from dlpipe.checks.devices import device_problems
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.data import TensorDataModule
+from dlpipe.data.minibatches import Part
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.load_class import load_class
 from dlpipe.quiet import quiet_lightning
@@ -52,12 +61,16 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
             found += optimizer_problems(model_cls, cfg, overrides)
         if not found and model_cls and dataset_cls:
             # the same data under the same optimizer need not be read again for every job of a sweep
-            data = (OmegaConf.to_container(cfg.dataset, resolve=True), cfg.model.name, cfg.optimizer._target_)
+            data = (_plain(cfg.dataset), _plain(cfg.trainer), cfg.model.name, cfg.optimizer._target_)
             found += _construction_problems(cfg, look_at_data=data not in prepared)
             prepared.append(data)
         problems += found
     if problems:
         raise RequestError(problems)
+
+
+def _plain(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
 
 
 def _load(kind: plugins.Kind, cfg: DictConfig, problems: list[Problem]) -> type[Any] | None:
@@ -90,17 +103,12 @@ def _trainer_problems(cfg: DictConfig) -> list[Problem]:
         return problems
     try:
         with quiet_lightning():
-            trainer = instantiate(
-                cfg.trainer, logger=False, callbacks=[], enable_progress_bar=False, enable_checkpointing=False
-            )
+            trainer = bare_trainer(cfg.trainer)
     except Exception as error:  # Lightning raises many types; each says which argument it refuses
         return [Problem("trainer", _cause(error))]
-    if trainer.world_size > 1:  # Lightning would start this command line again for every rank, a sweep's included
-        told = f"one process trains; this asks for {trainer.world_size}, which dlpipe does not start yet"
-        return [Problem(f"trainer.devices={cfg.trainer.devices}", f"{told}; set trainer.devices=1")]
     if 0 in (trainer.max_epochs, trainer.max_steps):
-        return [Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained")]
-    return []
+        problems.append(Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained"))
+    return problems + device_problems(cfg, trainer)
 
 
 def _cause(error: BaseException) -> str:
@@ -130,6 +138,7 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
         data = build_dataset(cfg.dataset)
         data.prepare_data()
         if isinstance(data, TensorDataModule):
+            data.part = Part(0, processes(cfg.trainer))
             data.setup("fit")
             return whole_set_problems(model, data, cfg)
     except DlpipeError as error:

@@ -8,7 +8,7 @@ import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from dlpipe.build import options_of
+from dlpipe.build import options_of, processes
 from dlpipe.checks.constructor import constructor_problems, find_object, parameters
 from dlpipe.errors import Problem
 from dlpipe.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
@@ -81,6 +81,9 @@ def whole_set_problems(model: pl.LightningModule, data: pl.LightningDataModule, 
     if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "whole_set", False):
         return []
     name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
+    if processes(cfg.trainer) > 1:
+        told = f"{name} searches along a loss that each of several processes has a part of; set trainer.devices=1"
+        return [Problem(f"trainer.devices={cfg.trainer.devices}", told)]
     loader = data.train_dataloader()
     if len(loader) != 1:
         told = f"{name} needs the whole training set as one minibatch, this cuts it in {len(loader)}; set it to null"

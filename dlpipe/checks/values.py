@@ -33,7 +33,8 @@ def value_problems(setting: Setting, base: DictConfig) -> list[Problem]:
             return [_unknown(setting, ".".join(parents[:depth]), parent, known)]
         if depth < len(parents):
             node = node[parent]
-    return _type_problems(setting, base)
+    # Lightning's annotations say more than our defaults: devices may be 2, a list, or auto
+    return [] if root == "trainer" else _type_problems(setting, base)
 
 
 def _known(node: Any, at_root: bool, in_plugin_group: bool) -> list[str]:

@@ -19,6 +19,27 @@ class Split(NamedTuple):
         return Split(self.x[:count], self.y[:count])
 
 
+class Part(NamedTuple):
+    """One rank's part of what ``world_size`` ranks do together."""
+
+    rank: int
+    world_size: int
+
+    def of(self, start: int, stop: int) -> tuple[int, int, float]:
+        """This rank's rows of a minibatch, and how many they are over the mean over ranks.
+
+        Contiguous, and as many as the others' where that is possible; a rank for which nothing is left gets the first
+        row, to count 0 times.
+        """
+        size = -(-(stop - start) // self.world_size)
+        own = start + self.rank * size
+        end = min(own + size, stop)
+        return (own, end, (end - own) * self.world_size / (stop - start)) if own < end else (start, start + 1, 0.0)
+
+
+ALONE = Part(0, 1)
+
+
 class EpochOrder:
     """The order of examples as a pure function of (seed, epoch): resuming at any step continues it.
 
@@ -44,32 +65,47 @@ class EpochOrder:
 
 
 class Minibatches:
-    """An iterable of (x, y) minibatches with a length, for Lightning in place of a DataLoader."""
+    """An iterable of (x, y) minibatches with a length, for Lightning in place of a DataLoader.
 
-    def __init__(self, split: Split, batch_size: int, order: EpochOrder, drop_last: bool = False) -> None:
+    Several ranks cut a minibatch of ``batch_size`` each from a common one of ``batch_size * world_size``.
+    """
+
+    def __init__(
+        self, split: Split, batch_size: int, order: EpochOrder, drop_last: bool = False, part: Part = ALONE
+    ) -> None:
         self.split = split
-        self.batch_size = batch_size
+        self.common_size = batch_size * part.world_size
         self.sampler = order  # the name under which Lightning looks for set_epoch
         self.batch_sampler = None  # Lightning reads it wherever there is a sampler
         self.drop_last = drop_last
+        self.part = part
 
     @property
     def num_examples(self) -> int:
-        """How many examples one epoch visits."""
+        """How many examples one epoch visits, over all ranks."""
         total = len(self.split.x)
-        return total - total % self.batch_size if self.drop_last else total
+        return total - total % self.common_size if self.drop_last else total
 
     def __len__(self) -> int:
-        return -(-self.num_examples // self.batch_size)
+        return -(-self.num_examples // self.common_size)
 
     def __iter__(self) -> Iterator[Split]:
         rows = self.sampler.permutation()
         if rows is not None:
             rows = rows.to(self.split.x.device)
-        for start in range(0, self.num_examples, self.batch_size):
-            stop = min(start + self.batch_size, self.num_examples)
+        for index in range(len(self)):
+            start, stop, _ = self.part.of(*self._common(index))
             if rows is None:
                 yield Split(self.split.x[start:stop], self.split.y[start:stop])
             else:
                 chosen = rows[start:stop]
                 yield Split(self.split.x.index_select(0, chosen), self.split.y.index_select(0, chosen))
+
+    def share(self, index: int) -> float:
+        """Examples of this rank in minibatch ``index`` over the mean over ranks: what its gradient counts."""
+        return self.part.of(*self._common(index))[2]
+
+    def _common(self, index: int) -> tuple[int, int]:
+        """Where the minibatch of all ranks begins and ends."""
+        start = index * self.common_size
+        return start, min(start + self.common_size, self.num_examples)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pytorch_lightning as pl
 from pydantic import Field
 
-from dlpipe.data.minibatches import EpochOrder, Minibatches, Split
+from dlpipe.data.minibatches import ALONE, EpochOrder, Minibatches, Part, Split
 from dlpipe.errors import DataError
 
 SplitName = Literal["train", "val", "test"]
@@ -20,7 +20,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     Training sees minibatches of ``batch_size``, in the original order or shuffled anew each epoch.
     Evaluation sees every example, in batches of ``eval_batch_size``; with ``eval_drop_last`` only as many as
-    fill whole minibatches of ``batch_size``, which is how the tutorials score 9,600 of MNIST's 10,000.
+    fill whole minibatches of ``batch_size``, which is how the tutorials score 9,600 of MNIST's 10,000. In a run on
+    several devices a minibatch is ``batch_size`` examples from each.
 
     Args:
         image_shape: channels, height, width of one example.
@@ -58,6 +59,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         self.eval_drop_last = eval_drop_last
         self.seed = seed
         self.splits: dict[SplitName, Split] = {}
+        self.part: Part = ALONE
 
     @abstractmethod
     def load_splits(self) -> dict[SplitName, Split]:
@@ -98,17 +100,23 @@ class TensorDataModule(pl.LightningDataModule, ABC):
                 f"dataset.num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
             )
         drops = self.drop_last if name == "train" else self.eval_drop_last
-        if drops and self.batch_size is not None and len(split.x) < self.batch_size:
+        if drops and len(split.x) < self._common_size:
             raise DataError(
-                f"{name} has {len(split.x)} examples, fewer than one minibatch of {self.batch_size}, and "
+                f"{name} has {len(split.x)} examples, fewer than one minibatch of {self._common_size}, and "
                 "minibatches that are not full are dropped; choose a smaller recipe.batch_size"
             )
 
+    @property
+    def _common_size(self) -> int:
+        """Examples in a minibatch of all ranks together; 1, which drops nothing, where it is the whole set."""
+        return 1 if self.batch_size is None else self.batch_size * self.part.world_size
+
     def train_dataloader(self) -> Minibatches:
-        """Minibatches of (x, y) in the epoch's order."""
+        """Minibatches of (x, y) in the epoch's order; of several ranks each gets its own ``batch_size`` of them."""
         split = self.splits["train"]
         order = EpochOrder(len(split.x), self.seed, self.shuffle)
-        return Minibatches(split, self.batch_size or len(split.x), order, self.drop_last)
+        batch_size = self.batch_size or -(-len(split.x) // self.part.world_size)
+        return Minibatches(split, batch_size, order, self.drop_last and self.batch_size is not None, self.part)
 
     def val_dataloader(self) -> Minibatches:
         """The validation examples in large batches."""
@@ -119,7 +127,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         return self._evaluation(self.splits["test"])
 
     def _evaluation(self, split: Split) -> Minibatches:
-        if self.eval_drop_last and self.batch_size is not None:
-            split = split.first(len(split.x) - len(split.x) % self.batch_size)
+        if self.eval_drop_last:
+            split = split.first(len(split.x) - len(split.x) % self._common_size)
         order = EpochOrder(len(split.x), self.seed, shuffle=False)
         return Minibatches(split, self.eval_batch_size, order)

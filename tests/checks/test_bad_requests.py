@@ -61,7 +61,23 @@ FULL = {
     "filters larger than the image": ("model=lenet model.filter_size=27", r"choose a smaller filter_size or pool_size"),
     "unknown trainer argument": ("+trainer.max_epoch=3", r"trainer.max_epoch=3: no such argument; did you mean"),
     "accelerator that is not there": ("trainer.accelerator=warp", r"trainer: .*accelerator"),
-    "several devices": ("trainer.devices=2", r"trainer.devices=2: one process trains; .*set trainer.devices=1"),
+    "more processes than cores": (
+        "trainer=ddp trainer.accelerator=cpu trainer.devices=999",
+        r"trainer.devices=999: a process a device, and this machine has \d+ cores?; set trainer.devices=\d+ or less",
+    ),
+    "more GPUs than there are": ("trainer=gpu trainer.devices=99", r"trainer: "),
+    "FSDP without a GPU": ("trainer=fsdp trainer.accelerator=cpu", r"trainer: .*`fsdp` requires a GPU accelerator"),
+    "number of devices that is none": ("trainer.devices=two", r"trainer: "),
+    "text for a number": ("trainer.max_epochs=abc", r"trainer.max_epochs=abc: must be a valid integer"),
+    "several machines": ("trainer=ddp trainer.num_nodes=2", r"trainer.num_nodes=2: 2 machines; .* torchrun or srun"),
+    "a strategy that forks": (
+        "trainer.strategy=ddp_fork trainer.devices=2",
+        r"trainer.strategy=ddp_fork: would start its processes itself, inside this one; choose ddp",
+    ),
+    "a whole-set method on several devices": (
+        "optimizer=cg trainer=ddp",
+        r"trainer.devices=2: CG searches along a loss that each of several processes has a part of",
+    ),
     "no steps": ("trainer.max_steps=0", r"max_epochs and max_steps must not be 0"),
     "callback that is not there": (
         "+callbacks.x._target_=no.Such",
@@ -144,3 +160,15 @@ def test_the_default_model_missing_is_told(cli, monkeypatch):
     result = cli()
     assert result.code == 2
     assert "denied by DLPIPE_PLUGINS=-supervised" in result.err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "trainer.devices=auto",
+        "trainer.deterministic=warn",
+        "trainer.strategy={_target_:pytorch_lightning.strategies.DDPStrategy}",
+    ],
+)
+def test_whatever_lightnings_trainer_takes_is_taken(typed, cli):
+    assert cli("check", typed).code == 0

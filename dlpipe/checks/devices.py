@@ -1,0 +1,54 @@
+"""The full pass over several devices: who starts the processes, and whether the devices are there."""
+
+import os
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.accelerators import CPUAccelerator
+from pytorch_lightning.strategies import FSDPStrategy, ModelParallelStrategy
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
+
+from dlpipe.callbacks.checkpoints import BestAndLast
+from dlpipe.distributed.place import place
+from dlpipe.errors import Problem
+
+CHECKPOINTS = f"{BestAndLast.__module__}.{BestAndLast.__qualname__}"
+# on one core it is at least possible to try what two processes do
+MIN_PROCESSES = 2
+
+
+def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
+    """What is wrong with the devices of this Trainer, on this machine and under what started this process."""
+    here, count = place(), trainer.world_size
+    where = f"trainer.devices={cfg.trainer.devices}"
+    if here.launcher and here.world_size != count:
+        told = f"{here.launcher} started {here.world_size} processes, and the trainer asks for {count}"
+        nodes = trainer.num_nodes if here.world_size % trainer.num_nodes == 0 else 1
+        return [Problem(where, f"{told}; set trainer.devices={here.world_size // nodes} trainer.num_nodes={nodes}")]
+    if count == 1:
+        return []
+    return [*([] if here.launcher else _local_problems(where, trainer)), *_strategy_problems(cfg, trainer)]
+
+
+def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
+    """This machine alone has to start and to hold them; Lightning itself counts GPUs."""
+    if trainer.num_nodes > 1:
+        told = f"{trainer.num_nodes} machines; start one process a device on each with torchrun or srun"
+        return [Problem(f"trainer.num_nodes={trainer.num_nodes}", told)]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = max(cores, MIN_PROCESSES)
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.world_size > most:
+        told = f"a process a device, and this machine has {cores} core{'s' if cores > 1 else ''}"
+        return [Problem(where, f"{told}; set trainer.devices={most} or less")]
+    return []
+
+
+def _strategy_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        told = "would start its processes itself, inside this one; choose ddp"
+        return [Problem(f"trainer.strategy={cfg.trainer.strategy}", told)]
+    sharded = isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy))
+    if sharded and CHECKPOINTS not in [node.get("_target_") for node in cfg.callbacks.values()]:
+        told = "no process has the whole model, so its weights are those of a checkpoint; keep callbacks.checkpoints"
+        return [Problem(f"trainer.strategy={cfg.trainer.strategy}", told)]
+    return []

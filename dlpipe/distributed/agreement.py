@@ -1,0 +1,80 @@
+"""Every rank proves that it runs the same config before any of them trains."""
+
+import hashlib
+import json
+import os
+import socket
+from datetime import timedelta
+from typing import Any
+
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from omegaconf import DictConfig, OmegaConf
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # of torch._C
+from torch.distributed.rendezvous import rendezvous
+
+from dlpipe.distributed.place import Place
+from dlpipe.errors import DlpipeError, listed
+
+WAIT = timedelta(minutes=10)
+
+
+class Ranks:
+    """The ranks of this run as they know each other: through a store, before there is any process group.
+
+    Args:
+        place: of this process.
+
+    Raises:
+        RuntimeError: the store of rank 0 or of the launcher cannot be reached.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        if place.launcher == "srun":
+            environment = SLURMEnvironment()
+            _ = environment.main_address, environment.main_port  # reading them sets MASTER_ADDR and MASTER_PORT
+        rank, world_size = place.rank, place.world_size
+        store, _, _ = next(rendezvous("env://", rank, world_size, timeout=WAIT))
+        self.store = PrefixStore("dlpipe", store)
+
+    def share_directory(self, directory: str | None) -> str:
+        """Rank 0's directory, which rank 0 gives and the others wait for."""
+        if directory is not None:
+            self.store.set("directory", directory)
+        return self.store.get("directory").decode()
+
+    def agree(self, cfg: DictConfig) -> list[dict[str, Any]]:
+        """Compare the resolved configs of all ranks.
+
+        Returns:
+            For each rank its host, process id and the sha256 of its config.
+
+        Raises:
+            DlpipeError: on every rank, with the keys and values that differ.
+        """
+        text = json.dumps(_flat(OmegaConf.to_container(cfg, resolve=True)), sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        own = {"rank": self.place.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
+        self.store.set(f"config/{self.place.rank}", text)
+        self.store.set(f"rank/{self.place.rank}", json.dumps(own))
+        ranks = [json.loads(self.store.get(f"rank/{rank}")) for rank in range(self.place.world_size)]
+        for other in ranks:
+            if other["config_sha256"] != ranks[0]["config_sha256"]:
+                raise DlpipeError(self._difference(other["rank"]))
+        return ranks
+
+    def _difference(self, rank: int) -> str:
+        first, other = (json.loads(self.store.get(f"config/{number}")) for number in (0, rank))
+        keys = sorted(key for key in first.keys() | other.keys() if first.get(key) != other.get(key))
+        values = [f"{key} ({first.get(key)} and {other.get(key)})" for key in keys]
+        return (
+            f"rank 0 and rank {rank} have different configs: {listed(values)}. Start every rank with the same command, "
+            "plugins and config files"
+        )
+
+
+def _flat(node: Any, key: str = "") -> dict[str, Any]:
+    """Dotted keys and their values."""
+    if not isinstance(node, dict):
+        return {key: node}
+    return {k: v for name, child in node.items() for k, v in _flat(child, f"{key}.{name}" if key else name).items()}

@@ -1,0 +1,89 @@
+"""What each rank sees: its part of every training minibatch, and all of the validation and test data."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from dlpipe.data import TensorDataModule
+from dlpipe.data.minibatches import Part
+from dlpipe.distributed.place import Place
+
+log = logging.getLogger(__name__)
+
+
+def divide(trainer: pl.Trainer, data: pl.LightningDataModule, here: Place) -> None:
+    """Divide the training data among several ranks.
+
+    Evaluation is not divided: every rank sees all of it, so that a metric needs no reduction, no example is
+    counted twice, and all ranks decide alike. Lightning would pad the split and leave each rank with a mean of its own.
+    """
+    if isinstance(data, TensorDataModule):
+        data.part = Part(here.rank, here.world_size)
+        trainer.callbacks.append(ShareOfLoss())  # type: ignore[attr-defined]
+        return
+    for name in ("val_dataloader", "test_dataloader"):
+        setattr(data, name, _whole(getattr(data, name)))
+    data.train_dataloader = _divisible(data.train_dataloader, here)  # type: ignore[method-assign]
+
+
+class ShareOfLoss(pl.Callback):
+    """Weigh the gradient of a rank by its share of the minibatch, where a last one is not divided evenly.
+
+    The mean over ranks, which is what they exchange, is then the mean over the minibatch's examples.
+    """
+
+    def __init__(self) -> None:
+        self.share = 1.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the share."""
+        loader: Any = trainer.train_dataloader
+        self.share = loader.share(batch_idx)
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Weigh."""
+        share = self.share
+        if share != 1.0:
+            loss.register_hook(lambda gradient: gradient * share)  # type: ignore[no-untyped-call]
+
+
+class Whole:
+    """A loader as a plain iterable, which Lightning leaves whole; a DataLoader it would divide and pad."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.loader)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+
+def _whole(hook: Callable[[], Any]) -> Callable[[], Any]:
+    def loaders() -> Any:
+        found = hook()
+        return [Whole(loader) for loader in found] if isinstance(found, (list, tuple)) else Whole(found)
+
+    return loaders
+
+
+def _divisible(hook: Callable[[], Any], here: Place) -> Callable[[], Any]:
+    def loader() -> Any:
+        found = hook()
+        if here.rank == 0 and not (isinstance(found, DataLoader) and not isinstance(found.dataset, IterableDataset)):
+            log.warning(
+                "train_dataloader gives a %s, which cannot be divided among %d processes: each trains on all of it "
+                "unless it takes its own part. Give a DataLoader over a map-style dataset, or a TensorDataModule",
+                type(found).__name__,
+                here.world_size,
+            )
+        return found
+
+    return loader

@@ -1,0 +1,108 @@
+"""Start the ranks of one run from a process that is none of them, and end with them."""
+
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from dlpipe.errors import DlpipeError
+
+log = logging.getLogger(__name__)
+HYDRA_STATE = "hydra.pickle"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def launch(run_dir: Path, processes: int) -> None:
+    """Train the run whose config lies in ``run_dir`` with this many processes of this machine; wait for them.
+
+    Lightning would start this process's own command line again for every rank, a sweep's included. Here
+    Hydra's process stays outside: torch's launcher starts `dlpipe.distributed.rank`, passes signals on, and ends all
+    ranks when one fails.
+
+    Raises:
+        DlpipeError: a rank failed; the traceback of the one that failed first has been logged.
+        KeyboardInterrupt: this process was told to end, and the ranks have.
+    """
+    with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
+        state = Path(scratch) / HYDRA_STATE
+        state.write_bytes(pickle.dumps(HydraConfig.instance().cfg))
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="127.0.0.1",
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=scratch),
+        )
+        try:
+            arguments = ("-m", "dlpipe.distributed.rank", str(run_dir), str(state), str(os.getpid()))
+            elastic_launch(config, sys.executable)(*arguments)
+        except ChildFailedError as error:
+            raise DlpipeError(_told(error.failures, processes)) from None
+        except SignalException:
+            raise KeyboardInterrupt from None
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put back the handlers that torch's launcher replaces: the next job of a sweep runs in this process."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # in a thread nothing was replaced
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _quiet_launcher() -> Iterator[None]:
+    """Keep torch's launcher from telling in its words what `_told` tells."""
+    logger = logging.getLogger("torch.distributed.elastic")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _told(failures: dict[int, ProcessFailure], processes: int) -> str:
+    """What ended the job: the rank that was killed, else the one that failed first; the others lost their peer."""
+    rank, failure = min(failures.items(), key=lambda item: (not _was_killed(item[1]), _failed_at(item[1])))
+    who = f"rank {rank} of {processes}"
+    if _was_killed(failure):
+        killed = f"{who} (process {failure.pid}) was killed by {signal.Signals(-failure.exitcode).name}"
+        return f"{killed}; the others were ended. SIGKILL may mean that the machine ran out of memory"
+    message: Any = failure.message  # typed as a text, which it is where the rank could not write its error
+    if not isinstance(message, dict):
+        return f"{who} ended with exit code {failure.exitcode}; the others were ended"
+    traceback = message["extraInfo"]["py_callstack"]
+    if "Traceback" in traceback:  # none comes with an error of the user's
+        log.error("%s", traceback.rstrip())
+    return f"{who} failed: {message['message']}"
+
+
+def _was_killed(failure: ProcessFailure) -> bool:
+    """By anything but the signal with which the launcher ends the others."""
+    return failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM and not os.path.exists(failure.error_file)
+
+
+def _failed_at(failure: ProcessFailure) -> float:
+    """When the rank wrote down its error; the launcher's own times are whole seconds."""
+    return os.stat(failure.error_file).st_mtime_ns if os.path.exists(failure.error_file) else float("inf")

@@ -1,0 +1,67 @@
+"""``python -m dlpipe.distributed.rank RUN_DIR HYDRA_STATE PARENT``: one rank of a run that `launch` started."""
+
+import ctypes
+import logging
+import os
+import pickle
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, setup_globals
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+from dlpipe.compose import register
+from dlpipe.distributed.place import place
+from dlpipe.errors import DlpipeError
+from dlpipe.run_directory import read_config
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(run_dir: str, hydra_state: str, parent: str) -> int:
+    """Train as one rank; an error is written where the launcher reads it, and told by the launcher alone."""
+    _die_with(int(parent))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    handler = get_error_handler()
+    handler.initialize()
+    try:
+        _become_hydra_job(Path(hydra_state))
+        from dlpipe.pipeline import execute
+
+        execute(read_config(Path(run_dir)))
+    except DlpipeError as error:
+        error.__cause__, error.__suppress_context__ = None, True
+        handler.record_exception(error.with_traceback(None))
+        return 1
+    except Exception as error:
+        handler.record_exception(error)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, however that dies (Linux; elsewhere nothing does)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the kernel knew
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _become_hydra_job(state: Path) -> None:
+    """Take over the launching process's Hydra config and its logging; beside rank 0 only warnings are logged."""
+    setup_globals()
+    register()
+    config: Any = pickle.loads(state.read_bytes())
+    HydraConfig.instance().cfg = config
+    configure_log(config.hydra.job_logging, config.hydra.verbose)
+    if place().rank > 0:
+        logging.getLogger().setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

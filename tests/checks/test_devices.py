@@ -1,0 +1,25 @@
+"""A model that is spread over the devices needs a checkpoint to be read from."""
+
+from types import SimpleNamespace
+
+from omegaconf import OmegaConf
+from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
+
+from dlpipe.checks.devices import device_problems
+
+
+def problems(strategy, **callbacks):
+    cfg = OmegaConf.create({"trainer": {"devices": 2, "strategy": "fsdp"}, "callbacks": callbacks})
+    trainer = SimpleNamespace(world_size=2, num_nodes=1, accelerator=None, strategy=strategy)
+    return [str(problem) for problem in device_problems(cfg, trainer)]
+
+
+def test_a_spread_model_without_checkpoints_is_refused():
+    (told,) = problems(FSDPStrategy(), report={"_target_": "dlpipe.callbacks.report.Report"})
+    assert told.startswith("trainer.strategy=fsdp: no process has the whole model")
+    assert told.endswith("keep callbacks.checkpoints")
+
+
+def test_with_checkpoints_or_whole_on_each_device_it_is_not():
+    assert problems(FSDPStrategy(), checkpoints={"_target_": "dlpipe.callbacks.checkpoints.BestAndLast"}) == []
+    assert problems(DDPStrategy()) == []

@@ -1,0 +1,152 @@
+"""Two processes on the CPU: one run, with the numbers of one process and the doubled minibatch."""
+
+import csv
+import json
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dlpipe.run_directory import read_summary
+
+SHORT = ("recipe.max_epochs=2", "recipe.patience=null")
+
+
+def rows(run_dir):
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def assert_same_numbers(one, other):
+    """Equal to rounding: the weights, and every metric that was logged."""
+    first, second = load_file(one / "weights.safetensors"), load_file(other / "weights.safetensors")
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=0, atol=2e-6)
+    for a, b in zip(rows(one), rows(other), strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+
+
+def test_two_processes_equal_one_with_the_doubled_minibatch(cli):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    together = cli("model=mlp", "trainer=ddp", "trainer.devices=2", "recipe.batch_size=32", *SHORT, "hydra.run.dir=two")
+    assert together.code == 0, together.err
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    two = together.run_dir
+    one = cli("model=mlp", "recipe.batch_size=64", *SHORT, "hydra.run.dir=one").folder / "one"
+    assert_same_numbers(one, two)
+
+    summary = read_summary(two)
+    assert summary["test"]["test/error"] == read_summary(one)["test"]["test/error"]
+    assert summary["evaluated"] == {"val": 359, "test": 360}  # no example twice
+    assert summary["status"] == "finished"
+
+    assert [row["epoch"] for row in rows(two)] == [0, 1, 2]  # rank 1 wrote none
+    assert len(list((two / "figures").iterdir())) > 0
+    ranks = json.loads((two / "ranks.json").read_text())
+    assert [rank["rank"] for rank in ranks] == [0, 1]
+    assert len({rank["pid"] for rank in ranks} | {os.getpid()}) == 3  # Hydra's process is none of them
+    (digest,) = {rank["config_sha256"] for rank in ranks}
+    assert len(digest) == 64
+
+    repeated = cli("test", "two")
+    assert repeated.code == 0
+    assert repeated.out.count("as the run") == 2
+
+
+ODD = """
+import torch
+from dlpipe.data import Split, TensorDataModule
+
+class Odd(TensorDataModule):
+    def __init__(self, batch_size: int):
+        super().__init__(image_shape=[1, 1, 3], num_features=3, num_classes=2, batch_size=batch_size, shuffle=True,
+                         drop_last=False, eval_batch_size=4, eval_drop_last=True, seed=1)
+
+    def load_splits(self):
+        x = torch.randn(29, 3, generator=torch.Generator().manual_seed(1))
+        split = Split(x, (x.sum(1) > 0).long())
+        return {"train": split.first(11), "val": split, "test": split}
+"""
+
+
+def test_a_last_minibatch_that_is_not_divided_evenly(cli, install):
+    """11 examples in minibatches of 8: of the last 3, one rank has 2 and the other 1."""
+    install("dlpipe-odd", {"odd": "odd:Odd"}, {"odd/__init__.py": ODD}, kind="datasets")
+    ask = ("model=logreg", "dataset=odd", "model.num_features=3", "model.num_classes=2", "model.image_shape=[1,1,3]")
+    two = cli(*ask, "trainer.devices=2", "dataset.batch_size=4", *SHORT, "hydra.run.dir=two")
+    assert two.code == 0, two.err
+    one = cli(*ask, "dataset.batch_size=8", *SHORT, "hydra.run.dir=one")
+    assert_same_numbers(one.folder / "one", two.folder / "two")
+    assert read_summary(two.folder / "two")["evaluated"] == read_summary(one.folder / "one")["evaluated"]
+    assert cli("test", "two").code == 0
+
+
+FOREIGN = """
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+class Foreign(pl.LightningDataModule):
+    def setup(self, stage):
+        x = torch.randn(23, 3, generator=torch.Generator().manual_seed(1))
+        self.data = TensorDataset(x, (x.sum(1) > 0).long())
+
+    def train_dataloader(self):
+        return DataLoader(self.data, batch_size=4, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.data, batch_size=5)
+
+    test_dataloader = val_dataloader
+
+class Listening(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+        self.seen = 0
+
+    def training_step(self, batch, batch_idx):
+        self.seen += len(batch[0])
+        return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/error", (self.linear(batch[0]).argmax(1) != batch[1]).double().mean(), batch_size=len(batch[0]))
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/error", (self.linear(batch[0]).argmax(1) != batch[1]).double().mean(), batch_size=len(batch[0]))
+
+    def on_train_end(self):
+        said = f"{self.seen} {torch.initial_seed()}"
+        Path(self.trainer.default_root_dir, f"seen_by_{self.global_rank}").write_text(said)
+"""
+
+
+def test_a_datamodule_that_knows_nothing_of_us_is_divided_for_training_only(cli, install):
+    install("dlpipe-foreign-data", {"foreign": "foreign:Foreign"}, {}, kind="datasets")
+    install("dlpipe-foreign", {"listening": "foreign:Listening"}, {"foreign.py": FOREIGN})
+    two = cli("model=listening", "dataset=foreign", "trainer=ddp", *SHORT, "hydra.run.dir=two")
+    assert two.code == 0, two.err
+    (seen, seed), (seen_by_1, seed_of_1) = ((two.run_dir / f"seen_by_{rank}").read_text().split() for rank in (0, 1))
+    assert seen == seen_by_1 == "24"  # two epochs of half of the 23, padded by one as DistributedSampler does
+    assert seed == "1234" != seed_of_1  # or dropout would be the same on both
+    summary = read_summary(two.folder / "two")
+    assert summary["evaluated"] == {"val": 23, "test": 23}
+    assert summary["test"]["test/error"] * 23 == pytest.approx(round(summary["test"]["test/error"] * 23))
+
+
+@pytest.mark.parametrize("devices", ["1,2", "2,1"])
+def test_a_grid_over_devices_gives_each_job_what_it_asks_for(devices, cli):
+    """Lightning alone would run the sweep again on each rank, or the second job on half the data."""
+    result = cli("-m", "model=logreg", f"trainer.devices={devices}", *SHORT, "hydra.sweep.dir=sweep")
+    assert result.code == 0, result.err
+    assert len(result.run_dirs) == 2
+    for number, count in enumerate(devices.split(",")):
+        run_dir = result.folder / "sweep" / f"{number}-logreg"
+        alone = cli("model=logreg", f"recipe.batch_size={50 * int(count)}", *SHORT, f"hydra.run.dir={count}")
+        assert_same_numbers(alone.folder / count, run_dir)
+        assert (run_dir / "ranks.json").exists() == (count == "2")

@@ -72,14 +72,16 @@ def _own_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_launcher() -> Iterator[None]:
-    """Keep torch's launcher from telling in its words what `_told` tells."""
-    logger = logging.getLogger("torch.distributed.elastic")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Keep torch's launcher, whose modules log each by itself, from telling in its words what `_told` tells."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.elastic")]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _told(failures: dict[int, ProcessFailure], processes: int) -> str:

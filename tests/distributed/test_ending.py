@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from dlpipe.run_directory import read_summary
 
 FAILING = """
-import os, signal
+import os, pathlib, signal, time
 import pytorch_lightning as pl, torch
 
 class Failing(pl.LightningModule):
@@ -24,6 +25,9 @@ class Failing(pl.LightningModule):
 
     def training_step(self, batch, batch_idx):
         if self.global_rank == 1 and batch_idx == 3:
+            if self.how == "asleep":
+                pathlib.Path("asleep").touch()
+                time.sleep(100)
             if self.how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise ValueError("rank 1 cannot go on")
@@ -71,13 +75,12 @@ def until(condition, seconds=60):
 
 
 @contextmanager
-def training(folder):
-    """A long run on two processes that has made its first checkpoint."""
+def training(folder, *overrides, reached="run/checkpoints/last.ckpt"):
+    """A long run on two processes that has left this file."""
     command = [sys.executable, "-m", "dlpipe", "trainer=ddp", "recipe.max_epochs=100000", "recipe.patience=null"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen([*command, "hydra.run.dir=run"], cwd=folder, **streams) as process:
-        last = folder / "run" / "checkpoints" / "last.ckpt"
-        until(lambda: last.exists() or process.poll() is not None)
+    with subprocess.Popen([*command, *overrides, "hydra.run.dir=run"], cwd=folder, **streams) as process:
+        until(lambda: (folder / reached).exists() or process.poll() is not None)
         assert process.poll() is None, process.stdout.read()
         assert len(alive(ranks(folder / "run"))) == 2
         yield process
@@ -93,7 +96,8 @@ def test_a_signal_ends_every_rank_and_the_run_says_where_it_stands(number, tmp_p
     assert process.returncode == 1
     assert alive(ranks(tmp_path / "run")) == []
     assert f"the last checkpoint is {tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}" in said
-    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "dlpipe: interrupted"
+    assert not re.search("Traceback|death signal", said)
     assert read_summary(tmp_path / "run")["status"] == "interrupted"
 
 
@@ -103,3 +107,15 @@ def test_no_rank_outlives_a_parent_that_was_killed(tmp_path):
         process.kill()
         process.wait()
         until(lambda: not alive(ranks(tmp_path / "run")), seconds=10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ranks_that_wait_for_each_other_end_too(tmp_path, install):
+    """One is in the exchange of gradients while the other does something else: they must not talk once more."""
+    install("dlpipe-failing", {"failing": "failing:Failing"}, {"failing.py": FAILING})
+    with training(tmp_path, "model=failing", "model.how=asleep", reached="asleep") as process:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert alive(ranks(tmp_path / "run")) == []
+    assert read_summary(tmp_path / "run")["status"] == "interrupted"

@@ -29,6 +29,8 @@ from dlpipe.finished_run import fill
 from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
+from dlpipe.speed.chunks import take_chunks
+from dlpipe.speed.fused import FusedUpdates
 from dlpipe.summary import Summary, compare_with_targets, lines
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
     data, model = build_dataset(cfg.dataset), build_model(cfg.model)
     give_optimizer(model, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
     trainer = _trainer(cfg, directory, loggers)
+    take_chunks(trainer, cfg.chunk)
     if here.world_size > 1:
         pl.seed_everything(_seed_of(here.rank, cfg.seed), verbose=False)  # the initial weights are drawn
         divide(trainer, data, here)
@@ -143,6 +146,7 @@ def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
 
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer:
     callbacks = [instantiate(node) for node in cfg.callbacks.values()]
+    callbacks += [FusedUpdates()] if cfg.fused else []
     return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         cfg.trainer,
         callbacks=callbacks,
@@ -201,6 +205,7 @@ def _summarise(cfg: DictConfig, trainer: pl.Trainer, status: str, test: dict[str
         updates=trainer.global_step,
         seconds=seconds,
         updates_per_second=trainer.global_step / seconds if seconds else 0.0,
+        chunk=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
         best=best,
         test=test,
         evaluated=report.evaluated if report else {},

@@ -8,7 +8,10 @@ from dlpipe.metrics import told, told_value
 
 @dataclass
 class Summary:
-    """The numbers of one run; ``status`` is finished, interrupted or failed."""
+    """The numbers of one run; ``status`` is finished, interrupted or failed.
+
+    ``chunk`` is how many minibatches a step of Lightning's loop takes at most.
+    """
 
     model: str
     dataset: str
@@ -19,6 +22,7 @@ class Summary:
     updates: int
     seconds: float
     updates_per_second: float
+    chunk: int
     best: dict[str, Any] | None
     test: dict[str, float]
     evaluated: dict[str, int]

@@ -1,5 +1,6 @@
 """Early stopping by geometric patience, as the tutorials do it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -87,6 +88,10 @@ class GeometricPatience(pl.Callback):
         every = min(batches, max(1, self.initial // 2) * batches_an_update)
         trainer.val_check_batch = int(every)
         trainer.check_val_every_n_epoch = None  # count over epochs, as (iter + 1) % validation_frequency does
+
+    def next_update(self) -> float:
+        """Training may end after the update numbered patience, counted from 0."""
+        return float("inf") if self.initial is None else max(math.ceil(self.state.patience), 0) + 1
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -38,6 +38,10 @@ class ProgressBar(pl.Callback):
         if self.progress:
             self.progress.reset(self.task, description=f"epoch {trainer.current_epoch + 1}")
 
+    def next_update(self) -> float:
+        """It can wait for any."""
+        return float("inf")
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

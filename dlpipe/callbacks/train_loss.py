@@ -8,16 +8,20 @@ from torch import Tensor
 
 from dlpipe.data import Minibatches
 
+AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
+
 
 class EpochMeanLoss(pl.Callback):
     """Log ``train/loss``: the mean over an epoch's updates, and over ranks, of what ``training_step`` returned.
 
     Summed on the device and read once an epoch: `self.log` in every step costs more than a step of a small
-    model. A module that logs ``train/loss`` itself is left alone.
+    model. A module's ``penalty()``, which the optimizer's weight decay stands for, is added as the epoch's last weights
+    have it. A module that logs ``train/loss`` itself is left alone.
     """
 
     def __init__(self) -> None:
-        self.total: Tensor | None = None
+        self.losses: list[Tensor] = []  # not yet added to the total
+        self.total = torch.zeros((), dtype=torch.float64)
         self.count = 0
         self.divided: Minibatches | None = None
 
@@ -32,14 +36,32 @@ class EpochMeanLoss(pl.Callback):
     ) -> None:
         """Add the loss of one minibatch."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if isinstance(loss, Tensor) and self.total is not None:
-            self.total += loss.detach() * self.divided.share(batch_idx) if self.divided else loss.detach()
-            self.count += 1
+        if isinstance(loss, Tensor):
+            self.on_minibatches([loss.detach() * self.divided.share(batch_idx) if self.divided else loss.detach()])
+
+    def next_update(self) -> float:
+        """Any: the losses of those in between come to `on_minibatches`."""
+        return float("inf")
+
+    def on_minibatches(self, losses: list[Tensor]) -> None:
+        """Add losses; several at a time, always the same ones together, however minibatches were trained."""
+        self.losses += losses
+        while len(self.losses) >= AT_ONCE:
+            self._add(AT_ONCE)
+
+    def _add(self, count: int) -> None:
+        self.total += torch.stack(self.losses[:count]).double().sum()
+        self.count += count
+        del self.losses[:count]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the mean."""
-        if self.count and self.total is not None and not _logged_in_a_step(trainer):
-            pl_module.log("train/loss", trainer.strategy.reduce(self.total / self.count, reduce_op="mean"))
+        if self.losses:
+            self._add(len(self.losses))
+        if self.count and not _logged_in_a_step(trainer):
+            mean = trainer.strategy.reduce(self.total / self.count, reduce_op="mean")
+            penalty = getattr(pl_module, "penalty", None)
+            pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1)
 
 
 def _logged_in_a_step(trainer: pl.Trainer) -> bool:

@@ -50,6 +50,8 @@ class Core(Typed):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     threads: Positive
+    chunk: Positive
+    fused: bool
     offline: bool
     recipe: Recipe
 

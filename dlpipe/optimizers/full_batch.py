@@ -22,7 +22,7 @@ class FullBatch(torch.optim.Optimizer):
     and checkpoints come where they come with any optimizer. Only one of the two threads runs at any time.
 
     The closure has to give the same loss for the same weights: the minibatch is the whole training set and the model
-    draws nothing at random. A group's ``weight_decay`` adds its gradient; the loss has to contain the penalty.
+    draws nothing at random. A group's ``weight_decay`` adds weight_decay / 2 * sum W^2 to it.
 
     Args:
         params: parameters or parameter groups.
@@ -56,10 +56,15 @@ class FullBatch(torch.optim.Optimizer):
                 parameter.copy_(part.view_as(parameter))
             with torch.enable_grad():
                 loss = closure()
-            return float(loss), self._gradient()
+            return float(loss) + self._penalty(), self._gradient()
 
         arrived = self._search.next(evaluate)
         return torch.tensor(evaluate(arrived)[0])
+
+    def _penalty(self) -> float:
+        """What the weight decay is the gradient of."""
+        decayed = [(p, float(group["weight_decay"])) for group in self.param_groups for p in group["params"]]
+        return sum((decay / 2 * float(p.double().square().sum()) for p, decay in decayed if decay), 0.0)
 
     def _gradient(self) -> Vector:
         parts = []

@@ -49,9 +49,7 @@ def our_iterates(problem, method, count, decay=0.0):
 
     def closure():
         optimizer.zero_grad()
-        with torch.no_grad():  # the loss contains the penalty, its gradient is the optimizer's
-            penalty = decay / 2 * weight.square().sum()
-        loss = problem(weight, bias) + penalty
+        loss = problem(weight, bias)  # the penalty is the optimizer's
         loss.backward()
         return loss
 

@@ -22,8 +22,8 @@ class MLP(pl.LightningModule):
     """softmax(W2 tanh(W1 x + b1) + b2), trained on NLL + l1 * sum |W| + l2 * sum W^2 over W1 and W2.
 
     The penalties are over weights, not biases, and are divided by nothing: as SGD's ``weight_decay``, l2 * W^2
-    is 2 * l2. `parameter_groups` says so to the optimizer, which is cheaper than a term of the loss; the loss
-    that is reported contains it all the same.
+    is 2 * l2. `parameter_groups` says so to the optimizer, which is cheaper than a term of the loss; the mean loss that
+    is reported for an epoch contains `penalty` all the same.
 
     Args:
         num_features: entries of one example.
@@ -67,17 +67,17 @@ class MLP(pl.LightningModule):
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """NLL and penalties of a minibatch; the gradient of the l2 penalty is left to the optimizer."""
+        """NLL and l1 penalty of a minibatch; l2 is left to the optimizer."""
         x, y = batch
         loss = negative_log_likelihood(self(x), y)
-        weights = (self.hidden.weight, self.output.weight)
         if self.l1:
-            loss = loss + self.l1 * sum(weight.abs().sum() for weight in weights)
-        if self.l2:
-            with torch.no_grad():
-                penalty = self.l2 * sum(weight.square().sum() for weight in weights)
-            loss = loss + penalty
+            loss = loss + self.l1 * (self.hidden.weight.abs().sum() + self.output.weight.abs().sum())
         return loss
+
+    @torch.no_grad()
+    def penalty(self) -> Tensor:
+        """l2 * sum W^2, which the weight decay stands for; a scalar."""
+        return self.l2 * (self.hidden.weight.square().sum() + self.output.weight.square().sum())
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log val/loss and val/error."""

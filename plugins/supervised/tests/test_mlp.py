@@ -66,7 +66,7 @@ def both(make, batches):
         ours = train(
             model,
             OPTIMIZERS[optimizer](model.parameter_groups()),
-            lambda batch: model.training_step(batch, 0),
+            lambda batch: model.training_step(batch, 0) + model.penalty(),
             batches,
         )
         plain = train(

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
+from dlpipe.distributed.place import place
 from dlpipe.errors import PluginError
 from dlpipe.load_class import load_class
 
@@ -33,13 +38,26 @@ def build_dataset(node: DictConfig) -> pl.LightningDataModule:
 def bare_trainer(node: DictConfig) -> pl.Trainer:
     """The Trainer without what the pipeline adds; raises whatever Lightning says of its arguments."""
     return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
-        node, logger=False, callbacks=[], enable_progress_bar=False, enable_checkpointing=False
+        node,
+        logger=False,
+        callbacks=[],
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        plugins=[cluster_environment()],
     )
+
+
+def cluster_environment() -> ClusterEnvironment:
+    """Who started this process, for a Trainer; Lightning's own guess takes a batch script of SLURM for a rank."""
+    launcher = place().launcher
+    if launcher is None:
+        return LightningEnvironment()
+    return SLURMEnvironment(auto_requeue=False) if launcher == "srun" else TorchElasticEnvironment()
 
 
 def processes(node: DictConfig) -> int:
     """How many processes, one a device, the Trainer asks for."""
-    return 1 if node.devices == node.num_nodes == 1 else bare_trainer(node).world_size
+    return 1 if node.get("devices", 1) == node.get("num_nodes", 1) == 1 else bare_trainer(node).world_size
 
 
 def check_trainable(model: pl.LightningModule, name: str) -> None:

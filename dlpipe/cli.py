@@ -110,7 +110,7 @@ def _run(request: Request) -> int:
         told = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
         raise RequestError([Problem("-m", f"{told}; start it by itself, with trainer.devices={here.world_size}")])
     key = "sweep" if request.multirun else "run"
-    jobs = light.check(request.overrides, request.multirun, key)
+    jobs = light.check(request.overrides, request.multirun, key if here.rank == 0 else None)
     texts = light.hydra_texts(request.overrides, jobs)
     if request.showing:
         return _hand_to_hydra([*request.showing, *texts])

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
@@ -16,9 +15,9 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe import run_directory
 from dlpipe.atomic import replacing
-from dlpipe.build import build_dataset, build_model, processes
+from dlpipe.build import build_dataset, build_model, cluster_environment, processes
+from dlpipe.callbacks.as_rank import AsRank
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
-from dlpipe.callbacks.end_on_signal import EndOnSignal
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
 from dlpipe.distributed.agreement import Ranks
@@ -47,10 +46,10 @@ def run(cfg: DictConfig) -> float | None:
     """
     directory = Path(cfg.output_dir)
     run_directory.claim(directory, cfg)
-    torch.set_num_threads(cfg.threads)
-    checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
-    run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums()))
-    count = processes(cfg.trainer)
+    with quiet_lightning():
+        checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
+        count = processes(cfg.trainer)
+    run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums(), cfg.threads))
     if count > 1 and place().launcher is None:
         from dlpipe.distributed.launch import launch
 
@@ -83,9 +82,8 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
     trainer = _trainer(cfg, directory, loggers)
     take_chunks(trainer, cfg.chunk)
     if here.world_size > 1:
-        pl.seed_everything(_seed_of(here.rank, cfg.seed), verbose=False)  # the initial weights are drawn
         divide(trainer, data, here)
-        trainer.callbacks.append(EndOnSignal())  # type: ignore[attr-defined]
+        trainer.callbacks.append(AsRank(here.rank, cfg.seed))  # type: ignore[attr-defined]
     summary = _fit_and_test(cfg, trainer, model, data, directory)
     if here.rank > 0:
         return None
@@ -99,11 +97,6 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)
     return summary.best["value"] if summary.best else None
-
-
-def _seed_of(rank: int, seed: int) -> int:
-    """A seed for what a rank draws while it trains: dropout, noise; rank 0 draws as a process alone."""
-    return int(np.random.SeedSequence((seed, rank)).generate_state(1)[0]) if rank else seed
 
 
 def _fit_and_test(
@@ -152,7 +145,7 @@ def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=str(directory),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), cluster_environment()],
         enable_checkpointing=any(isinstance(callback, BestAndLast) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )

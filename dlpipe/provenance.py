@@ -13,7 +13,7 @@ from dlpipe import plugins
 LIBRARIES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "numpy", "dlpipe")
 
 
-def provenance(checksums: dict[str, str]) -> dict[str, Any]:
+def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
     """Plain containers that say what ran, on what, with which data."""
     import torch
 
@@ -28,7 +28,7 @@ def provenance(checksums: dict[str, str]) -> dict[str, Any]:
             "platform": platform.platform(),
             "python": platform.python_version(),
             "cpus": os.cpu_count(),
-            "threads": torch.get_num_threads(),
+            "threads": threads,
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },
     }

@@ -18,7 +18,7 @@ def quiet_lightning() -> Iterator[None]:
         # a module without validation_step, or a dataset without validation data, is trained all the same
         warnings.filterwarnings("ignore", message=".*`val_dataloader`.*")
         # every rank evaluates all examples, so each has the mean over all of them already
-        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+        warnings.filterwarnings("ignore", message=r".*self\.log\('(val|test)\b.*sync_dist=True.*")
         # Lightning 2.6 with torch 2.13: its own use of a pytree class
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         yield

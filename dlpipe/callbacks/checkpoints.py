@@ -35,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class BestAndLast(Checkpoint):
     """Save ``last.ckpt`` at every validation and ``best.ckpt`` at every strictly better one.
 
-    Where nothing is monitored, the last is the best. Ctrl-C or an error saves the last once more.
+    Where nothing is monitored, the last is the best. Ctrl-C saves the last once more, except on several devices.
 
     Args:
         directory: of the files.

@@ -18,7 +18,8 @@ def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | N
     Raises:
         PluginError: ``monitor`` is named and was not logged.
     """
-    metrics = trainer.callback_metrics
+    own = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics: dict[str, float] = trainer.strategy.broadcast(own)
     if monitor is None:
         name = next((name for name in DEFAULTS if name in metrics), None)
         if name is None:
@@ -30,7 +31,7 @@ def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | N
             f"recipe.monitor={monitor} was not logged; {did_you_mean(monitor, metrics)}"
             f"logged: {listed(sorted(metrics))}"
         )
-    return trainer.strategy.broadcast((name, float(metrics[name])))
+    return name, metrics[name]
 
 
 def is_better(value: float, best: float, mode: Mode) -> bool:

@@ -59,9 +59,9 @@ class EpochMeanLoss(pl.Callback):
         if self.losses:
             self._add(len(self.losses))
         if self.count and not _logged_in_a_step(trainer):
-            mean = trainer.strategy.reduce(self.total / self.count, reduce_op="mean")
+            mean, several = self.total / self.count, trainer.world_size > 1
             penalty = getattr(pl_module, "penalty", None)
-            pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1)
+            pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
 
 
 def _logged_in_a_step(trainer: pl.Trainer) -> bool:

@@ -20,14 +20,16 @@ MIN_PROCESSES = 2
 def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
     """What is wrong with the devices of this Trainer, on this machine and under what started this process."""
     here, count = place(), trainer.world_size
-    where = f"trainer.devices={cfg.trainer.devices}"
+    where = f"trainer.devices={cfg.trainer.get('devices')}"
     if here.launcher and here.world_size != count:
         told = f"{here.launcher} started {here.world_size} processes, and the trainer asks for {count}"
         nodes = trainer.num_nodes if here.world_size % trainer.num_nodes == 0 else 1
         return [Problem(where, f"{told}; set trainer.devices={here.world_size // nodes} trainer.num_nodes={nodes}")]
-    if count == 1:
-        return []
-    return [*([] if here.launcher else _local_problems(where, trainer)), *_strategy_problems(cfg, trainer)]
+    if here.launcher and (cfg.hydra.job.chdir or cfg.hydra.job.env_set):
+        told = f"Hydra would do it for rank 0 alone of what {here.launcher} started; leave it out"
+        return [Problem("hydra.job.chdir, hydra.job.env_set", told)]
+    local = _local_problems(where, trainer) if count > 1 and not here.launcher else []
+    return [*local, *_strategy_problems(cfg, trainer)]
 
 
 def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
@@ -44,11 +46,18 @@ def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
 
 
 def _strategy_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
-    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
-        told = "would start its processes itself, inside this one; choose ddp"
-        return [Problem(f"trainer.strategy={cfg.trainer.strategy}", told)]
-    sharded = isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy))
-    if sharded and CHECKPOINTS not in [node.get("_target_") for node in cfg.callbacks.values()]:
+    where, strategy = f"trainer.strategy={cfg.trainer.get('strategy')}", trainer.strategy
+    if isinstance(strategy.launcher, _MultiProcessingLauncher):
+        return [Problem(where, "would start its processes itself, inside this one; choose ddp")]
+    if isinstance(strategy, ModelParallelStrategy) or getattr(strategy, "_state_dict_type", "full") != "full":
+        return [Problem(where, "writes checkpoints in parts, which nothing here reads; choose fsdp")]
+    if not isinstance(strategy, FSDPStrategy):
+        return []
+    problems = []
+    if CHECKPOINTS not in [node.get("_target_") for node in cfg.callbacks.values()]:
         told = "no process has the whole model, so its weights are those of a checkpoint; keep callbacks.checkpoints"
-        return [Problem(f"trainer.strategy={cfg.trainer.strategy}", told)]
-    return []
+        problems.append(Problem(where, told))
+    if cfg.recipe.significance is not None:
+        told = f"predict_step works on the whole model, which no process has with {where}; set it to null"
+        problems.append(Problem(f"recipe.significance={cfg.recipe.significance}", told))
+    return problems

@@ -24,6 +24,7 @@ from dlpipe.checks.devices import device_problems
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
+from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.load_class import load_class
 from dlpipe.quiet import quiet_lightning
@@ -62,7 +63,7 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
         if not found and model_cls and dataset_cls:
             # the same data under the same optimizer need not be read again for every job of a sweep
             data = (_plain(cfg.dataset), _plain(cfg.trainer), cfg.model.name, cfg.optimizer._target_)
-            found += _construction_problems(cfg, look_at_data=data not in prepared)
+            found += _construction_problems(cfg, look_at_data=data not in prepared and not place().local_rank)
             prepared.append(data)
         problems += found
     if problems:
@@ -105,16 +106,17 @@ def _trainer_problems(cfg: DictConfig) -> list[Problem]:
         with quiet_lightning():
             trainer = bare_trainer(cfg.trainer)
     except Exception as error:  # Lightning raises many types; each says which argument it refuses
-        return [Problem("trainer", _cause(error))]
+        asked = " ".join(f"trainer.{key}={cfg.trainer.get(key)}" for key in ("accelerator", "devices", "strategy"))
+        return [Problem(asked, f"{_cause(error)} (trainer=default is one process on the CPU)")]
     if 0 in (trainer.max_epochs, trainer.max_steps):
         problems.append(Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained"))
     return problems + device_problems(cfg, trainer)
 
 
 def _cause(error: BaseException) -> str:
-    """Hydra wraps what a constructor raised; the first line of the cause says what was wrong."""
+    """Hydra wraps what a constructor raised; the cause says what was wrong."""
     cause = error.__cause__ or error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    return " ".join(str(cause).split()) or type(cause).__name__
 
 
 def _construction_problems(cfg: DictConfig, look_at_data: bool) -> list[Problem]:

@@ -15,13 +15,13 @@ from dlpipe.errors import PluginError, Problem, RequestError
 Job = tuple[list[str], DictConfig]
 
 
-def check(texts: list[str], multirun: bool, output_key: str) -> list[Job]:
+def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]:
     """Compose jobs that between them show every choice of the overrides; each with its overrides.
 
     Args:
         texts: overrides as typed.
         multirun: whether sweeps are allowed.
-        output_key: ``run`` or ``sweep``: which of Hydra's directories the request would write to.
+        output_key: ``run`` or ``sweep``: which of Hydra's directories the request would write to; None for none.
 
     Raises:
         RequestError: with every problem found.
@@ -45,7 +45,7 @@ def check(texts: list[str], multirun: bool, output_key: str) -> list[Job]:
             problems += found
             if cfg is not None:
                 composed.append(([_hydra_text(setting, cfg) for setting in job], cfg))
-        if composed:
+        if composed and output_key:
             problems += directory_problems(composed[0][1], output_key)
     if problems:
         raise RequestError(problems)

@@ -102,7 +102,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         drops = self.drop_last if name == "train" else self.eval_drop_last
         if drops and len(split.x) < self._common_size:
             raise DataError(
-                f"{name} has {len(split.x)} examples, fewer than one minibatch of {self._common_size}, and "
+                f"{name} has {len(split.x)} examples, fewer than one minibatch of {self._told_size()}, and "
                 "minibatches that are not full are dropped; choose a smaller recipe.batch_size"
             )
 
@@ -110,6 +110,10 @@ class TensorDataModule(pl.LightningDataModule, ABC):
     def _common_size(self) -> int:
         """Examples in a minibatch of all ranks together; 1, which drops nothing, where it is the whole set."""
         return 1 if self.batch_size is None else self.batch_size * self.part.world_size
+
+    def _told_size(self) -> str:
+        devices = self.part.world_size
+        return f"{self.batch_size} on each of {devices} devices" if devices > 1 else str(self.batch_size)
 
     def train_dataloader(self) -> Minibatches:
         """Minibatches of (x, y) in the epoch's order; of several ranks each gets its own ``batch_size`` of them."""

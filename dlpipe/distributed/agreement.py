@@ -25,7 +25,8 @@ class Ranks:
         place: of this process.
 
     Raises:
-        RuntimeError: the store of rank 0 or of the launcher cannot be reached.
+        DlpipeError: the store of rank 0 or of the launcher cannot be reached; later, that a rank
+            has said nothing in time.
     """
 
     def __init__(self, place: Place) -> None:
@@ -34,14 +35,17 @@ class Ranks:
             environment = SLURMEnvironment()
             _ = environment.main_address, environment.main_port  # reading them sets MASTER_ADDR and MASTER_PORT
         rank, world_size = place.rank, place.world_size
-        store, _, _ = next(rendezvous("env://", rank, world_size, timeout=WAIT))
+        try:
+            store, _, _ = next(rendezvous("env://", rank, world_size, timeout=WAIT))
+        except (RuntimeError, ValueError) as error:
+            raise DlpipeError(f"rank {rank} of {world_size} cannot reach the others: {error}") from error
         self.store = PrefixStore("dlpipe", store)
 
     def share_directory(self, directory: str | None) -> str:
         """Rank 0's directory, which rank 0 gives and the others wait for."""
         if directory is not None:
             self.store.set("directory", directory)
-        return self.store.get("directory").decode()
+        return self._heard("directory", 0)
 
     def agree(self, cfg: DictConfig) -> list[dict[str, Any]]:
         """Compare the resolved configs of all ranks.
@@ -57,11 +61,24 @@ class Ranks:
         own = {"rank": self.place.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
         self.store.set(f"config/{self.place.rank}", text)
         self.store.set(f"rank/{self.place.rank}", json.dumps(own))
-        ranks = [json.loads(self.store.get(f"rank/{rank}")) for rank in range(self.place.world_size)]
-        for other in ranks:
-            if other["config_sha256"] != ranks[0]["config_sha256"]:
-                raise DlpipeError(self._difference(other["rank"]))
+        ranks = [json.loads(self._heard(f"rank/{rank}", rank)) for rank in range(self.place.world_size)]
+        different = [rank["rank"] for rank in ranks if rank["config_sha256"] != ranks[0]["config_sha256"]]
+        told = self._difference(different[0]) if different else None
+        self.store.set(f"compared/{self.place.rank}", "")
+        if self.place.rank == 0:  # which may be the one that serves the store
+            for rank in range(self.place.world_size):
+                self._heard(f"compared/{rank}", rank)
+        if told:
+            raise DlpipeError(told)
         return ranks
+
+    def _heard(self, key: str, rank: int) -> str:
+        """What a rank has put into the store, as soon as it has."""
+        try:
+            return self.store.get(key).decode()
+        except (RuntimeError, ValueError) as error:
+            told = f"rank {self.place.rank} has heard nothing of rank {rank} ({key}); see what that says"
+            raise DlpipeError(f"{told}: {str(error).splitlines()[0]}") from error
 
     def _difference(self, rank: int) -> str:
         first, other = (json.loads(self.store.get(f"config/{number}")) for number in (0, rank))

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader, IterableDataset
 
-from dlpipe.data import TensorDataModule
+from dlpipe.data import Minibatches, TensorDataModule
 from dlpipe.data.minibatches import Part
 from dlpipe.distributed.place import Place
 
@@ -23,11 +25,11 @@ def divide(trainer: pl.Trainer, data: pl.LightningDataModule, here: Place) -> No
     """
     if isinstance(data, TensorDataModule):
         data.part = Part(here.rank, here.world_size)
-        trainer.callbacks.append(ShareOfLoss())  # type: ignore[attr-defined]
-        return
+    trainer.callbacks.append(ShareOfLoss())  # type: ignore[attr-defined]
     for name in ("val_dataloader", "test_dataloader"):
-        setattr(data, name, _whole(getattr(data, name)))
-    data.train_dataloader = _divisible(data.train_dataloader, here)  # type: ignore[method-assign]
+        if is_overridden(name, data, pl.LightningDataModule):
+            setattr(data, name, _whole(getattr(data, name)))
+    data.train_dataloader = _divided(data.train_dataloader, here)  # type: ignore[method-assign]
 
 
 class ShareOfLoss(pl.Callback):
@@ -43,8 +45,8 @@ class ShareOfLoss(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Note the share."""
-        loader: Any = trainer.train_dataloader
-        self.share = loader.share(batch_idx)
+        loader = trainer.train_dataloader
+        self.share = loader.share(batch_idx) if isinstance(loader, Minibatches) else 1.0
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Weigh."""
@@ -67,23 +69,21 @@ class Whole:
 
 
 def _whole(hook: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: tree_map(Whole, hook())
+
+
+def _divided(hook: Callable[[], Any], here: Place) -> Callable[[], Any]:
     def loaders() -> Any:
         found = hook()
-        return [Whole(loader) for loader in found] if isinstance(found, (list, tuple)) else Whole(found)
-
-    return loaders
-
-
-def _divisible(hook: Callable[[], Any], here: Place) -> Callable[[], Any]:
-    def loader() -> Any:
-        found = hook()
-        if here.rank == 0 and not (isinstance(found, DataLoader) and not isinstance(found.dataset, IterableDataset)):
-            log.warning(
-                "train_dataloader gives a %s, which cannot be divided among %d processes: each trains on all of it "
-                "unless it takes its own part. Give a DataLoader over a map-style dataset, or a TensorDataModule",
-                type(found).__name__,
-                here.world_size,
-            )
+        for loader in tree_leaves(found):
+            of_lightning = isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset)
+            if here.rank == 0 and not (of_lightning or isinstance(loader, Minibatches)):
+                log.warning(
+                    "train_dataloader gives a %s, which cannot be divided among %d processes: each trains on all of it "
+                    "unless it takes its own part. Give a DataLoader over a map-style dataset, or a TensorDataModule",
+                    type(loader).__name__,
+                    here.world_size,
+                )
         return found
 
-    return loader
+    return loaders

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pickle
+import re
 import signal
 import sys
 import tempfile
@@ -20,7 +21,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from dlpipe.errors import DlpipeError
 
 log = logging.getLogger(__name__)
-HYDRA_STATE = "hydra.pickle"
+# what a rank meets when another is gone, or the launcher ends it
+AFTERMATH = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -36,8 +38,8 @@ def launch(run_dir: Path, processes: int) -> None:
         KeyboardInterrupt: this process was told to end, and the ranks have.
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
-        state = Path(scratch) / HYDRA_STATE
-        state.write_bytes(pickle.dumps(HydraConfig.instance().cfg))
+        state = Path(scratch) / "state.pickle"
+        state.write_bytes(pickle.dumps({"sys.path": sys.path, "hydra": HydraConfig.instance().cfg}))
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -85,26 +87,29 @@ def _quiet_launcher() -> Iterator[None]:
 
 
 def _told(failures: dict[int, ProcessFailure], processes: int) -> str:
-    """What ended the job: the rank that was killed, else the one that failed first; the others lost their peer."""
-    rank, failure = min(failures.items(), key=lambda item: (not _was_killed(item[1]), _failed_at(item[1])))
+    """What ended the job, told of the rank that failed first; the others lost their peer or were ended."""
+    rank, failure = min(failures.items(), key=lambda item: _order(item[1]))
+    message: Any = failure.message  # typed as a text, which it is where the rank could not write its error
     who = f"rank {rank} of {processes}"
-    if _was_killed(failure):
+    if failure.exitcode < 0 and not isinstance(message, dict):
         killed = f"{who} (process {failure.pid}) was killed by {signal.Signals(-failure.exitcode).name}"
         return f"{killed}; the others were ended. SIGKILL may mean that the machine ran out of memory"
-    message: Any = failure.message  # typed as a text, which it is where the rank could not write its error
     if not isinstance(message, dict):
-        return f"{who} ended with exit code {failure.exitcode}; the others were ended"
+        return f"{who} ended with exit code {failure.exitcode} and no error; the others were ended"
     traceback = message["extraInfo"]["py_callstack"]
     if "Traceback" in traceback:  # none comes with an error of the user's
         log.error("%s", traceback.rstrip())
     return f"{who} failed: {message['message']}"
 
 
-def _was_killed(failure: ProcessFailure) -> bool:
-    """By anything but the signal with which the launcher ends the others."""
-    return failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM and not os.path.exists(failure.error_file)
+def _order(failure: ProcessFailure) -> tuple[int, float]:
+    """Causes before consequences, then the earlier first.
 
-
-def _failed_at(failure: ProcessFailure) -> float:
-    """When the rank wrote down its error; the launcher's own times are whole seconds."""
-    return os.stat(failure.error_file).st_mtime_ns if os.path.exists(failure.error_file) else float("inf")
+    An error is a cause unless it is such as a rank meets when another is gone. Without one, the cause is a rank that
+    could not write any, unless the launcher itself ended it.
+    """
+    message: Any = failure.message
+    if isinstance(message, dict):
+        written = os.stat(failure.error_file).st_mtime_ns  # the launcher's own times are whole seconds
+        return (2 if AFTERMATH.search(message["message"]) else 0), written
+    return (3 if failure.exitcode == -signal.SIGTERM else 1), 0.0

@@ -10,6 +10,7 @@ class Place(NamedTuple):
     rank: int
     world_size: int
     launcher: str | None
+    local_rank: int = 0
 
 
 def place() -> Place:
@@ -17,8 +18,9 @@ def place() -> Place:
 
     A batch script of SLURM has its variables without being one of the tasks: only a step of ``srun`` counts.
     """
+    number = {name: int(value) for name, value in os.environ.items() if value.isdecimal()}
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), "torchrun")
-    if "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1:
-        return Place(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]), "srun")
+        return Place(number["RANK"], number["WORLD_SIZE"], "torchrun", number["LOCAL_RANK"])
+    if "SLURM_STEP_ID" in os.environ and number.get("SLURM_NTASKS", 1) > 1:
+        return Place(number["SLURM_PROCID"], number["SLURM_NTASKS"], "srun", number["SLURM_LOCALID"])
     return Place(0, 1, None)

@@ -1,7 +1,6 @@
-"""``python -m dlpipe.distributed.rank RUN_DIR HYDRA_STATE PARENT``: one rank of a run that `launch` started."""
+"""``python -m dlpipe.distributed.rank RUN_DIR STATE PARENT``: one rank of a run that `launch` started."""
 
 import ctypes
-import logging
 import os
 import pickle
 import signal
@@ -9,37 +8,35 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import configure_log, setup_globals
-from torch.distributed.elastic.multiprocessing.errors import get_error_handler
-
-from dlpipe.compose import register
-from dlpipe.distributed.place import place
-from dlpipe.errors import DlpipeError
-from dlpipe.run_directory import read_config
-
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def main(run_dir: str, hydra_state: str, parent: str) -> int:
+def main(run_dir: str, state: str, parent: str) -> int:
     """Train as one rank; an error is written where the launcher reads it, and told by the launcher alone."""
     _die_with(int(parent))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = pickle.loads(Path(state).read_bytes())
+    sys.path[:] = given["sys.path"]  # of before Hydra changed the directory
+    for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would say nothing
+        signal.signal(number, signal.SIG_DFL)
+    from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+    from dlpipe.errors import DlpipeError
+    from dlpipe.pipeline import execute
+    from dlpipe.run_directory import read_config
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     handler = get_error_handler()
     handler.initialize()
     try:
-        _become_hydra_job(Path(hydra_state))
-        from dlpipe.pipeline import execute
-
+        _become_hydra_job(given["hydra"])
         execute(read_config(Path(run_dir)))
     except DlpipeError as error:
         error.__cause__, error.__suppress_context__ = None, True
         handler.record_exception(error.with_traceback(None))
         return 1
-    except Exception as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning turns the second into the third
         handler.record_exception(error)
-        return 1
-    except KeyboardInterrupt:
         return 1
     return 0
 
@@ -52,11 +49,18 @@ def _die_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _become_hydra_job(state: Path) -> None:
+def _become_hydra_job(config: Any) -> None:
     """Take over the launching process's Hydra config and its logging; beside rank 0 only warnings are logged."""
+    import logging
+
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import configure_log, setup_globals
+
+    from dlpipe.compose import register
+    from dlpipe.distributed.place import place
+
     setup_globals()
     register()
-    config: Any = pickle.loads(state.read_bytes())
     HydraConfig.instance().cfg = config
     configure_log(config.hydra.job_logging, config.hydra.verbose)
     if place().rank > 0:

@@ -60,19 +60,30 @@ FULL = {
     "text in a list": ("model=lenet model.num_maps=[1,b]", r"model.num_maps=.*valid integer"),
     "filters larger than the image": ("model=lenet model.filter_size=27", r"choose a smaller filter_size or pool_size"),
     "unknown trainer argument": ("+trainer.max_epoch=3", r"trainer.max_epoch=3: no such argument; did you mean"),
-    "accelerator that is not there": ("trainer.accelerator=warp", r"trainer: .*accelerator"),
+    "accelerator that is not there": ("trainer.accelerator=warp", r"trainer.accelerator=warp .*accelerator"),
     "more processes than cores": (
         "trainer=ddp trainer.accelerator=cpu trainer.devices=999",
         r"trainer.devices=999: a process a device, and this machine has \d+ cores?; set trainer.devices=\d+ or less",
     ),
-    "more GPUs than there are": ("trainer=gpu trainer.devices=99", r"trainer: "),
-    "FSDP without a GPU": ("trainer=fsdp trainer.accelerator=cpu", r"trainer: .*`fsdp` requires a GPU accelerator"),
-    "number of devices that is none": ("trainer.devices=two", r"trainer: "),
+    "more GPUs than there are": (
+        "trainer=gpu trainer.devices=99",
+        r"trainer.accelerator=gpu trainer.devices=99 .*trainer=default is one process on the CPU",
+    ),
+    "FSDP without a GPU": ("trainer=fsdp trainer.accelerator=cpu", r"`fsdp` requires a GPU accelerator"),
+    "number of devices that is none": ("trainer.devices=two", r"trainer.devices=two .*an int > 0"),
     "text for a number": ("trainer.max_epochs=abc", r"trainer.max_epochs=abc: must be a valid integer"),
     "several machines": ("trainer=ddp trainer.num_nodes=2", r"trainer.num_nodes=2: 2 machines; .* torchrun or srun"),
     "a strategy that forks": (
         "trainer.strategy=ddp_fork trainer.devices=2",
         r"trainer.strategy=ddp_fork: would start its processes itself, inside this one; choose ddp",
+    ),
+    "a strategy that writes parts": (
+        "trainer.strategy={_target_:pytorch_lightning.strategies.ModelParallelStrategy} trainer.devices=2",
+        r"writes checkpoints in parts, which nothing here reads; choose fsdp",
+    ),
+    "a minibatch larger than the data over all devices": (
+        "trainer=ddp recipe.drop_last=true recipe.batch_size=600",
+        r"1078 examples, fewer than one minibatch of 600 on each of 2 devices",
     ),
     "a whole-set method on several devices": (
         "optimizer=cg trainer=ddp",

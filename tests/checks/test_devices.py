@@ -8,8 +8,9 @@ from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
 from dlpipe.checks.devices import device_problems
 
 
-def problems(strategy, **callbacks):
-    cfg = OmegaConf.create({"trainer": {"devices": 2, "strategy": "fsdp"}, "callbacks": callbacks})
+def problems(strategy, level=None, **callbacks):
+    cfg = {"trainer": {"devices": 2, "strategy": "fsdp"}, "callbacks": callbacks, "recipe": {"significance": level}}
+    cfg = OmegaConf.create(cfg)
     trainer = SimpleNamespace(world_size=2, num_nodes=1, accelerator=None, strategy=strategy)
     return [str(problem) for problem in device_problems(cfg, trainer)]
 
@@ -23,3 +24,9 @@ def test_a_spread_model_without_checkpoints_is_refused():
 def test_with_checkpoints_or_whole_on_each_device_it_is_not():
     assert problems(FSDPStrategy(), checkpoints={"_target_": "dlpipe.callbacks.checkpoints.BestAndLast"}) == []
     assert problems(DDPStrategy()) == []
+
+
+def test_a_spread_model_has_no_predictions_to_test():
+    checkpoints = {"_target_": "dlpipe.callbacks.checkpoints.BestAndLast"}
+    (told,) = problems(FSDPStrategy(), level=0.05, checkpoints=checkpoints)
+    assert told.startswith("recipe.significance=0.05: predict_step works on the whole model")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from dlpipe.data import EpochOrder, Minibatches, Split
@@ -80,11 +81,25 @@ class Stream(IterableDataset):
 def test_training_data_that_cannot_be_divided_is_said_once(rank, caplog):
     data = pl.LightningDataModule()
     data.train_dataloader = lambda: DataLoader(Stream())
-    data.val_dataloader = lambda: [DataLoader(TensorDataset(torch.arange(6))) for _ in range(2)]
     divide(pl.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu"), data, Place(rank, 2, "torchrun"))
     with caplog.at_level(logging.WARNING):
         assert isinstance(data.train_dataloader(), DataLoader)
     assert ("cannot be divided among 2 processes: each trains on all of it" in caplog.text) == (rank == 0)
-    loaders_of_val = data.val_dataloader()
-    assert [type(loader) for loader in loaders_of_val] == [Whole, Whole]
-    assert [len(loader) for loader in loaders_of_val] == [6, 6]
+
+
+@pytest.mark.parametrize("several", [list, dict, None])
+def test_evaluation_loaders_are_whole_in_whatever_they_come(several):
+    class Data(pl.LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(TensorDataset(torch.arange(6)))
+
+        def val_dataloader(self):
+            one, other = self.train_dataloader(), self.train_dataloader()
+            return {list: [one, other], dict: {"a": one, "b": other}, None: one}[several]
+
+    data = Data()
+    divide(pl.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu"), data, Place(1, 2, "torchrun"))
+    found = data.val_dataloader()
+    leaves = list(found.values()) if several is dict else found if several is list else [found]
+    assert [(type(loader), len(loader)) for loader in leaves] == [(Whole, 6)] * len(leaves)
+    assert not is_overridden("test_dataloader", data, pl.LightningDataModule)  # there is none, as before

@@ -28,6 +28,8 @@ class Failing(pl.LightningModule):
             if self.how == "asleep":
                 pathlib.Path("asleep").touch()
                 time.sleep(100)
+            if self.how == "exited":
+                os._exit(3)
             if self.how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise ValueError("rank 1 cannot go on")
@@ -40,6 +42,7 @@ class Failing(pl.LightningModule):
     [
         ("raised", "rank 1 of 2 failed: ValueError: rank 1 cannot go on"),
         ("killed", "was killed by SIGKILL; the others were ended"),
+        ("exited", "rank 1 of 2 ended with exit code 3 and no error; the others were ended"),
     ],
 )
 def test_a_rank_that_fails_ends_the_job_with_its_error(how, told, cli, install):

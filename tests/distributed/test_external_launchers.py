@@ -93,6 +93,7 @@ def test_ranks_with_other_configs_end_before_they_train(tmp_path):
     ("arguments", "told"),
     [
         (["model=logreg"], r"torchrun started 2 processes, and the trainer asks for 1; set trainer.devices=2"),
+        ([*DDP, "hydra.job.chdir=true"], r"hydra.job.chdir.*: Hydra would do it for rank 0 alone of what torchrun"),
         (["-m", *DDP, "seed=1,2"], r"torchrun started 2 processes, and a sweep starts those of each job itself"),
     ],
 )
@@ -109,6 +110,6 @@ def test_a_batch_script_of_slurm_is_no_rank(monkeypatch):
     """It has the job's variables, but srun did not start it."""
     for name, value in SRUN.items():
         monkeypatch.setenv(name, value.format(rank=0))
-    assert place() == Place(0, 2, "srun")
+    assert place() == Place(0, 2, "srun", 0)
     monkeypatch.delenv("SLURM_STEP_ID")
     assert place() == Place(0, 1, None)

@@ -85,6 +85,7 @@ def test_a_last_minibatch_that_is_not_divided_evenly(cli, install):
 
 
 FOREIGN = """
+import json
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -108,33 +109,37 @@ class Listening(pl.LightningModule):
     def __init__(self):
         super().__init__()
         self.linear = torch.nn.Linear(3, 2)
-        self.seen = 0
+        self.seen = []
 
     def training_step(self, batch, batch_idx):
-        self.seen += len(batch[0])
+        self.seen += batch[0][:, 0].tolist()
         return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
 
     def validation_step(self, batch, batch_idx):
-        self.log("val/error", (self.linear(batch[0]).argmax(1) != batch[1]).double().mean(), batch_size=len(batch[0]))
+        error = (self.linear(batch[0]).argmax(1) != batch[1]).double().mean()
+        if self.global_rank == 0:
+            self.log("val/error", error, batch_size=len(batch[0]), rank_zero_only=True)
 
     def test_step(self, batch, batch_idx):
         self.log("test/error", (self.linear(batch[0]).argmax(1) != batch[1]).double().mean(), batch_size=len(batch[0]))
 
     def on_train_end(self):
-        said = f"{self.seen} {torch.initial_seed()}"
-        Path(self.trainer.default_root_dir, f"seen_by_{self.global_rank}").write_text(said)
+        said = {"seen": self.seen, "seed": torch.initial_seed()}
+        Path(self.trainer.default_root_dir, f"rank_{self.global_rank}.json").write_text(json.dumps(said))
 """
 
 
 def test_a_datamodule_that_knows_nothing_of_us_is_divided_for_training_only(cli, install):
     install("dlpipe-foreign-data", {"foreign": "foreign:Foreign"}, {}, kind="datasets")
     install("dlpipe-foreign", {"listening": "foreign:Listening"}, {"foreign.py": FOREIGN})
-    two = cli("model=listening", "dataset=foreign", "trainer=ddp", *SHORT, "hydra.run.dir=two")
+    two = cli("model=listening", "dataset=foreign", "trainer=ddp", "recipe.max_epochs=1", "hydra.run.dir=two")
     assert two.code == 0, two.err
-    (seen, seed), (seen_by_1, seed_of_1) = ((two.run_dir / f"seen_by_{rank}").read_text().split() for rank in (0, 1))
-    assert seen == seen_by_1 == "24"  # two epochs of half of the 23, padded by one as DistributedSampler does
-    assert seed == "1234" != seed_of_1  # or dropout would be the same on both
+    first, second = (json.loads((two.run_dir / f"rank_{rank}.json").read_text()) for rank in (0, 1))
+    assert len(first["seen"]) == len(second["seen"]) == 12  # half of the 23, padded by one as DistributedSampler does
+    assert len({*first["seen"], *second["seen"]}) == 23  # in one order for both, or examples would be left out
+    assert first["seed"] == 1234 != second["seed"]  # or dropout would be the same on both
     summary = read_summary(two.folder / "two")
+    assert summary["best"]["metric"] == "val/error"  # which rank 0 alone has logged
     assert summary["evaluated"] == {"val": 23, "test": 23}
     assert summary["test"]["test/error"] * 23 == pytest.approx(round(summary["test"]["test/error"] * 23))
 

@@ -30,6 +30,7 @@ from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.fused import FusedUpdates
+from dlpipe.speed.memory import tune_memory
 from dlpipe.summary import Summary, compare_with_targets, lines
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ def execute(cfg: DictConfig) -> float | None:
 def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
     directory = Path(cfg.output_dir)
     torch.set_num_threads(cfg.threads)
+    if cfg.tune_memory:
+        tune_memory()
     pl.seed_everything(cfg.seed, verbose=False)
     data, model = build_dataset(cfg.dataset), build_model(cfg.model)
     give_optimizer(model, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)

@@ -52,6 +52,7 @@ class Core(Typed):
     threads: Positive
     chunk: Positive
     fused: bool
+    tune_memory: bool
     offline: bool
     recipe: Recipe
 

@@ -1,0 +1,39 @@
+"""Freed memory is kept, denormals are zero; in a process of its own, as both last."""
+
+import json
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, resource, sys, torch
+from dlpipe.speed.memory import tune_memory
+torch.set_num_threads(1)
+if sys.argv[1] == "tuned":
+    tune_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def step():
+    return [torch.ones(2**20) for _ in range(8)][0]  # 32 MiB: eight thousand pages
+for _ in range(3):
+    step()
+before = faults()
+for _ in range(20):
+    step()
+tiny = torch.tensor([1e-30]) * torch.tensor([1e-15])
+print(json.dumps([faults() - before, float(tiny)]))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_a_minibatch_takes_the_memory_of_the_last():
+    (faults, tiny), (tuned_faults, tuned_tiny) = (
+        json.loads(subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, check=True).stdout)
+        for how in ("plain", "tuned")
+    )
+    assert faults > 20 * 5000
+    assert tuned_faults < 100
+    assert 0 < tiny < 1e-44
+    assert tuned_tiny == 0

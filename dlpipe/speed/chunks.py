@@ -71,12 +71,12 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
     def _judge(self, data_fetcher: _DataFetcher) -> None:
         self._judged = True
         if self.size > 1:
-            takes_iterator = isinstance(data_fetcher, _DataLoaderIterDataFetcher)
-            self.why_one = (
-                "training_step takes the iterator of the data"
-                if takes_iterator
-                else why_every_minibatch(self.trainer, self.trainer.lightning_module)
-            )
+            if isinstance(data_fetcher, _DataLoaderIterDataFetcher):
+                self.why_one = "training_step takes the iterator of the data"
+            elif self.trainer.num_training_batches == math.inf:
+                self.why_one = "the training data has no length"
+            else:
+                self.why_one = why_every_minibatch(self.trainer, self.trainer.lightning_module)
         if self.why_one:
             log.info("every minibatch goes through Lightning's loop by itself: %s", self.why_one)
             self.size = 1
@@ -109,9 +109,8 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
         deadline = time.perf_counter() + SECONDS
         with trainer.precision_plugin.train_step_context(), self._logging_later(), self._settled(losses):
             for batch in self._minibatches(data_fetcher, count):
-                batches.total.ready += (
-                    1  # what module and schedules can see is right at every step, the rest at the end
-                )
+                # what the module and schedules can see is right at every step, the other counts at the end
+                batches.total.ready += 1
                 batches.current.ready += 1
                 output = training_step(batch, self.batch_idx) if wants_index else training_step(batch)
                 loss = output["loss"] if isinstance(output, dict) else output

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.train_loss import EpochMeanLoss
@@ -213,6 +213,15 @@ class Looking(pl.Callback):
         pass
 
 
+class Stream(Data):
+    def train_dataloader(self):
+        class Rows(IterableDataset):
+            def __iter__(this):  # noqa: N805
+                return iter(zip(*self.split, strict=True))
+
+        return DataLoader(Rows(), BATCH)
+
+
 class NeedsLoss(torch.optim.SGD):
     def step(self, closure):
         return super().step(closure)
@@ -234,6 +243,7 @@ ONE_BY_ONE = {
     "optimization by hand": ({"make_model": ByHand}, "optimizes by hand"),
     "an iterator for training_step": ({"make_model": TakesIterator}, "takes the iterator"),
     "an optimizer that calls": ({"make_model": lambda: Model(optimizer=NeedsLoss)}, "evaluates the loss itself"),
+    "data without a length": ({"data": Stream()}, "the training data has no length"),
     "a profiler": ({"profiler": "simple"}, "a profiler is on"),
     "the user": ({}, None),
 }

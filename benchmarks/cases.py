@@ -1,0 +1,49 @@
+"""What is measured: the cases and the ways to train each. Imports no torch, as the process that starts the runs."""
+
+from dataclasses import dataclass
+
+NUM_EXAMPLES = 50_000
+VARIANTS = ("plain", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on MNIST with the hyper-parameters of its recipe.
+
+    Args:
+        model: dlpipe's name of it.
+        batch_size: examples in a minibatch.
+        lr: of the optimizer.
+        optimizer: a class of torch.optim.
+        l2: weight of sum W^2 in the loss.
+        epochs: to train, the first as warm-up.
+        most_updates: where an epoch takes long, only so many updates of it.
+    """
+
+    model: str
+    batch_size: int
+    lr: float
+    optimizer: str = "SGD"
+    l2: float = 0.0
+    epochs: int = 2
+    most_updates: int | None = None
+
+    @property
+    def updates(self) -> int:
+        """Updates an epoch; a last minibatch that is not full is dropped."""
+        whole = NUM_EXAMPLES // self.batch_size
+        return min(whole, self.most_updates or whole)
+
+    @property
+    def label(self) -> str:
+        """The case in a table."""
+        return f"{self.model}, batch {self.batch_size}"
+
+
+CASES = {
+    "logreg600": Case("logreg", 600, 0.13, epochs=11),
+    "logreg20": Case("logreg", 20, 0.13),
+    "mlp": Case("mlp", 20, 0.01, l2=0.0001),
+    "lenet": Case("lenet", 500, 0.1, most_updates=20),
+    "third_party": Case("third_party", 20, 0.001, optimizer="Adam"),
+}

@@ -1,0 +1,109 @@
+"""From measurements, as `one_run.py` and `start_up.py` print them, to Markdown tables."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from cases import CASES
+
+Measurement = dict[str, Any]
+MARKERS = ("<!-- table -->", "<!-- /table -->")
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Everything that was measured, and on what machine."""
+    machine, measured = found["machine"], found["measurements"]
+    parts = [
+        f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}, torch {machine['torch']}, "
+        f"Lightning {machine['lightning']}; {machine['date']}. Medians of {found['rounds']} rounds (least to most)."
+    ]
+    for threads in unique(m["threads"] for m in measured if not m["neighbour"]):
+        parts += [f"**{threads} thread{'s' if threads > 1 else ''}**", throughput(measured, threads)]
+    if any(m["neighbour"] for m in measured):
+        parts += ["**dlpipe beside one busy process**", neighbour(measured)]
+    parts += ["**start-up**: `python -m dlpipe model=mlp dataset=mnist`", start_up(found["start_up"])]
+    return "\n\n".join(parts)
+
+
+def throughput(measured: list[Measurement], threads: int) -> str:
+    """A row for each case and variant; the speed is that of the plain loop in the same round = 1."""
+    alone = [m for m in measured if m["threads"] == threads and not m["neighbour"]]
+    rows = []
+    for case, variant in unique((m["case"], m["variant"]) for m in alone):
+        own = of(alone, case=case, variant=variant)
+        if "skipped" in own[0]:
+            rows.append([CASES[case].label, variant, f"skipped: {own[0]['skipped']}", "", "", ""])
+            continue
+        rows.append(
+            [
+                CASES[case].label,
+                variant,
+                spread([m["microseconds_per_update"] for m in own]),
+                spread([m["examples_per_second"] for m in own]),
+                spread(ratios(own, of(alone, case=case, variant="plain")), ".2f"),
+                f"{max(m['peak_mib'] for m in own):.0f}",
+            ]
+        )
+    return markdown(["case", "variant", "µs per update", "examples/s", "× plain", "peak MiB"], rows)
+
+
+def neighbour(measured: list[Measurement]) -> str:
+    """A row for each case and number of threads: what a busy neighbour costs."""
+    beside = [m for m in measured if m["neighbour"]]
+    rows = []
+    for case, threads in unique((m["case"], m["threads"]) for m in beside):
+        alone = [m for m in of(measured, case=case, threads=threads, variant="dlpipe") if not m["neighbour"]]
+        own = of(beside, case=case, threads=threads)
+        rates = [spread([m["examples_per_second"] for m in some]) for some in (alone, own)]
+        rows.append([CASES[case].label, str(threads), *rates, spread(ratios(own, alone), ".2f")])
+    return markdown(["case", "threads", "examples/s alone", "beside it", "× alone"], rows)
+
+
+def start_up(rounds: list[dict[str, float]]) -> str:
+    """A row for each phase, in order, and their sum."""
+    phases = {phase: [times[phase] for times in rounds] for phase in rounds[0]}
+    phases["all"] = [sum(times.values()) for times in rounds]
+    return markdown(["phase", "seconds"], [[phase, spread(seconds, ".2f")] for phase, seconds in phases.items()])
+
+
+def of(measured: list[Measurement], **wanted: Any) -> list[Measurement]:
+    """The measurements with these values."""
+    return [m for m in measured if all(m[name] == value for name, value in wanted.items())]
+
+
+def ratios(own: list[Measurement], others: list[Measurement]) -> list[float]:
+    """Speed over that of the other measurement of the same round."""
+    reference = {m["round"]: m["examples_per_second"] for m in others}
+    return [m["examples_per_second"] / reference[m["round"]] for m in own]
+
+
+def spread(values: Sequence[float], form: str = ",.0f") -> str:
+    """Median, least and most."""
+    least, most = min(values), max(values)
+    return f"{median(values):{form}} ({least:{form}} to {most:{form}})"
+
+
+def unique(items: Iterable[Any]) -> list[Any]:
+    """The items without repetition, in the order of their first appearance."""
+    return list(dict.fromkeys(items))
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+
+
+def write_between_markers(path: Path, table: str) -> None:
+    """Replace what stands between the markers of a file.
+
+    Raises:
+        ValueError: it does not have each marker once.
+    """
+    text = path.read_text(encoding="utf-8")
+    if [text.count(marker) for marker in MARKERS] != [1, 1]:
+        raise ValueError(f"{path} must have {' and '.join(MARKERS)} once each")
+    begin, end = MARKERS
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")

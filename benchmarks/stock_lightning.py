@@ -1,0 +1,58 @@
+"""The same network in stock Lightning, with what its users usually have switched on."""
+
+import json
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+import mnist
+import networks
+from cases import Case
+from clock import Clock
+
+
+class Classifier(pl.LightningModule):
+    """A network and its optimizer; the loss of every step is logged."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.case = case
+        self.network = networks.network(case.model)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of a minibatch."""
+        loss = networks.loss(self.network, self.case, *batch)
+        self.log("train/loss", loss)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log val/loss."""
+        x, y = batch
+        self.log("val/loss", F.cross_entropy(self.network(x), y))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The case's."""
+        return networks.optimizer(self.network, self.case)
+
+
+def lightning(case: Case, threads: int, folder: Path) -> list[tuple[float, int]]:
+    """Seconds and updates of each epoch."""
+    torch.set_num_threads(threads)
+    (x, y), val = mnist.train_and_val()
+    seen = case.updates * case.batch_size
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=case.epochs,
+        logger=CSVLogger(folder),
+        callbacks=[ModelCheckpoint(folder / "checkpoints", monitor="val/loss"), Clock(str(folder / "clock.json"))],
+    )
+    train_loader = DataLoader(TensorDataset(x[:seen], y[:seen]), case.batch_size)
+    trainer.fit(Classifier(case), train_loader, DataLoader(TensorDataset(*val), case.batch_size))
+    return json.loads((folder / "clock.json").read_text())  # type: ignore[no-any-return]  # JSON

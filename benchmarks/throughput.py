@@ -1,0 +1,137 @@
+"""How fast the models train: plain PyTorch, a DataLoader, stock Lightning and dlpipe side by side.
+
+Every measurement is a process of its own, and a round measures every variant once.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import report
+from cases import CASES, VARIANTS
+
+HERE = Path(__file__).parent
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# a fresh shell has none of these: each variant chooses its own number of threads
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Run(NamedTuple):
+    """What one process measures."""
+
+    case: str
+    variant: str
+    threads: int
+    neighbour: bool = False
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, print the tables and write what was asked for."""
+    asked = parse(arguments)
+    runs = [Run(case, variant, n) for n in asked.threads for case in asked.models for variant in VARIANTS]
+    if asked.neighbour:
+        runs += [run._replace(neighbour=True) for run in runs if run.variant == "dlpipe"]
+    measured, start_up = measure(runs, asked.rounds)
+    found = {"machine": machine(), "rounds": asked.rounds, "measurements": measured, "start_up": start_up}
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    tables = report.tables(found)
+    print(tables)
+    if asked.markdown:
+        asked.markdown.write_text(tables + "\n", encoding="utf-8")
+    if asked.readme:
+        report.write_between_markers(HERE / "README.md", tables)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=known_cases, default=list(CASES), help=f"of {','.join(CASES)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=numbers, default=report.unique([1, CORES]), help="1 and all cores, as 1,2")
+    parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
+    parser.add_argument("--json", type=Path, help="write every measurement to this file")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file")
+    parser.add_argument("--readme", action="store_true", help="write the tables into benchmarks/README.md")
+    return parser.parse_args(arguments)
+
+
+def known_cases(text: str) -> list[str]:
+    """Names of cases, separated by commas."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in CASES]:
+        raise argparse.ArgumentTypeError(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
+    return names
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers, separated by commas."""
+    return [int(number) for number in text.split(",")]
+
+
+def measure(runs: list[Run], rounds: int) -> tuple[list[report.Measurement], list[dict[str, float]]]:
+    """Every run and the start-up once a round."""
+    measured, start_up = [], []
+    for number in range(rounds):
+        for run in runs:
+            print(f"round {number + 1}/{rounds}:", *run[:3], *["beside"] * run.neighbour, file=sys.stderr)
+            with busy_process() if run.neighbour else contextlib.nullcontext():
+                result = child("one_run.py", run.case, run.variant, str(run.threads))
+            measured.append({**result, "round": number, "neighbour": run.neighbour})
+        start_up.append(child("start_up.py", str(time.time())))
+    return measured, start_up
+
+
+def child(script: str, *arguments: str) -> dict[str, Any]:
+    """The JSON line that one of the scripts beside this one prints last."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    command = [sys.executable, str(HERE / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]  # JSON
+
+
+@contextlib.contextmanager
+def busy_process() -> Iterator[None]:
+    """A neighbour that keeps one core busy."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers belong to."""
+    return {
+        "cpu": cpu_name(),
+        "cores": CORES,
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "lightning": version("pytorch-lightning"),
+        "date": date.today().isoformat(),
+    }
+
+
+def cpu_name() -> str:
+    """The processor as Linux names it; elsewhere its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

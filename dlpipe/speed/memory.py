@@ -1,4 +1,4 @@
-"""What the process does with freed memory and with tiny numbers."""
+"""What the process does with freed memory, new memory and tiny numbers."""
 
 import ctypes
 import platform
@@ -20,6 +20,8 @@ def tune_memory() -> None:
     denormals, which weights that decay come to, is many times slower than with normal numbers.
     """
     torch.set_flush_denormal(True)
+    # a help to find kernels that read what nobody wrote; in deterministic runs it writes every new tensor once more
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)

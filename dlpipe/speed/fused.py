@@ -36,7 +36,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, None, None, None]:
         x, weight = ctx.saved_tensors
-        ctx.uses.append((x.reshape(-1, x.shape[-1]), d.reshape(-1, d.shape[-1])))
+        ctx.uses.append((x, d) if x.ndim == 2 else (x.reshape(-1, x.shape[-1]), d.reshape(-1, d.shape[-1])))
         return d @ weight if ctx.needs_input_grad[0] else None, None, None, None
 
 
@@ -52,6 +52,8 @@ class FusedLinear:
         self.layer = layer
         self.groups = groups
         self.uses: list[tuple[Tensor, Tensor]] = []
+        # the same memory, outside autograd
+        self.values = {name: parameter.detach() for name, parameter in layer.named_parameters()}
         self.owed = dict.fromkeys(groups, 1.0)  # what the decay so far should have left over what it has
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -61,24 +63,22 @@ class FusedLinear:
             return F.linear(x, layer.weight, layer.bias)
         return _Linear.apply(x, layer.weight, layer.bias, self.uses)  # type: ignore[no-any-return,no-untyped-call]
 
-    @torch.no_grad()
     def update(self) -> None:
         """Step down the gradient of every use since the last update, and of what else in the loss has made one."""
         if not self.uses:
             return
         for name, group in self.groups.items():
             parameter: Tensor = getattr(self.layer, name)
+            values = self.values[name]
             lr, keep = group["lr"], self._kept(name, group)
             for x, d in self.uses:
                 if name == "weight":
-                    parameter.addmm_(d.t(), x, beta=keep, alpha=-lr)
+                    values.addmm_(d.t(), x, beta=keep, alpha=-lr)
                 else:
-                    if keep != 1.0:
-                        parameter.mul_(keep)
-                    parameter.sub_(d.sum(0), alpha=lr)
+                    values.addmv_(d.t(), d.new_ones(len(d)), beta=keep, alpha=-lr)
                 keep = 1.0
             if parameter.grad is not None:  # a penalty in the loss, or a use that is no layer's
-                parameter.sub_(parameter.grad, alpha=lr)
+                values.sub_(parameter.grad, alpha=lr)
                 parameter.grad = None
         self.uses.clear()
 

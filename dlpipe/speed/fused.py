@@ -75,7 +75,9 @@ class FusedLinear:
                 if name == "weight":
                     values.addmm_(d.t(), x, beta=keep, alpha=-lr)
                 else:
-                    values.addmv_(d.t(), d.new_ones(len(d)), beta=keep, alpha=-lr)
+                    if keep != 1.0:
+                        values.mul_(keep)
+                    values.sub_(d.sum(0), alpha=lr)
                 keep = 1.0
             if parameter.grad is not None:  # a penalty in the loss, or a use that is no layer's
                 values.sub_(parameter.grad, alpha=lr)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpipe.data.idx import read_idx, to_examples
+from dlpipe.data.idx_format import read_idx
+from dlpipe.data.pixels import to_examples
 from dlpipe.errors import DataError
 
 

@@ -20,6 +20,7 @@ from dlpipe.callbacks.as_rank import AsRank
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
+from dlpipe.data import loaded
 from dlpipe.distributed.agreement import Ranks
 from dlpipe.distributed.division import divide
 from dlpipe.distributed.place import Place, place
@@ -54,6 +55,7 @@ def run(cfg: DictConfig) -> float | None:
     if count > 1 and place().launcher is None:
         from dlpipe.distributed.launch import launch
 
+        loaded.forget()  # what the checks loaded: each rank loads its own
         launch(directory, count)
         best = run_directory.read_summary(directory)["best"]
         return best["value"] if best else None

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from dlpipe.data.minibatches import Split
-from dlpipe.data.module import SplitName, TensorDataModule
+from dlpipe.data.minibatches import Split, SplitName
+from dlpipe.data.module import TensorDataModule
 
 
 class Digits(TensorDataModule):

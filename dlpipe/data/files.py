@@ -1,5 +1,6 @@
 """Files that a dataset is read from: looked for, checked, downloaded where allowed."""
 
+import functools
 import hashlib
 import os
 import sys
@@ -12,6 +13,7 @@ from dlpipe.errors import DataError
 
 DATA_VARIABLE = "DLPIPE_DATA"
 TIMEOUT_SECONDS = 20
+BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,18 @@ def cache_directory(dataset: str) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """The checksum of a file's bytes, as hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The checksum of a file's bytes, as hexadecimal digits; computed once a process while the file stays as it is."""
+    at = path.stat()
+    return _sha256_of(path, (at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256_of(path: Path, state: tuple[int, ...]) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def check(path: Path, file: RemoteFile) -> None:

@@ -1,8 +1,5 @@
 """Datasets of images in four idx files, the format of MNIST and of many after it."""
 
-import gzip
-import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,12 +8,14 @@ import numpy as np
 import torch
 
 from dlpipe.data import files
+from dlpipe.data.decoded import open_idx
 from dlpipe.data.files import RemoteFile
+from dlpipe.data.idx_format import read_idx
+from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
-from dlpipe.data.module import SplitName, TensorDataModule
+from dlpipe.data.module import TensorDataModule
+from dlpipe.data.pixels import to_examples
 from dlpipe.errors import DataError
-
-UNSIGNED_BYTE = 0x08
 
 
 @dataclass(frozen=True)
@@ -31,37 +30,6 @@ class IdxFiles:
     def all(self) -> tuple[RemoteFile, ...]:
         """The four, training first."""
         return (self.train_images, self.train_labels, self.test_images, self.test_labels)
-
-
-def read_idx(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The array in an idx file of unsigned bytes, compressed with gzip or not.
-
-    The format: two zero bytes, the type (8), the number of dimensions, each dimension as a big-endian uint32,
-    then the values in row-major order.
-
-    Raises:
-        DataError: the file is not idx, or is shorter or longer than it says.
-    """
-    try:
-        raw = path.read_bytes()
-        data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}; remove it, and the next run takes a good copy") from error
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != UNSIGNED_BYTE:
-        raise DataError(f"{path} is not an idx file of unsigned bytes: it begins with {data[:4].hex(' ') or 'nothing'}")
-    rank = data[3]
-    header = 4 + 4 * rank
-    shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4")) if len(data) >= header else ()
-    expected = header + math.prod(shape)
-    if len(shape) != rank or len(data) != expected:
-        raise DataError(
-            f"{path} holds {len(data)} bytes, its header of dimensions {shape} asks for {expected}: "
-            "it is truncated or damaged; remove it, and the next run takes a good copy"
-        )
-    try:
-        return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
-    except ValueError as error:  # up to 255 dimensions of up to 2**32 - 1
-        raise DataError(f"{path} has the dimensions {shape}, which no array can have: {error}") from error
 
 
 class IdxImages(TensorDataModule):
@@ -97,11 +65,15 @@ class IdxImages(TensorDataModule):
         for file in self.idx_files.all():
             files.check(folder / file.name, file)
 
-    def load_splits(self) -> dict[SplitName, Split]:
+    def load_splits(self) -> Splits:
         """x (examples, pixels) in [0, 1), y (examples,)."""
         folder = self._folder()
         if folder is None:
             raise DataError(self._not_found())
+        sums = [files.sha256_of(folder / file.name) for file in self.idx_files.all()]
+        return load_once((*sums, self.num_validation), lambda: self._read(folder))
+
+    def _read(self, folder: Path) -> Splits:
         x, y = _images_and_labels(folder / self.idx_files.train_images.name, folder / self.idx_files.train_labels.name)
         test = _images_and_labels(folder / self.idx_files.test_images.name, folder / self.idx_files.test_labels.name)
         last = len(x) - self.num_validation
@@ -145,13 +117,8 @@ class IdxImages(TensorDataModule):
         )
 
 
-def to_examples(images: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
-    """Bytes (images, height, width, ...) as float32 (images, features), value / 256 as in the tutorials."""
-    return torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) / np.float32(256))
-
-
 def _images_and_labels(images: Path, labels: Path) -> Split:
-    x, y = read_idx(images), read_idx(labels)
+    x, y = open_idx(images), read_idx(labels)
     if x.ndim != 3 or y.ndim != 1 or len(x) != len(y):
         raise DataError(
             f"{images} has the dimensions {x.shape} and {labels} {y.shape}; wanted n x height x width and n"

@@ -1,11 +1,13 @@
 """Minibatches of tensors that stay in memory: slices, or rows of one permutation an epoch."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+SplitName = Literal["train", "val", "test"]
 
 
 class Split(NamedTuple):

@@ -10,8 +10,8 @@ from dlpipe.data import files
 from dlpipe.data.files import RemoteFile
 from dlpipe.data.idx import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
+from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
-from dlpipe.data.module import SplitName
 from dlpipe.errors import DataError
 
 MIRRORS = (
@@ -52,17 +52,18 @@ class Mnist(IdxImages):
     )
 
     def prepare_data(self) -> None:
-        """As `IdxImages`; a legacy pickle is read once, so that a damaged one is refused here."""
-        legacy = self._legacy_pickle()
-        if legacy is None:
+        """As `IdxImages`; a legacy pickle is read here, so that a damaged one is refused."""
+        if self._legacy_pickle() is None:
             super().prepare_data()
         else:
-            _read_legacy(legacy)
+            self.load_splits()
 
-    def load_splits(self) -> dict[SplitName, Split]:
+    def load_splits(self) -> Splits:
         """x (examples, 784) in [0, 1), y (examples,)."""
         legacy = self._legacy_pickle()
-        return super().load_splits() if legacy is None else _read_legacy(legacy)
+        if legacy is None:
+            return super().load_splits()
+        return load_once((LEGACY_PICKLE, files.sha256_of(legacy)), lambda: _read_legacy(legacy))
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""
@@ -77,7 +78,7 @@ class Mnist(IdxImages):
         return next((place / LEGACY_PICKLE for place in places if (place / LEGACY_PICKLE).is_file()), None)
 
 
-def _read_legacy(path: Path) -> dict[SplitName, Split]:
+def _read_legacy(path: Path) -> Splits:
     (content,) = read_pickles(path)
     try:
         (train, val, test) = [_split(x, y) for x, y in content]

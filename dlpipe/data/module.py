@@ -2,15 +2,16 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pytorch_lightning as pl
+import torch
 from pydantic import Field
 
-from dlpipe.data.minibatches import ALONE, EpochOrder, Minibatches, Part, Split
+from dlpipe.data import loaded
+from dlpipe.data.minibatches import ALONE, EpochOrder, Minibatches, Part, Split, SplitName
 from dlpipe.errors import DataError
 
-SplitName = Literal["train", "val", "test"]
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 
@@ -80,8 +81,10 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         splits = self.load_splits()
         for name, split in splits.items():
             self._check(name, split)
-        device = self.trainer.strategy.root_device if self.trainer else "cpu"
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self.splits = {name: Split(split.x.to(device), split.y.to(device)) for name, split in splits.items()}
+        if device != torch.device("cpu"):
+            loaded.forget()  # they live on the device now
 
     def _check(self, name: SplitName, split: Split) -> None:
         features = math.prod(split.x.shape[1:])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from dlpipe import DataError
-from dlpipe.data.idx import read_idx
+from dlpipe.data.idx_format import read_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 PACKINGS = {"plain": bytes, "gz": lambda content: gzip.compress(content, mtime=0)}

@@ -1,0 +1,85 @@
+"""Idx files decompressed once: kept in the user's cache, where they are memory-mapped."""
+
+import gzip
+import logging
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from dlpipe.atomic import replacing
+from dlpipe.data.files import sha256_of
+from dlpipe.data.idx_format import GZIP, map_idx, read_idx, unreadable
+
+log = logging.getLogger(__name__)
+BLOCK = 2**20
+# what follows the idx bytes of an entry: sha256 of the file it was made from, crc32 of all before
+SEAL = 32 + 4
+
+
+def open_idx(path: Path) -> NDArray[np.uint8]:
+    """The array in an idx file, read-only, as a memory map: of the file, or of its decompressed copy in the cache.
+
+    An entry that is damaged, or of another file, is made anew. Where the cache cannot be written the file is
+    decompressed into memory, each time.
+
+    Raises:
+        DataError: the file is not idx, or is shorter or longer than it says.
+    """
+    if not _compressed(path):
+        return map_idx(path, path)
+    digest = sha256_of(path)
+    entry = entry_of(digest)
+    try:
+        if not _whole(entry, digest):
+            _decompress(path, entry, digest)
+        return map_idx(entry, path, after=SEAL)
+    except OSError as error:
+        log.info("%s is decompressed at every start, as %s cannot be written: %s", path, entry, error)
+        return read_idx(path)
+
+
+def entry_of(digest: str) -> Path:
+    """Where the decompressed copy of the file with this sha256 is kept."""
+    return user_cache_path("dlpipe") / "decompressed" / f"{digest}.idx"
+
+
+def _compressed(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == GZIP
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _whole(entry: Path, digest: str) -> bool:
+    """Whether an entry is there, of this file and undamaged; reads all of it, 55 MB of MNIST in 0.03 s."""
+    try:
+        content = np.memmap(entry, np.uint8, "r")
+    except (OSError, ValueError):  # numpy maps no empty file
+        return False
+    source, crc = content[-SEAL:-4].tobytes(), content[-4:].tobytes()
+    return source == bytes.fromhex(digest) and crc == zlib.crc32(content[:-4]).to_bytes(4, "big")  # type: ignore[arg-type]
+
+
+def _decompress(path: Path, entry: Path, digest: str) -> None:
+    crc = 0
+    with replacing(entry) as beside, beside.open("wb") as file:
+        for block in _blocks(path):
+            crc = zlib.crc32(block, crc)
+            file.write(block)
+        crc = zlib.crc32(bytes.fromhex(digest), crc)
+        file.write(bytes.fromhex(digest) + crc.to_bytes(4, "big"))
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The decompressed bytes; what is wrong with the file is a DataError, to tell it from trouble with the cache."""
+    try:
+        with gzip.open(path) as file:
+            while block := file.read(BLOCK):
+                yield block
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(path, error) from error

@@ -1,0 +1,144 @@
+"""The decompressed copies of idx files in the user's cache."""
+
+import gzip
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dlpipe import DataError
+from dlpipe.data import decoded
+from dlpipe.data.decoded import entry_of, open_idx
+from dlpipe.data.files import sha256_of
+
+ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+@pytest.fixture
+def packed(tmp_path, idx_bytes):
+    """A compressed idx file."""
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(idx_bytes(ARRAY), mtime=0))
+    return path
+
+
+@pytest.fixture
+def decompressions(monkeypatch):
+    """The files that were decompressed."""
+    seen = []
+    blocks = decoded._blocks
+    monkeypatch.setattr(decoded, "_blocks", lambda path: seen.append(path.name) or blocks(path))
+    return seen
+
+
+def test_a_compressed_file_is_decompressed_once(packed, decompressions):
+    for _ in range(3):
+        np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+    assert decompressions == ["images.gz"]
+
+
+def test_a_copy_serves_the_same_file_under_another_name(packed, decompressions):
+    open_idx(packed)
+    np.testing.assert_array_equal(open_idx(packed.rename(packed.with_name("moved"))), ARRAY)
+    assert decompressions == ["images.gz"]
+
+
+def test_a_plain_file_is_mapped_itself(tmp_path, idx_bytes, own_cache):
+    path = tmp_path / "images"
+    path.write_bytes(idx_bytes(ARRAY))
+    np.testing.assert_array_equal(open_idx(path), ARRAY, strict=True)
+    assert list(own_cache.rglob("*.idx")) == []
+
+
+def test_a_copy_damaged_anywhere_is_made_anew(packed, decompressions):
+    open_idx(packed)
+    entry = entry_of(sha256_of(packed))
+    good = entry.read_bytes()
+    for place in range(len(good)):
+        entry.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+        assert entry.read_bytes() == good
+    assert len(decompressions) == 1 + len(good)
+
+
+@pytest.mark.parametrize("length", [0, 1, 35, 36, 40, 75])
+def test_a_copy_cut_short_is_made_anew(packed, length):
+    open_idx(packed)
+    entry = entry_of(sha256_of(packed))
+    good = entry.read_bytes()
+    assert length < len(good)
+    entry.write_bytes(good[:length])
+    np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+    assert entry.read_bytes() == good
+
+
+def test_the_copy_of_another_file_is_made_anew(packed, tmp_path, idx_bytes):
+    other = tmp_path / "other.gz"
+    other.write_bytes(gzip.compress(idx_bytes(ARRAY + 1), mtime=0))
+    open_idx(other)
+    entry_of(sha256_of(other)).rename(entry_of(sha256_of(packed)))
+    np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+
+
+def test_a_cache_that_cannot_be_made_costs_only_the_time(packed, own_cache, decompressions):
+    (own_cache / "dlpipe").write_text("a file where the folder should be")
+    for _ in range(2):
+        np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+    assert [path.name for path in own_cache.iterdir()] == ["dlpipe"]
+
+
+def test_an_entry_that_cannot_be_replaced_costs_only_the_time(packed):
+    entry = entry_of(sha256_of(packed))
+    (entry / "folder").mkdir(parents=True)
+    np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+    assert [path.name for path in entry.parent.iterdir()] == [entry.name]
+
+
+def test_a_disk_that_fills_up_leaves_no_entry(packed, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+    assert list(entry_of("").parent.iterdir()) == []
+
+
+def test_a_source_that_is_damaged_is_refused_by_its_own_name_and_leaves_no_entry(packed):
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"images\.gz cannot be read: .*; remove it"):
+        open_idx(packed)
+    assert list(entry_of("").parent.iterdir()) == []
+
+
+def test_a_source_that_holds_no_idx_is_refused_by_its_own_name(tmp_path):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(DataError, match=r"images\.gz is not an idx file of unsigned bytes: it begins with 73 6f 6d 65"):
+        open_idx(path)
+
+
+def test_mnist_is_read_in_a_fraction_of_a_second(real_mnist, own_cache):
+    code = """
+import time, torch
+from dlpipe.data.mnist import Mnist
+torch.set_num_threads(1)
+def loaded():
+    begun = time.process_time()
+    data = Mnist(
+        image_shape=[1, 28, 28], num_features=784, num_classes=10, batch_size=600, shuffle=False, drop_last=True,
+        eval_batch_size=2500, eval_drop_last=False, seed=1, directory=FOLDER, offline=True,
+    )
+    data.prepare_data()
+    data.setup("fit")
+    return time.process_time() - begun
+print(loaded())
+"""
+    code = code.replace("FOLDER", repr(str(real_mnist)))
+    first, second = (
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+        for _ in range(2)
+    )
+    assert second < first / 2  # 1.0 and 0.2 s of processor time where this was written
+    assert len(list(own_cache.rglob("*.idx"))) == 2

@@ -1,0 +1,109 @@
+"""The same data is loaded once in a process."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from dlpipe.data import Split, idx, loaded
+from dlpipe.data.idx import IdxImages
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded():
+    loaded.forget()
+    yield
+    loaded.forget()
+
+
+def some():
+    return {"train": Split(torch.rand(3, 2), torch.zeros(3, dtype=torch.int64))}
+
+
+def test_the_same_source_is_loaded_once():
+    first = loaded.load_once("a", some)
+    assert loaded.load_once("a", some)["train"].x is first["train"].x
+
+
+def test_another_source_is_loaded_and_takes_the_place_of_the_first():
+    first = loaded.load_once("a", some)
+    held = weakref.ref(first["train"].x)
+    loaded.load_once("b", some)
+    del first
+    gc.collect()
+    assert held() is None
+
+
+def test_splits_that_somebody_wrote_to_are_loaded_anew():
+    first = loaded.load_once("a", some)
+    first["train"].first(2).x[0].mul_(2)  # a view of a view
+    assert loaded.load_once("a", some)["train"].x is not first["train"].x
+
+
+def test_what_is_done_to_the_dict_stays_with_who_asked():
+    del loaded.load_once("a", some)["train"]
+    assert set(loaded.load_once("a", some)) == {"train"}
+
+
+def test_what_inference_mode_makes_is_not_kept():
+    with torch.inference_mode():
+        first = loaded.load_once("a", some)
+    assert loaded.load_once("a", some)["train"].x is not first["train"].x
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The files of images that were read."""
+    seen = []
+    read = idx._images_and_labels
+    monkeypatch.setattr(
+        idx, "_images_and_labels", lambda images, labels: seen.append(images.name) or read(images, labels)
+    )
+    return seen
+
+
+PLUGIN = "from dlpipe.data import IdxFiles, IdxImages, RemoteFile\n\n\nclass Bars(IdxImages):\n"
+
+
+@pytest.fixture
+def bars_installed(install, bars_dataset, write, bars, tmp_path):
+    """The dataset ``bars`` as a plugin; gives the overrides that choose it."""
+    made: type[IdxImages] = bars_dataset()
+    code = f"{PLUGIN}    dataset_name, num_validation = 'bars', 20\n    idx_files = {made.idx_files!r}\n"
+    yaml = "defaults: [mnist, _self_]\nname: bars\nimage_shape: [1, 4, 4]\nnum_features: 16\nnum_classes: 2\n"
+    files = {"acme_bars/__init__.py": code, "acme_bars/conf/dataset/bars.yaml": yaml}
+    install("acme-bars", {"bars": "acme_bars:Bars"}, files, kind="datasets")
+    folder = write(tmp_path / "bars", bars)
+    return [
+        "model=logreg",
+        "dataset=bars",
+        f"dataset.directory={folder}",
+        "recipe.batch_size=10",
+        "trainer.max_epochs=1",
+    ]
+
+
+def test_the_full_pass_and_the_run_read_the_data_once(bars_installed, cli, reads):
+    result = cli(*bars_installed)
+    assert result.code == 0, result.err
+    assert reads == ["train_images", "test_images"]
+
+
+def test_the_jobs_of_a_sweep_read_the_data_once(bars_installed, cli, reads):
+    result = cli(*bars_installed, "-m", "seed=1,2")
+    assert result.code == 0, result.err
+    assert len(result.run_dirs) == 2
+    assert reads == ["train_images", "test_images"]
+
+
+def test_files_that_have_changed_are_read_again(bars_dataset, bars, idx_bytes, loading, write, tmp_path):
+    before, after = bars, bars | {"test_labels": idx_bytes(np.zeros(20, np.uint8))}
+    sums = []
+    for files in (before, after):
+        data = bars_dataset(files)(directory=str(write(tmp_path, files)), **loading())
+        data.prepare_data()
+        sums.append(int(data.load_splits()["test"].y.sum()))
+    assert sums[0] > 0
+    assert sums[1] == 0

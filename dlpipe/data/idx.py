@@ -1,21 +1,26 @@
 """Datasets of images in four idx files, the format of MNIST and of many after it."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dlpipe.data import files
 from dlpipe.data.decoded import open_idx
 from dlpipe.data.files import RemoteFile
+from dlpipe.data.free_memory import free_bytes
 from dlpipe.data.idx_format import read_idx
 from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
-from dlpipe.data.module import TensorDataModule
-from dlpipe.data.pixels import to_examples
+from dlpipe.data.module import NotNegative, TensorDataModule
+from dlpipe.data.pixels import as_bytes, to_examples
 from dlpipe.errors import DataError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class IdxImages(TensorDataModule):
     Args:
         directory: where the files are; by default ``$DLPIPE_DATA/<dataset>``, then the user's cache.
         offline: never download.
+        resident_bytes: a dataset whose float32 tensors are larger than this is not converted whole: its minibatches
+            are, from a memory map, and the numbers are the same. None for half of the memory that is free, of which
+            each of several ranks has its part.
         loading: as for `TensorDataModule`.
     """
 
@@ -48,8 +56,16 @@ class IdxImages(TensorDataModule):
     idx_files: ClassVar[IdxFiles]
     num_validation: ClassVar[int] = 10_000
 
-    def __init__(self, *, directory: str | None = None, offline: bool = False, **loading: Any) -> None:
+    def __init__(
+        self,
+        *,
+        directory: str | None = None,
+        offline: bool = False,
+        resident_bytes: NotNegative | None = None,
+        **loading: Any,
+    ) -> None:
         super().__init__(**loading)
+        self.resident_bytes = resident_bytes
         self.directory = directory
         self.offline = offline
 
@@ -71,18 +87,38 @@ class IdxImages(TensorDataModule):
         if folder is None:
             raise DataError(self._not_found())
         sums = [files.sha256_of(folder / file.name) for file in self.idx_files.all()]
-        return load_once((*sums, self.num_validation), lambda: self._read(folder))
+        return load_once((*sums, self.num_validation, self.resident_bytes), lambda: self._read(folder))
 
     def _read(self, folder: Path) -> Splits:
-        x, y = _images_and_labels(folder / self.idx_files.train_images.name, folder / self.idx_files.train_labels.name)
-        test = _images_and_labels(folder / self.idx_files.test_images.name, folder / self.idx_files.test_labels.name)
-        last = len(x) - self.num_validation
+        train_x, train_y = _images_and_labels(folder, self.idx_files.train_images, self.idx_files.train_labels)
+        test_x, test_y = _images_and_labels(folder, self.idx_files.test_images, self.idx_files.test_labels)
+        last = len(train_x) - self.num_validation
         if last < 1:
             raise DataError(
-                f"{self.dataset_name} has {len(x)} training images; {self.num_validation} for validation leave none "
-                f"to train on. Set num_validation in {type(self).__name__}"
+                f"{self.dataset_name} has {len(train_x)} training images; {self.num_validation} for validation leave "
+                f"none to train on. Set num_validation in {type(self).__name__}"
             )
-        return {"train": Split(x[:last], y[:last]), "val": Split(x[last:], y[last:]), "test": Split(*test)}
+        form = to_examples if self._fits(4 * (train_x.size + test_x.size)) else as_bytes
+        x = form(train_x)
+        return {
+            "train": Split(x[:last], train_y[:last]),
+            "val": Split(x[last:], train_y[last:]),
+            "test": Split(form(test_x), test_y),
+        }
+
+    def _fits(self, wanted: int) -> bool:
+        """Whether so many bytes of float32 may be resident."""
+        budget = self.resident_bytes
+        if budget is None:
+            budget = free_bytes() // 2 // self.part.world_size
+        if wanted > budget:
+            log.info(
+                "%s stays a memory map: it would take %.3g GiB and may take %.3g (dataset.resident_bytes)",
+                self.dataset_name,
+                wanted / 2**30,
+                budget / 2**30,
+            )
+        return wanted <= budget
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256; `prepare_data` has compared them."""
@@ -117,10 +153,12 @@ class IdxImages(TensorDataModule):
         )
 
 
-def _images_and_labels(images: Path, labels: Path) -> Split:
-    x, y = open_idx(images), read_idx(labels)
+def _images_and_labels(folder: Path, images: RemoteFile, labels: RemoteFile) -> tuple[NDArray[np.uint8], torch.Tensor]:
+    """(images, height, width) as a memory map, (images,) of int64."""
+    x, y = open_idx(folder / images.name), read_idx(folder / labels.name)
     if x.ndim != 3 or y.ndim != 1 or len(x) != len(y):
         raise DataError(
-            f"{images} has the dimensions {x.shape} and {labels} {y.shape}; wanted n x height x width and n"
+            f"{folder / images.name} has the dimensions {x.shape} and {folder / labels.name} {y.shape}; "
+            "wanted n x height x width and n"
         )
-    return Split(to_examples(x), torch.from_numpy(y.astype(np.int64)))
+    return x, torch.from_numpy(y.astype(np.int64))

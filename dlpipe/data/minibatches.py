@@ -7,11 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlpipe.data.mapped import converted
+
 SplitName = Literal["train", "val", "test"]
 
 
 class Split(NamedTuple):
-    """Examples and their labels: x (examples, ...) floating, y (examples,) of int64."""
+    """Examples and their labels: x (examples, ...) floating, y (examples,) of int64.
+
+    x may be pixels (examples, features) of uint8 on the CPU: minibatches of them are value / 256 in float32.
+    """
 
     x: Tensor
     y: Tensor
@@ -69,11 +74,18 @@ class EpochOrder:
 class Minibatches:
     """An iterable of (x, y) minibatches with a length, for Lightning in place of a DataLoader.
 
-    Several ranks cut a minibatch of ``batch_size`` each from a common one of ``batch_size * world_size``.
+    Several ranks cut a minibatch of ``batch_size`` each from a common one of ``batch_size * world_size``. Examples that
+    are not resident, pixels that are bytes or tensors that are not on the device, get there chunk by chunk.
     """
 
     def __init__(
-        self, split: Split, batch_size: int, order: EpochOrder, drop_last: bool = False, part: Part = ALONE
+        self,
+        split: Split,
+        batch_size: int,
+        order: EpochOrder,
+        drop_last: bool = False,
+        part: Part = ALONE,
+        device: torch.device | None = None,
     ) -> None:
         self.split = split
         self.common_size = batch_size * part.world_size
@@ -81,6 +93,12 @@ class Minibatches:
         self.batch_sampler = None  # Lightning reads it wherever there is a sampler
         self.drop_last = drop_last
         self.part = part
+        self.device = split.x.device if device is None else device
+
+    @property
+    def resident(self) -> bool:
+        """Whether the examples are on the device as they are trained on."""
+        return self.split.x.dtype != torch.uint8 and self.split.x.device == self.device
 
     @property
     def num_examples(self) -> int:
@@ -93,15 +111,22 @@ class Minibatches:
 
     def __iter__(self) -> Iterator[Split]:
         rows = self.sampler.permutation()
+        spans = (self.part.of(*self._common(index))[:2] for index in range(len(self)))
+        return self._slices(rows, spans) if self.resident else self._converted(rows, spans)
+
+    def _slices(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
         if rows is not None:
             rows = rows.to(self.split.x.device)
-        for index in range(len(self)):
-            start, stop, _ = self.part.of(*self._common(index))
+        for start, stop in spans:
             if rows is None:
                 yield Split(self.split.x[start:stop], self.split.y[start:stop])
             else:
                 chosen = rows[start:stop]
                 yield Split(self.split.x.index_select(0, chosen), self.split.y.index_select(0, chosen))
+
+    def _converted(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
+        for x, y in converted(self.split.x, self.split.y, rows, spans, self.device):
+            yield Split(x, y)
 
     def share(self, index: int) -> float:
         """Examples of this rank in minibatch ``index`` over the mean over ranks: what its gradient counts."""

@@ -1,4 +1,4 @@
-"""The base of every dataset whose tensors fit in memory."""
+"""The base of every dataset of tensors."""
 
 import math
 from abc import ABC, abstractmethod
@@ -71,7 +71,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         return {}
 
     def setup(self, stage: str) -> None:
-        """Load the splits once, check them against the config, and move them to the device.
+        """Load the splits once, check them against the config, and move them to the device, where they fit there.
 
         Raises:
             DataError: the data does not have the shape, the labels or the number of examples it should.
@@ -81,10 +81,15 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         splits = self.load_splits()
         for name, split in splits.items():
             self._check(name, split)
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        self.splits = {name: Split(split.x.to(device), split.y.to(device)) for name, split in splits.items()}
-        if device != torch.device("cpu"):
-            loaded.forget()  # they live on the device now
+        self.splits = splits
+        if self.device.type != "cpu" and _fit(splits, self.device):
+            self.splits = {name: Split(x.to(self.device), y.to(self.device)) for name, (x, y) in splits.items()}
+            loaded.forget()  # what is on the CPU
+
+    @property
+    def device(self) -> torch.device:
+        """Where minibatches are trained on."""
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     def _check(self, name: SplitName, split: Split) -> None:
         features = math.prod(split.x.shape[1:])
@@ -123,7 +128,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         split = self.splits["train"]
         order = EpochOrder(len(split.x), self.seed, self.shuffle)
         batch_size = self.batch_size or -(-len(split.x) // self.part.world_size)
-        return Minibatches(split, batch_size, order, self.drop_last and self.batch_size is not None, self.part)
+        drop_last = self.drop_last and self.batch_size is not None
+        return Minibatches(split, batch_size, order, drop_last, self.part, self.device)
 
     def val_dataloader(self) -> Minibatches:
         """The validation examples in large batches."""
@@ -137,4 +143,12 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         if self.eval_drop_last:
             split = split.first(len(split.x) - len(split.x) % self._common_size)
         order = EpochOrder(len(split.x), self.seed, shuffle=False)
-        return Minibatches(split, self.eval_batch_size, order)
+        return Minibatches(split, self.eval_batch_size, order, device=self.device)
+
+
+def _fit(splits: dict[SplitName, Split], device: torch.device) -> bool:
+    """Whether tensors may live on a device: in half of a GPU's free memory, and not while their pixels are bytes."""
+    tensors = [split.x for split in splits.values()]
+    if any(x.dtype == torch.uint8 for x in tensors):
+        return False
+    return device.type != "cuda" or sum(x.nbytes for x in tensors) <= torch.cuda.mem_get_info(device)[0] // 2

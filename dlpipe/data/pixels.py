@@ -18,6 +18,11 @@ def as_bytes(images: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(images.reshape(len(images), math.prod(images.shape[1:])))
 
 
+def floating(pixels: Tensor) -> Tensor:
+    """Bytes of any shape as float32, value / 256; what is floating already as it is."""
+    return pixels if pixels.is_floating_point() else pixels.to(torch.float32).div_(256)
+
+
 def to_examples(images: NDArray[np.uint8]) -> Tensor:
     """Bytes (images, height, width, ...) as float32 (images, features), value / 256 as in the tutorials."""
     pixels = as_bytes(images)

@@ -10,6 +10,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from dlpipe.data import TensorDataModule
+from dlpipe.data.pixels import floating
 from dlpipe.errors import DlpipeError
 from dlpipe.finished_run import FinishedRun, open_run
 from dlpipe.images import read_images
@@ -51,4 +52,4 @@ def _examples(run: FinishedRun, files: tuple[str, ...]) -> list[tuple[str, Tenso
     if not isinstance(data, TensorDataModule):
         raise DlpipeError(f"dataset {run.cfg.dataset.name!r} has no resident test set; name files to predict")
     test = data.splits["test"].first(FIRST)
-    return [("test", test.x, test.y)]
+    return [("test", floating(test.x), test.y)]

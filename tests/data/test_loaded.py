@@ -58,9 +58,7 @@ def reads(monkeypatch):
     """The files of images that were read."""
     seen = []
     read = idx._images_and_labels
-    monkeypatch.setattr(
-        idx, "_images_and_labels", lambda images, labels: seen.append(images.name) or read(images, labels)
-    )
+    monkeypatch.setattr(idx, "_images_and_labels", lambda folder, x, y: seen.append(x.name) or read(folder, x, y))
     return seen
 
 

@@ -68,3 +68,18 @@ def test_a_damaged_idx_file_is_a_wrong_request_and_nothing_is_written(bars_plugi
     assert result.code == 2
     assert f"dataset=bars: {path} is damaged or another file" in result.err
     assert result.written == []
+
+
+def test_a_run_from_a_memory_map_has_the_numbers_of_a_resident_one(bars_plugin, cli):
+    summaries, predicted = [], []
+    for budget in ("null", "0"):
+        overrides = ["recipe.batch_size=7", "recipe.shuffle=true", "trainer.max_epochs=5", f"hydra.run.dir=of_{budget}"]
+        result = cli("model=logreg", "dataset=bars", f"dataset.resident_bytes={budget}", *overrides)
+        assert result.code == 0, result.err
+        assert ("bars stays a memory map" in result.out + result.err) == (budget == "0")
+        summaries.append(json.loads((result.folder / f"of_{budget}" / "summary.json").read_text()))
+        predicted.append(cli("predict", f"of_{budget}").out)
+    for key in ("best", "test", "updates", "chunk"):
+        assert summaries[0][key] == summaries[1][key]
+    assert predicted[0] == predicted[1]
+    assert "test[0]" in predicted[0]

@@ -2,8 +2,6 @@
 
 import gzip
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -117,28 +115,3 @@ def test_a_source_that_holds_no_idx_is_refused_by_its_own_name(tmp_path):
     path.write_bytes(gzip.compress(b"something else"))
     with pytest.raises(DataError, match=r"images\.gz is not an idx file of unsigned bytes: it begins with 73 6f 6d 65"):
         open_idx(path)
-
-
-def test_mnist_is_read_in_a_fraction_of_a_second(real_mnist, own_cache):
-    code = """
-import time, torch
-from dlpipe.data.mnist import Mnist
-torch.set_num_threads(1)
-def loaded():
-    begun = time.process_time()
-    data = Mnist(
-        image_shape=[1, 28, 28], num_features=784, num_classes=10, batch_size=600, shuffle=False, drop_last=True,
-        eval_batch_size=2500, eval_drop_last=False, seed=1, directory=FOLDER, offline=True,
-    )
-    data.prepare_data()
-    data.setup("fit")
-    return time.process_time() - begun
-print(loaded())
-"""
-    code = code.replace("FOLDER", repr(str(real_mnist)))
-    first, second = (
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
-        for _ in range(2)
-    )
-    assert second < first / 2  # 1.0 and 0.2 s of processor time where this was written
-    assert len(list(own_cache.rglob("*.idx"))) == 2

@@ -235,7 +235,7 @@ ONE_BY_ONE = {
         "LearningRateMonitor",
     ),
     "checkpoints of Lightning's": (
-        {"callbacks": lambda: [ModelCheckpoint("x")], "enable_checkpointing": True},
+        {"callbacks": lambda: [ModelCheckpoint()], "enable_checkpointing": True},
         "ModelCheckpoint overrides",
     ),
     "accumulation": ({"accumulate_grad_batches": 2}, "gradients are accumulated"),

@@ -8,8 +8,9 @@ import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from dlpipe.build import options_of, processes
+from dlpipe.build import options_of
 from dlpipe.checks.constructor import constructor_problems, find_object, parameters
+from dlpipe.data import TensorDataModule
 from dlpipe.errors import Problem
 from dlpipe.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
 
@@ -73,7 +74,7 @@ def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     return []
 
 
-def whole_set_problems(model: pl.LightningModule, data: pl.LightningDataModule, cfg: DictConfig) -> list[Problem]:
+def whole_set_problems(model: pl.LightningModule, data: TensorDataModule, cfg: DictConfig) -> list[Problem]:
     """Whether a method that searches along the loss gets a loss that is a function of the weights alone.
 
     The loss of the first minibatch is computed twice, with other random numbers.
@@ -81,7 +82,7 @@ def whole_set_problems(model: pl.LightningModule, data: pl.LightningDataModule, 
     if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "whole_set", False):
         return []
     name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
-    if processes(cfg.trainer) > 1:
+    if data.part.world_size > 1:
         told = f"{name} searches along a loss that each of several processes has a part of; set trainer.devices=1"
         return [Problem(f"trainer.devices={cfg.trainer.devices}", told)]
     loader = data.train_dataloader()

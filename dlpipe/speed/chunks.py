@@ -1,7 +1,7 @@
 """Several minibatches for one step of Lightning's loop.
 
 Around one minibatch of a small model Lightning does several times the work of the model itself: hooks, progress,
-profiler contexts, optimizer wrappers (benchmarks/README.md has the figures). Here all but the last minibatch of a chunk
+profiler contexts, optimizer wrappers (benchmarks/ measures it). Here all but the last minibatch of a chunk
 are trained by the bare loop that one would write by hand, and the last takes Lightning's own way, so that whoever looks
 sees a trainer that has made so many updates. This file alone relies on private names of Lightning; tests/speed pin
 what they do.

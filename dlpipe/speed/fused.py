@@ -3,8 +3,8 @@
 The one place where dlpipe does what a library does. For `torch.optim.SGD` backward writes the gradient, the optimizer
 reads it with the weight, adds the decay and writes the weight: passes over a matrix which, with small minibatches, cost
 more than the arithmetic. Here backward keeps a layer's input x and the gradient d of its output, which are small, and
-the update W <- (1 - lr * decay) W - lr * d^T x is one matrix product that reads and writes W once. The figures are in
-benchmarks/README.md.
+the update W <- (1 - lr * decay) W - lr * d^T x is one matrix product that reads and writes W once; benchmarks/
+measures it.
 """
 
 import logging

@@ -50,3 +50,14 @@ def test_zero_one_loss_is_precise_enough_for_the_published_digits():
 @pytest.mark.parametrize("loss", [negative_log_likelihood, zero_one_loss])
 def test_a_loss_is_a_scalar(loss):
     assert loss(torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64)).shape == ()
+
+
+@pytest.mark.parametrize("examples", [1, 7])
+def test_logits_with_a_class_to_a_row_of_memory_give_the_same_loss_and_gradient(examples):
+    torch.manual_seed(1)
+    logits, labels = torch.randn(examples, 10, dtype=torch.float64), torch.randint(0, 10, (examples,))
+    found = []
+    for own in (logits.clone(), logits.t().contiguous().t()):
+        loss = negative_log_likelihood(own.requires_grad_(), labels)
+        found.append((loss, *torch.autograd.grad(loss, own)))
+    torch.testing.assert_close(*found, rtol=1e-14, atol=1e-16)

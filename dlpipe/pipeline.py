@@ -30,8 +30,8 @@ from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
 from dlpipe.speed.chunks import take_chunks
-from dlpipe.speed.fused import FusedUpdates
 from dlpipe.speed.memory import tune_memory
+from dlpipe.speed.updates import FusedUpdates
 from dlpipe.summary import Summary, compare_with_targets, lines
 
 log = logging.getLogger(__name__)

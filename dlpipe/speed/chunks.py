@@ -11,18 +11,21 @@ import contextlib
 import logging
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from pytorch_lightning.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
+from pytorch_lightning.loops.optimization.automatic import _AutomaticOptimization
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
+from torch.optim import Optimizer
 
 from dlpipe.data.minibatches import Minibatches
 from dlpipe.speed.every_minibatch import SeesChunks, why_every_minibatch
-from dlpipe.speed.fused import FusedUpdates
+from dlpipe.speed.updates import FusedUpdates
 
 log = logging.getLogger(__name__)
 # a chunk ends here too, so that the progress bar, a time limit or a signal wait no longer than this
@@ -56,6 +59,7 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
 
     def __init__(self, trainer: pl.Trainer, size: int, **limits: Any) -> None:
         super().__init__(trainer, **limits)
+        self.automatic_optimization = OptimizationByFusedUpdates(trainer)
         self.size = size
         self.why_one: str | None = None
         self._judged = False
@@ -102,7 +106,8 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
         trainer, module = self.trainer, self.trainer.lightning_module
         training_step, optimizer = module.training_step, trainer.optimizers[0]
         wants_index = is_param_in_hook_signature(training_step, "batch_idx", min_args=2)
-        fused = next((callback for callback in trainer.callbacks if isinstance(callback, FusedUpdates)), FusedUpdates())
+        fused = fused_updates(trainer)
+        fused.begin()
         scheduled = any(config.interval == "step" for config in trainer.lr_scheduler_configs)
         batches, updates = self.batch_progress, self.automatic_optimization.optim_progress.optimizer.step
         losses: list[Tensor] = []
@@ -112,16 +117,16 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
                 # what the module and schedules can see is right at every step, the other counts at the end
                 batches.total.ready += 1
                 batches.current.ready += 1
-                output = training_step(batch, self.batch_idx) if wants_index else training_step(batch)
-                loss = output["loss"] if isinstance(output, dict) else output
-                if not fused.all:
+                loss = fused.train(batch)
+                if loss is None:
+                    output = training_step(batch, self.batch_idx) if wants_index else training_step(batch)
+                    loss = output["loss"] if isinstance(output, dict) else output
                     optimizer.zero_grad()
-                if loss is not None:
-                    loss.backward()
-                    losses.append(loss.detach())
-                fused.update()
-                if not fused.all:
+                    if loss is not None:
+                        loss.backward()
                     optimizer.step()
+                if loss is not None:
+                    losses.append(loss.detach())
                 updates.total.completed += 1
                 updates.current.completed += 1
                 if scheduled:
@@ -186,6 +191,27 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
             for callback in self.trainer.callbacks:
                 if isinstance(callback, TakesLosses):
                     callback.on_minibatches(losses)
+
+
+class OptimizationByFusedUpdates(_AutomaticOptimization):
+    """Lightning's way with one minibatch, where a fused update does not do for all of it."""
+
+    def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
+        """Update for the minibatch in ``kwargs``."""
+        fused = fused_updates(self.trainer)
+        fused.begin()
+        loss = fused.train(kwargs["batch"]) if "batch" in kwargs else None
+        if loss is None:
+            return super().run(optimizer, batch_idx, kwargs)
+        progress = self.optim_progress.optimizer
+        _add(1, progress.step, "ready", "completed")
+        _add(1, progress.zero_grad, "ready", "started", "completed")
+        return {"loss": loss}
+
+
+def fused_updates(trainer: pl.Trainer) -> FusedUpdates:
+    """The trainer's, or one that never applies."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, FusedUpdates)), FusedUpdates())  # type: ignore[attr-defined]
 
 
 def _until_multiple(of: int, count: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from dlpipe.data.mapped import converted
 
 SplitName = Literal["train", "val", "test"]
+VIEWS_AT_ONCE = 64  # of a call each, they would take a good part of an update of a small model
 
 
 class Split(NamedTuple):
@@ -115,14 +116,20 @@ class Minibatches:
         return self._slices(rows, spans) if self.resident else self._converted(rows, spans)
 
     def _slices(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
-        if rows is not None:
-            rows = rows.to(self.split.x.device)
-        for start, stop in spans:
-            if rows is None:
-                yield Split(self.split.x[start:stop], self.split.y[start:stop])
-            else:
+        x, y = self.split
+        if rows is None and self.part is ALONE:
+            step = self.common_size * VIEWS_AT_ONCE
+            for start in range(0, self.num_examples, step):
+                stop = min(start + step, self.num_examples)
+                views = (torch.split(tensor[start:stop], self.common_size) for tensor in (x, y))
+                yield from map(Split, *views)
+        elif rows is None:
+            yield from (Split(x[start:stop], y[start:stop]) for start, stop in spans)
+        else:
+            rows = rows.to(x.device)
+            for start, stop in spans:
                 chosen = rows[start:stop]
-                yield Split(self.split.x.index_select(0, chosen), self.split.y.index_select(0, chosen))
+                yield Split(x.index_select(0, chosen), y.index_select(0, chosen))
 
     def _converted(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
         for x, y in converted(self.split.x, self.split.y, rows, spans, self.device):

@@ -63,6 +63,9 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
         self.size = size
         self.why_one: str | None = None
         self._judged = False
+        # of the trainer; whether a callback fits a protocol takes long to find out
+        self._seeing_chunks: list[SeesChunks] = []
+        self._taking_losses: list[TakesLosses] = []
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """Train a chunk; its last minibatch, and the first of a fit, Lightning's way."""
@@ -74,6 +77,8 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
 
     def _judge(self, data_fetcher: _DataFetcher) -> None:
         self._judged = True
+        self._seeing_chunks = [callback for callback in self.trainer.callbacks if isinstance(callback, SeesChunks)]
+        self._taking_losses = [callback for callback in self.trainer.callbacks if isinstance(callback, TakesLosses)]
         if self.size > 1:
             if isinstance(data_fetcher, _DataLoaderIterDataFetcher):
                 self.why_one = "training_step takes the iterator of the data"
@@ -89,16 +94,14 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
         """How many minibatches there are before the one after which something happens."""
         trainer, progress = self.trainer, self.batch_progress
         left = [self.size, trainer.num_training_batches - progress.current.ready]
-        if trainer.loggers and trainer.log_every_n_steps:
+        if trainer.loggers and trainer.log_every_n_steps and not fused_updates(trainer).silent:
             left.append(_until_multiple(trainer.log_every_n_steps, self._batches_that_stepped))
         if self.max_steps != -1:
             left.append(self.max_steps - self.global_step)
         if trainer.val_check_batch not in (None, math.inf):
             counted = progress.total if trainer.check_val_every_n_epoch is None else progress.current
             left.append(_until_multiple(int(trainer.val_check_batch), counted.ready))
-        for callback in trainer.callbacks:
-            if isinstance(callback, SeesChunks):
-                left.append(callback.next_update() - self.global_step)
+        left += [callback.next_update() - self.global_step for callback in self._seeing_chunks]
         return int(min(left)) - 1
 
     def _train_unseen(self, data_fetcher: _DataFetcher, count: int) -> None:
@@ -124,9 +127,10 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
                     optimizer.zero_grad()
                     if loss is not None:
                         loss.backward()
+                        loss = loss.detach()
                     optimizer.step()
                 if loss is not None:
-                    losses.append(loss.detach())
+                    losses.append(loss)
                 updates.total.completed += 1
                 updates.current.completed += 1
                 if scheduled:
@@ -188,9 +192,8 @@ class ChunkedEpochLoop(_TrainingEpochLoop):
             _add(begun, optimizer.step, "ready")
             _add(made, optimizer.zero_grad, "ready", "started", "completed")
             self._batches_that_stepped += made
-            for callback in self.trainer.callbacks:
-                if isinstance(callback, TakesLosses):
-                    callback.on_minibatches(losses)
+            for callback in self._taking_losses:
+                callback.on_minibatches(losses)
 
 
 class OptimizationByFusedUpdates(_AutomaticOptimization):

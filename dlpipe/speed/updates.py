@@ -83,6 +83,11 @@ class FusedUpdates(pl.Callback):
         if len(self.decay.owed) != len(self._optimizer.param_groups):
             self.decay = Decay([1.0] * len(self._optimizer.param_groups))
 
+    @property
+    def silent(self) -> bool:
+        """Whether the steps are known to log nothing."""
+        return self.applies and bool(self._steps) and not any(logged for _, logged in self._steps.values())
+
     def begin(self) -> None:
         """Before a chunk: let go of recordings that what a step depends on has left behind."""
         if not self.applies:

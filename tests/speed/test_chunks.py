@@ -178,22 +178,29 @@ def test_chunks_leave_what_lightning_leaves(options, size):
     assert_same(stock, chunked)
 
 
-def test_what_a_step_logs_is_written_at_the_same_steps(tmp_path):
+@pytest.mark.parametrize(("module", "fused"), [(Model, False), (Same, True)])
+def test_what_a_step_logs_is_written_at_the_same_steps(module, fused, tmp_path):
     """The row of every fifth update; with chunks too it is of that very minibatch."""
 
     def make_model():
-        return Model(logs=[("loss", {"on_step": True}), ("mean", {"on_epoch": True})])
+        return module(logs=[("loss", {"on_step": True}), ("mean", {"on_epoch": True})])
 
     texts = []
-    for name, size in (("stock", None), ("chunked", 50)):
-        fit(size, make_model, logger=lambda name=name: CSVLogger(tmp_path, name, ""), log_every_n_steps=5)
+    for name, size in (("one by one", 1), ("chunked", 50)):
+        fit(size, make_model, logger=lambda name=name: CSVLogger(tmp_path, name, ""), fused=fused, log_every_n_steps=5)
         texts.append((tmp_path / name / "metrics.csv").read_text())
     assert texts[0] == texts[1]
     assert texts[0].count("\n") > 3 * (22 // 5)
 
 
-def test_most_minibatches_do_not_go_through_lightning():
+@pytest.mark.parametrize(
+    ("module", "fused", "logger"),
+    [(Model, False, False), (Same, True, False), (Same, True, True)],
+    ids=["chunked", "fused", "fused, with a logger that a step has nothing for"],
+)
+def test_most_minibatches_do_not_go_through_lightning(module, fused, logger, tmp_path):
     seen = []
+    make_logger = (lambda: CSVLogger(tmp_path)) if logger else None
 
     class Seeing(pl.Callback):
         def on_train_batch_end(self, *arguments):
@@ -202,7 +209,8 @@ def test_most_minibatches_do_not_go_through_lightning():
         def next_update(self):
             return float("inf")
 
-    fit(50, Model, callbacks=lambda: [Seeing()], max_epochs=3)
+    options = {"logger": make_logger, "fused": fused, "log_every_n_steps": 5, "max_epochs": 3}
+    fit(50, module, callbacks=lambda: [Seeing()], **options)
     assert len(seen) == 4  # the first, and the last of each epoch
 
 

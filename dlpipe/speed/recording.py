@@ -23,8 +23,8 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), Enum, np.generic, torch.dtype, torch.device)
-# compared by identity: their changes are changes of tensors, or of code
-KNOWN = (Tensor, nn.Module, torch.Generator, type, FunctionType, BuiltinFunctionType, ModuleType)
+# compared by identity, as tensors are: their changes are changes of tensors, or of code
+KNOWN = (nn.Module, torch.Generator, type, FunctionType, BuiltinFunctionType, ModuleType)
 # what every module has, and the `log` that the core puts in front of Lightning's for a while
 OF_LIGHTNING = frozenset(vars(pl.LightningModule())) - {"training"} | {"log"}
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -177,14 +177,21 @@ def plain_state(module: pl.LightningModule) -> list[Any]:
             if parameter is not None:
                 if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
                     raise UnrecordableError(f"{name or 'self'}.{parameter_name} has hooks")
-                state.append((id(parameter), parameter.requires_grad))
-        state += [id(buffer) for buffer in attributes["_buffers"].values()]
+                state.append((_place(parameter), parameter.requires_grad))
+        state += [_place(buffer) for buffer in attributes["_buffers"].values() if buffer is not None]
     return state
+
+
+def _place(tensor: Tensor) -> tuple[int, int]:
+    """Which tensor it is, and where: a CUDA graph knows its memory alone."""
+    return id(tensor), tensor.data_ptr() if type(tensor) in (Tensor, nn.Parameter) else 0
 
 
 def _frozen(value: Any, path: str, seen: set[int]) -> Any:
     if isinstance(value, PLAIN):
         return value
+    if isinstance(value, Tensor):
+        return _place(value)
     if isinstance(value, KNOWN):
         return id(value)
     if isinstance(value, MethodType):

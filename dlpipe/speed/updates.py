@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, fx
 
 from dlpipe.speed.fused import Step, fused_step
+from dlpipe.speed.graphs import graphed
 from dlpipe.speed.recording import Logged, UnrecordableError, plain_state, record, tensors_of
 from dlpipe.speed.rehearsal import rehearse
 
@@ -141,6 +142,8 @@ class FusedUpdates(pl.Callback):
         except UnrecordableError as error:
             self._give_up(error)
             return None
+        if on_gpu(tensors):
+            step = graphed(step, len(tensors))
         return self._steps.setdefault(key, (step, recording.logged))
 
     def _give_up(self, error: UnrecordableError) -> None:
@@ -158,6 +161,11 @@ class FusedUpdates(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
         self.decay = Decay(list(state_dict["owed"]))
+
+
+def on_gpu(tensors: tuple[Tensor, ...]) -> bool:
+    """Whether a step with these can be a CUDA graph."""
+    return all(tensor.is_cuda for tensor in tensors)
 
 
 def why_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:

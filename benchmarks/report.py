@@ -27,13 +27,13 @@ def tables(found: dict[str, Any]) -> str:
 
 
 def throughput(measured: list[Measurement], threads: int) -> str:
-    """A row for each case and variant; the speed is that of the plain loop in the same round = 1."""
+    """A row for each case and variant; ratios of speeds are of the same round."""
     alone = [m for m in measured if m["threads"] == threads and not m["neighbour"]]
     rows = []
     for case, variant in unique((m["case"], m["variant"]) for m in alone):
         own = of(alone, case=case, variant=variant)
         if "skipped" in own[0]:
-            rows.append([CASES[case].label, variant, f"skipped: {own[0]['skipped']}", "", "", ""])
+            rows.append([CASES[case].label, variant, f"skipped: {own[0]['skipped']}", "", "", "", ""])
             continue
         rows.append(
             [
@@ -41,11 +41,11 @@ def throughput(measured: list[Measurement], threads: int) -> str:
                 variant,
                 spread([m["microseconds_per_update"] for m in own]),
                 spread([m["examples_per_second"] for m in own]),
-                spread(ratios(own, of(alone, case=case, variant="plain")), ".2f"),
+                *(spread(ratios(own, of(alone, case=case, variant=other)), ".2f") for other in ("plain", "lightning")),
                 f"{max(m['peak_mib'] for m in own):.0f}",
             ]
         )
-    return markdown(["case", "variant", "µs per update", "examples/s", "× plain", "peak MiB"], rows)
+    return markdown(["case", "variant", "µs per update", "examples/s", "× plain", "× lightning", "peak MiB"], rows)
 
 
 def neighbour(measured: list[Measurement]) -> str:

@@ -144,10 +144,12 @@ def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys
     for line in (
         "Z80, 2 cores; Python 3.10, torch 2.4, Lightning 2.6; 2026-01-01. Medians of 3 rounds (least to most).",
         "**1 thread**",
-        "| mlp, batch 20 | plain | 10,000 (5,000 to 20,000) | 2,000 (1,000 to 4,000) | 1.00 (1.00 to 1.00) | 100 |",
+        "| mlp, batch 20 | plain | 10,000 (5,000 to 20,000) | 2,000 (1,000 to 4,000) | 1.00 (1.00 to 1.00)"
+        " | 2.00 (2.00 to 4.00) | 100 |",
         # the ratio is taken within a round, before the median
-        "| mlp, batch 20 | lightning | 20,000 (20,000 to 40,000) | 1,000 (500 to 1,000) | 0.50 (0.25 to 0.50) | 100 |",
-        "| mlp, batch 20 | dlpipe, K = 1 | skipped: refused |  |  |  |",
+        "| mlp, batch 20 | lightning | 20,000 (20,000 to 40,000) | 1,000 (500 to 1,000) | 0.50 (0.25 to 0.50)"
+        " | 1.00 (1.00 to 1.00) | 100 |",
+        "| mlp, batch 20 | dlpipe, K = 1 | skipped: refused |  |  |  |  |",
         "| mlp, batch 20 | 1 | 1,500 (1,500 to 1,500) | 1,500 (1,500 to 1,500) | 1.00 (1.00 to 1.00) |",
         "| all | 3.00 (3.00 to 3.00) |",
     ):

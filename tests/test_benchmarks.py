@@ -201,3 +201,56 @@ def test_the_busy_process_is_there_and_then_gone(script, monkeypatch):
     with script("throughput").busy_process():
         assert started[0].poll() is None
     assert started[0].poll() is not None
+
+
+# --- what recipes reach
+
+
+def finished_run(path, seed, error, **changed):
+    """A directory with what results.py reads."""
+    targets = [{"metric": "val/error", "value": 0.02}, {"metric": "test/error", "value": 0.03}]
+    best = {"metric": "val/error", "value": 0.0123, "update": 1500, "epoch": 15}
+    summary = {"seed": seed, "status": "finished", "stopped_by": "patience", "updates": 2000, "seconds": 90.0}
+    summary |= {"best": best, "test": {"test/error": error, "test/loss": 0.1}, "targets": targets} | changed
+    command = ["python", "/some/where/__main__.py", "model=mlp", f"seed={seed}", "hydra.run.dir=/elsewhere"]
+    machine, libraries = {"threads": 1, "cpus": 2}, {"torch": "2.4"}
+    started = "2026-01-02T03:04:05+00:00"
+    provenance = {"started": started, "command": command, "machine": machine, "libraries": libraries}
+    path.mkdir()
+    (path / "summary.json").write_text(json.dumps(summary))
+    (path / "provenance.json").write_text(json.dumps(provenance))
+    return str(path)
+
+
+def test_finished_runs_become_a_table_with_their_spread(script, tmp_path, monkeypatch):
+    page = tmp_path / "results.md"
+    page.write_text("before\n<!-- table -->\n<!-- /table -->\n")
+    results = script("results")
+    monkeypatch.setattr(results, "PAGE", page)
+    runs = [finished_run(tmp_path / str(seed), seed, error) for seed, error in ((1, 0.01), (2, 0.02), (3, 0.03))]
+    results.main([*runs, "--write"])
+    assert page.read_text().splitlines() == [
+        "before",
+        "<!-- table -->",
+        "`python -m dlpipe model=mlp`",
+        "",
+        "|  | val/error | test/error | best at update | updates (stopped by) | minutes |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| published | 2.00 % | 3.00 % |  |  |  |",
+        "| seed 1 | 1.23 % | 1.00 % | 1,500 (epoch 15) | 2,000 (patience) | 1.5 |",
+        "| seed 2 | 1.23 % | 2.00 % | 1,500 (epoch 15) | 2,000 (patience) | 1.5 |",
+        "| seed 3 | 1.23 % | 3.00 % | 1,500 (epoch 15) | 2,000 (patience) | 1.5 |",
+        "| mean ± standard deviation | 1.23 % ± 0.00 % | 2.00 % ± 1.00 % |  |  |  |",
+        "",
+        "2026-01-02; torch 2.4, 1 thread of 2 cores.",
+        "<!-- /table -->",
+    ]
+
+
+def test_what_is_no_finished_run_is_refused(script, tmp_path):
+    results = script("results")
+    with pytest.raises(SystemExit, match=r"has no summary\.json: it is not the directory of a finished run"):
+        results.main([str(tmp_path)])
+    stopped = finished_run(tmp_path / "stopped", 1, 0.01, status="interrupted")
+    with pytest.raises(SystemExit, match="holds a run that is interrupted, not finished"):
+        results.main([stopped])

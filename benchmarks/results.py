@@ -1,0 +1,109 @@
+"""What recipes reach: from the directories of finished runs to the tables of docs/results.md.
+
+    python benchmarks/results.py outputs/lenet-*/ outputs/mlp/ --write
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+import report
+
+PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+# parts of a command that say where, not what
+WHERE = ("seed=", "hydra.run.dir=", "dataset.directory=")
+
+
+class Run(NamedTuple):
+    """What a finished run left in its directory."""
+
+    summary: dict[str, Any]
+    provenance: dict[str, Any]
+
+    @property
+    def command(self) -> str:
+        """As one types it, without the seed."""
+        overrides = [part for part in self.provenance["command"][2:] if not part.startswith(WHERE)]
+        return " ".join(["python -m dlpipe", *overrides])
+
+
+def main(arguments: list[str]) -> None:
+    """Print the tables, or write them to the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("runs", type=Path, nargs="+", help="directories of finished runs")
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}, in place of the tables there")
+    asked = parser.parse_args(arguments)
+    found = tables([read(path) for path in asked.runs])
+    if asked.write:
+        report.write_between_markers(PAGE, found)
+    else:
+        print(found)
+
+
+def read(directory: Path) -> Run:
+    """A finished run.
+
+    Raises:
+        SystemExit: it is not one.
+    """
+    try:
+        run = Run(*(json.loads((directory / f"{name}.json").read_text()) for name in ("summary", "provenance")))
+    except FileNotFoundError as error:
+        raise SystemExit(f"{directory} has no {Path(error.filename).name}: it is not the directory of a finished run")
+    if run.summary["status"] != "finished":
+        raise SystemExit(f"{directory} holds a run that is {run.summary['status']}, not finished")
+    return run
+
+
+def tables(runs: list[Run]) -> str:
+    """A table for each command, with a row for each seed and, of several, their mean and spread."""
+    groups = defaultdict(list)
+    for run in runs:
+        groups[run.command].append(run)
+    return "\n\n".join(_of_one_command(command, own) for command, own in groups.items())
+
+
+def _of_one_command(command: str, runs: list[Run]) -> str:
+    metrics = [target["metric"] for target in runs[0].summary["targets"]]
+    published = [_shown(target["metric"], target["value"]) for target in runs[0].summary["targets"]]
+    rows = [["published", *published, "", "", ""]]
+    values = [[_reached(run, metric) for metric in metrics] for run in runs]
+    for run, own in zip(runs, values, strict=True):
+        summary = run.summary
+        best = f"{summary['best']['update']:,} (epoch {summary['best']['epoch']})"
+        updates = f"{summary['updates']:,} ({summary['stopped_by']})"
+        seen = map(_shown, metrics, own)
+        rows.append([f"seed {summary['seed']}", *seen, best, updates, f"{summary['seconds'] / 60:.1f}"])
+    if len(runs) > 1:
+        rows.append(["mean ± standard deviation", *map(_spread, metrics, zip(*values, strict=True)), "", "", ""])
+    table = report.markdown(["", *metrics, "best at update", "updates (stopped by)", "minutes"], rows)
+    return f"`{command}`\n\n{table}\n\n{_circumstances(runs)}"
+
+
+def _reached(run: Run, metric: str) -> float:
+    best, test = run.summary["best"], run.summary["test"]
+    return float(best["value"] if best["metric"] == metric else test[metric])
+
+
+def _shown(metric: str, value: float) -> str:
+    """Errors in percent, as the tutorials give them."""
+    return f"{100 * value:.2f} %" if metric.endswith("error") else f"{value:.2f}"
+
+
+def _spread(metric: str, values: tuple[float, ...]) -> str:
+    return f"{_shown(metric, mean(values))} ± {_shown(metric, stdev(values))}"
+
+
+def _circumstances(runs: list[Run]) -> str:
+    started = sorted({run.provenance["started"][:10] for run in runs})
+    machine, libraries = runs[0].provenance["machine"], runs[0].provenance["libraries"]
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} of {machine['cpus']} cores"
+    return f"{', '.join(started)}; torch {libraries['torch']}, {threads}."
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,7 +1,4 @@
-"""What recipes reach: from the directories of finished runs to the tables of docs/results.md.
-
-    python benchmarks/results.py outputs/lenet-*/ outputs/mlp/ --write
-"""
+"""What recipes reach: from the directories of finished runs to the tables of docs/results.md."""
 
 import argparse
 import json
@@ -33,7 +30,7 @@ class Run(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     """Print the tables, or write them to the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="directories of finished runs")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}, in place of the tables there")
     asked = parser.parse_args(arguments)
@@ -53,7 +50,8 @@ def read(directory: Path) -> Run:
     try:
         run = Run(*(json.loads((directory / f"{name}.json").read_text()) for name in ("summary", "provenance")))
     except FileNotFoundError as error:
-        raise SystemExit(f"{directory} has no {Path(error.filename).name}: it is not the directory of a finished run")
+        name = Path(error.filename).name
+        raise SystemExit(f"{directory} has no {name}: it is not the directory of a finished run") from None
     if run.summary["status"] != "finished":
         raise SystemExit(f"{directory} holds a run that is {run.summary['status']}, not finished")
     return run

@@ -1,5 +1,6 @@
 """What a run prints: one plain line a message, above a live progress bar where there is one."""
 
+import contextlib
 import logging
 
 
@@ -10,5 +11,6 @@ class ConsoleHandler(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the formatted record."""
-        print(self.format(record), flush=True)
+        """Print the formatted record; a reader that has gone (``| head``) costs the run nothing."""
+        with contextlib.suppress(BrokenPipeError):
+            print(self.format(record), flush=True)

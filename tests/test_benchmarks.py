@@ -89,7 +89,7 @@ def test_the_phases_of_the_start_up_add_up_to_the_time_it_took(script, tmp_path)
 
 @needs_mnist
 def test_an_update_is_profiled_in_the_plain_loop_and_in_dlpipe(script, fresh, capsys):
-    script("profile_update").main(["--model", "logreg600", "--updates", "3"])
+    script("profile_update").main(["--model", "logreg600", "--updates", "60"])
     plain, operations, functions = capsys.readouterr().out.rpartition("own time")[2].split("**\n\n")[1:]
     assert "| `aten::addmm` | 1.00 |" in plain
     assert "| `aten::addmm` | 1.00 |" in operations

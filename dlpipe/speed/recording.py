@@ -70,25 +70,9 @@ class _Unknown:
 
 # Python looks these up on the class
 for _name in (
-    *(
-        "getattribute",
-        "setattr",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "bool",
-        "index",
-        "int",
-        "float",
-        "hash",
-        "str",
-        "repr",
-    ),
-    *("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod"),
-    *("pow", "rpow", "neg", "format", "call", "iter", "len", "getitem", "contains"),
+    *("getattribute", "setattr", "eq", "ne", "lt", "le", "gt", "ge", "bool", "index", "int", "float", "hash", "str"),
+    *("repr", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod"),
+    *("rmod", "pow", "rpow", "neg", "format", "call", "iter", "len", "getitem", "contains"),
 ):
     setattr(_Unknown, f"__{_name}__", _Unknown._refuse)
 

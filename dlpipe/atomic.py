@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,3 +22,20 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def keep_also_as(path: Path, other: Path) -> None:
+    """Give a file a second name, in place of what has that name; what replaces the first leaves the second as it is."""
+    beside = other.with_name(f".{other.name}.{os.getpid()}.tmp")
+    try:
+        os.link(path, beside)
+    except OSError:  # a file system without such links
+        shutil.copyfile(path, beside)
+    beside.replace(other)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what `replacing` was writing when its process was killed, here and one folder below."""
+    for pattern in (".*.tmp", "*/.*.tmp"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe show lenet                        what it is, its options, its recipe, its targets
   python -m dlpipe doctor                            import every plugin and say what is wrong
   python -m dlpipe check model=lenet recipe.lr=0.05  all checks, nothing run
+  python -m dlpipe resume RUN                        go on with an interrupted run
   python -m dlpipe test RUN                          the test of a finished run once more
   python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx); else of ten test examples
   python -m dlpipe figures RUN                       draw a finished run's figures again from its checkpoints
@@ -36,7 +37,7 @@ datasets    {datasets}
 --version          print dlpipe's version
 
 Every value of the composed config can be overridden as key=value. Runs go to outputs/.
-Exit codes: 0 done, 1 the run failed, 2 the request was wrong and nothing was written.
+Exit codes: 0 done, 1 the run failed, 2 the request was wrong and nothing was written, 128 + n it left on signal n.
 """
 
 

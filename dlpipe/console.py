@@ -2,6 +2,12 @@
 
 import contextlib
 import logging
+import logging.config
+from pathlib import Path
+
+import yaml
+
+from dlpipe.plugins import conf_dir
 
 
 class ConsoleHandler(logging.Handler):
@@ -14,3 +20,10 @@ class ConsoleHandler(logging.Handler):
         """Print the formatted record; a reader that has gone (``| head``) costs the run nothing."""
         with contextlib.suppress(BrokenPipeError):
             print(self.format(record), flush=True)
+
+
+def log_as_job(run_dir: Path) -> None:
+    """Log to the terminal and to the run's file, as Hydra has a job do."""
+    config = yaml.safe_load((conf_dir() / "hydra" / "job_logging" / "dlpipe.yaml").read_text(encoding="utf-8"))
+    config["handlers"]["file"]["filename"] = str(run_dir / "dlpipe.log")
+    logging.config.dictConfig(config)

@@ -15,20 +15,23 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe import run_directory
 from dlpipe.atomic import replacing
-from dlpipe.build import build_dataset, build_model, cluster_environment, processes
+from dlpipe.build import build_dataset, build_model, cluster_environment
 from dlpipe.callbacks.as_rank import AsRank
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.callbacks.leave_on_signal import LeaveOnSignal
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
-from dlpipe.data import loaded
 from dlpipe.distributed.agreement import Ranks
 from dlpipe.distributed.division import divide
 from dlpipe.distributed.place import Place, place
 from dlpipe.figures import figures_of, save_png
 from dlpipe.finished_run import fill
 from dlpipe.optimizers.composed import give_optimizer
-from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
+from dlpipe.resume.draws import TEST, seed_draws
+from dlpipe.resume.full_disk import told_when_full
+from dlpipe.resume.loops import rest_between_epochs
+from dlpipe.resume.run_state import RunState
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.memory import tune_memory
 from dlpipe.speed.updates import FusedUpdates
@@ -37,46 +40,27 @@ from dlpipe.summary import Summary, compare_with_targets, lines
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig) -> float | None:
-    """Claim the run's directory, then train, test and write everything down: here, or in a process for each device.
+def execute(cfg: DictConfig, checkpoint: Path | None = None) -> float | None:
+    """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down.
 
-    Returns:
-        The best value of the monitored metric, which is what a Hydra sweeper optimises; None without one.
-
-    Raises:
-        DlpipeError: as the parts raise it.
+    Args:
+        cfg: of the run.
+        checkpoint: to go on from, of rank 0; the others go on from the same.
     """
-    directory = Path(cfg.output_dir)
-    run_directory.claim(directory, cfg)
-    with quiet_lightning():
-        checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
-        count = processes(cfg.trainer)
-    run_directory.write_json(directory / run_directory.PROVENANCE, provenance(checksums(), cfg.threads))
-    if count > 1 and place().launcher is None:
-        from dlpipe.distributed.launch import launch
-
-        loaded.forget()  # what the checks loaded: each rank loads its own
-        launch(directory, count)
-        best = run_directory.read_summary(directory)["best"]
-        return best["value"] if best else None
-    return execute(cfg)
-
-
-def execute(cfg: DictConfig) -> float | None:
-    """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down."""
     here = place()
-    with quiet_lightning():
+    with quiet_lightning(), told_when_full():
         if here.world_size > 1:
             ranks = Ranks(here)  # kept until the end: rank 0 may be the one that serves it
-            cfg.output_dir = ranks.share_directory(cfg.output_dir if here.rank == 0 else None)
+            cfg.output_dir = ranks.share("directory", cfg.output_dir)
+            checkpoint = Path(found) if (found := ranks.share("checkpoint", str(checkpoint or ""))) else None
             known = ranks.agree(cfg)
             if here.rank == 0:
                 run_directory.write_json(Path(cfg.output_dir) / run_directory.RANKS, known)
         with _loggers(cfg, here) as loggers:
-            return _execute(cfg, here, loggers)
+            return _execute(cfg, here, loggers, checkpoint)
 
 
-def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
+def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoint: Path | None) -> float | None:
     directory = Path(cfg.output_dir)
     torch.set_num_threads(cfg.threads)
     if cfg.tune_memory:
@@ -85,11 +69,12 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
     data, model = build_dataset(cfg.dataset), build_model(cfg.model)
     give_optimizer(model, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
     trainer = _trainer(cfg, directory, loggers)
-    take_chunks(trainer, cfg.chunk)
+    rest_between_epochs(trainer)
+    take_chunks(trainer, cfg.chunk, cfg.seed)
     if here.world_size > 1:
         divide(trainer, data, here)
-        trainer.callbacks.append(AsRank(here.rank, cfg.seed))  # type: ignore[attr-defined]
-    summary = _fit_and_test(cfg, trainer, model, data, directory)
+        trainer.callbacks.append(AsRank())  # type: ignore[attr-defined]
+    summary = _fit_and_test(cfg, trainer, model, data, checkpoint)
     if here.rank > 0:
         return None
     if here.world_size > 1:
@@ -105,21 +90,29 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any]) -> float | None:
 
 
 def _fit_and_test(
-    cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, directory: Path
+    cfg: DictConfig,
+    trainer: pl.Trainer,
+    model: pl.LightningModule,
+    data: pl.LightningDataModule,
+    checkpoint: Path | None,
 ) -> Summary:
     """Train, test the best weights, and write the summary however it ends."""
     status, test = "failed", {}
     try:
-        trainer.fit(model, datamodule=data)
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        seed_draws(cfg.seed, trainer.global_rank, TEST)
         test = _test_best(trainer, model, data)
         status = "finished"
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "interrupted"
         raise
+    except Exception:  # of a rank whose peer has left before it
+        status = "failed" if _callback(trainer, LeaveOnSignal).received is None else "interrupted"
+        raise
     finally:
         summary = _summarise(cfg, trainer, status, test)
         if trainer.is_global_zero:
-            run_directory.write_json(directory / run_directory.SUMMARY, summary.to_dict())
+            run_directory.write_json(Path(cfg.output_dir) / run_directory.SUMMARY, summary.to_dict())
     return summary
 
 
@@ -145,6 +138,7 @@ def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer:
     callbacks = [instantiate(node) for node in cfg.callbacks.values()]
     callbacks += [FusedUpdates()] if cfg.fused else []
+    callbacks += [LeaveOnSignal(), RunState(OmegaConf.to_container(cfg))]  # type: ignore[arg-type]  # it is a dict
     return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         cfg.trainer,
         callbacks=callbacks,

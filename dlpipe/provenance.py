@@ -34,6 +34,16 @@ def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
     }
 
 
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What the numbers of a run may depend on and is not as it was: libraries, plugins, data, machine."""
+    told = []
+    for part in ("libraries", "plugins", "data", "machine"):
+        had, has = before.get(part, {}), now[part]
+        keys = sorted(key for key in had.keys() | has.keys() if had.get(key) != has.get(key))
+        told += [f"{part}: {key} was {had.get(key)} and is {has.get(key)}" for key in keys]
+    return told
+
+
 def _git_state() -> dict[str, Any] | None:
     """Commit and whether the work tree differs from it; None outside a repository or without git."""
     try:

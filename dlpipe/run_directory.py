@@ -67,7 +67,8 @@ def claim(directory: Path, cfg: DictConfig) -> None:
         with (directory / CONFIG).open("x", encoding="utf-8") as file:
             file.write(OmegaConf.to_yaml(cfg, resolve=True))
     except FileExistsError as error:
-        raise DlpipeError(f"{directory} holds a run already; choose another directory") from error
+        told = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
+        raise DlpipeError(told) from error
 
 
 def read_config(run_dir: Path) -> DictConfig:
@@ -82,4 +83,22 @@ def read_config(run_dir: Path) -> DictConfig:
     config = OmegaConf.load(path)
     if not isinstance(config, DictConfig) or "model" not in config:
         raise DlpipeError(f"{path} is not a run's config: it has no model")
-    return config
+    return _moved(config, str(run_dir.absolute()))
+
+
+def _moved(config: DictConfig, place: str) -> DictConfig:
+    """The config with the directory where it is now in place of the one where the run began."""
+    before = config.get("output_dir")
+    if not before or before == place:
+        return config
+
+    def here(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: here(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [here(value) for value in node]
+        inside = isinstance(node, str) and (node == before or node.startswith(f"{before}/"))
+        return place + node[len(before) :] if inside else node
+
+    moved: DictConfig = OmegaConf.create(here(OmegaConf.to_container(config)))
+    return moved

@@ -19,7 +19,7 @@ def task(cfg: DictConfig) -> float | None:
     An error of the user's is told in one line; Hydra would show a traceback of our own code. In a sweep every
     failure is told when it happens, and kept in the job's log: Hydra tells the first, once all jobs are done.
     """
-    from dlpipe.pipeline import run
+    from dlpipe.begin import run
 
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:

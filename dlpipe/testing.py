@@ -17,13 +17,13 @@ import torch
 from omegaconf import DictConfig, open_dict
 
 from dlpipe import finished_run, plugins, run_directory
+from dlpipe.begin import run
 from dlpipe.build import build_dataset, build_model, options_of
 from dlpipe.callbacks.monitor import DEFAULTS
 from dlpipe.checks import full, light
 from dlpipe.checks.constructor import parameters
 from dlpipe.errors import DlpipeError, RequestError, listed
 from dlpipe.load_class import load_class
-from dlpipe.pipeline import run
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a run in seconds, keeps the last checkpoint and says where it is."""
+"""A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
 import json
 import os
@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 
+import pytest
 import torch
 
 
-def test_ctrl_c_keeps_the_last_checkpoint_and_says_where_it_is(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
     command = [sys.executable, "-m", "dlpipe", "model=logreg", "recipe.max_epochs=100000", "recipe.patience=null"]
     with subprocess.Popen(
         [*command, "hydra.run.dir=run"],
@@ -27,16 +29,18 @@ def test_ctrl_c_keeps_the_last_checkpoint_and_says_where_it_is(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         pressed = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         said = process.communicate(timeout=60)[0]
     assert time.monotonic() - pressed < 20
-    assert process.returncode == 1
-    assert f"the last checkpoint is {last}" in said
+    assert process.returncode == 128 + number
+    assert f"{number.name}: saving a checkpoint after this step, then ending" in said
+    assert f"to go on from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in said
     assert "Traceback" not in said
-    assert torch.load(last, weights_only=True)["global_step"] > 0
+    saved = torch.load(last, weights_only=True)["global_step"]
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["status"] == summary["stopped_by"] == "interrupted"
     assert summary["seconds"] > 0.005  # an epoch at least
+    assert saved == summary["updates"]
 
 
 def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):

@@ -250,6 +250,14 @@ def test_run_id_is_kept_in_the_run_directory(first):
     assert (first / "wandb_run_id").read_text() == run["run_id"]
 
 
+def test_a_run_that_is_gone_on_with_is_the_same_run(stranger, tmp_path):
+    for _ in range(2):
+        command = [sys.executable, "-c", LOG_ONE_ROW, str(tmp_path)]
+        subprocess.run(command, cwd=tmp_path, env=stranger, check=True, capture_output=True)
+    folders = [path.name for path in (tmp_path / "wandb").glob("offline-run-*") if path.is_dir()]
+    assert {name.rpartition("-")[2] for name in folders} == {(tmp_path / "wandb_run_id").read_text()}
+
+
 def test_config_is_the_resolved_one(first):
     logged = {}
     for update in records(first, "config"):

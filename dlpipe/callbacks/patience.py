@@ -139,10 +139,11 @@ class GeometricPatience(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, and which examples the reference of the test has right."""
-        return {"patience": asdict(self.state), "reference": self.test.reference if self.test else None}
+        reference = self.test.reference if self.test else None
+        return {"patience": asdict(self.state), "reference": reference, "stopped": self.stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.state = Patience(**state_dict["patience"])
+        self.state, self.stopped = Patience(**state_dict["patience"]), state_dict["stopped"]
         if self.test:
             self.test.reference = state_dict["reference"]

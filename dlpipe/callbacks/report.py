@@ -17,14 +17,14 @@ class Report(pl.Callback):
     """Print each validation as the tutorials do, and count what was trained and evaluated."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds = 0.0  # of training, in all processes that took part in it
         self.epoch = 0
         self.evaluated: dict[str, int] = {}
         self._started = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._started = time.perf_counter()
+        """Start the clock, or let it go on."""
+        self._started = time.perf_counter() - self.seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the epoch, counted from 1."""
@@ -67,6 +67,15 @@ class Report(pl.Callback):
             trainer.num_training_batches,
             ", ".join(told(name, value) for name, value in metrics.items()) or "nothing logged",
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        seconds = time.perf_counter() - self._started if self._started else 0.0
+        return {"seconds": seconds, "epoch": self.epoch, "evaluated": dict(self.evaluated)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.seconds, self.epoch, self.evaluated = (state_dict[name] for name in ("seconds", "epoch", "evaluated"))
 
 
 def _examples(batch: Any) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dlpipe.data import Minibatches
+from dlpipe.distributed.gather import of_all_ranks, own_rank
 
 AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
 
@@ -25,11 +26,15 @@ class EpochMeanLoss(pl.Callback):
         self.count = 0
         self.divided: Minibatches | None = None
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin a new sum; in double precision, as thousands of losses are added."""
-        self.total, self.count = torch.zeros((), dtype=torch.float64, device=pl_module.device), 0
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look whether ranks divide a minibatch, and be where the module is."""
         loader = trainer.train_dataloader
         self.divided = loader if trainer.world_size > 1 and isinstance(loader, Minibatches) else None
+        self.total, self.losses = self.total.to(pl_module.device), [loss.to(pl_module.device) for loss in self.losses]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a new sum; in double precision, as thousands of losses are added."""
+        self.total, self.count = torch.zeros_like(self.total), 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -62,6 +67,15 @@ class EpochMeanLoss(pl.Callback):
             mean, several = self.total / self.count, trainer.world_size > 1
             penalty = getattr(pl_module, "penalty", None)
             pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sum so far, of each rank."""
+        return {"ranks": of_all_ranks({"losses": list(self.losses), "total": self.total, "count": self.count})}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        own = state_dict["ranks"][own_rank()]
+        self.losses, self.total, self.count = list(own["losses"]), own["total"], own["count"]
 
 
 def _logged_in_a_step(trainer: pl.Trainer) -> bool:

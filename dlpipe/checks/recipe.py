@@ -54,6 +54,7 @@ class Core(Typed):
     fused: bool
     tune_memory: bool
     offline: bool
+    resume: Literal["auto"] | None
     recipe: Recipe
 
 

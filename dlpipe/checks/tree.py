@@ -69,12 +69,17 @@ def name_problems(cfg: DictConfig) -> list[Problem]:
 
 
 def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
-    """Whether the directory of the run or the sweep can be made and holds neither yet."""
+    """Whether the directory of the run or the sweep can be made, and holds neither yet unless that goes on."""
     folder = Path(str(cfg.hydra[output_key].dir)).absolute()
     where = f"hydra.{output_key}.dir={folder}"
+    goes_on = cfg.resume == "auto"
+    if goes_on and not any(text.startswith(f"hydra.{output_key}.dir=") for text in cfg.hydra.overrides.hydra):
+        told = f"needs hydra.{output_key}.dir=DIRECTORY, the same each time: there it looks for what to go on with"
+        return [Problem("resume=auto", told)]
     for file, what in (("config.yaml", "run"), ("multirun.yaml", "sweep")):
-        if (folder / file).exists():
-            return [Problem(where, f"holds a {what} already; choose another directory")]
+        if (folder / file).exists() and not goes_on:
+            again = "resume=auto" if what == "sweep" else f"python -m dlpipe resume {folder}"
+            return [Problem(where, f"holds a {what} already; choose another directory, or go on with it: {again}")]
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -95,6 +95,7 @@ class Minibatches:
         self.drop_last = drop_last
         self.part = part
         self.device = split.x.device if device is None else device
+        self.skip = 0  # minibatches that the next iteration leaves out, which a run has trained on before it was left
 
     @property
     def resident(self) -> bool:
@@ -111,15 +112,15 @@ class Minibatches:
         return -(-self.num_examples // self.common_size)
 
     def __iter__(self) -> Iterator[Split]:
-        rows = self.sampler.permutation()
-        spans = (self.part.of(*self._common(index))[:2] for index in range(len(self)))
-        return self._slices(rows, spans) if self.resident else self._converted(rows, spans)
+        rows, first, self.skip = self.sampler.permutation(), self.skip, 0
+        spans = (self.part.of(*self._common(index))[:2] for index in range(first, len(self)))
+        return self._slices(rows, spans, first) if self.resident else self._converted(rows, spans)
 
-    def _slices(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
+    def _slices(self, rows: Tensor | None, spans: Iterator[tuple[int, int]], first: int) -> Iterator[Split]:
         x, y = self.split
         if rows is None and self.part is ALONE:
             step = self.common_size * VIEWS_AT_ONCE
-            for start in range(0, self.num_examples, step):
+            for start in range(first * self.common_size, self.num_examples, step):
                 stop = min(start + step, self.num_examples)
                 views = (torch.split(tensor[start:stop], self.common_size) for tensor in (x, y))
                 yield from map(Split, *views)

@@ -14,6 +14,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from dlpipe.distributed.place import Place
 from dlpipe.errors import DlpipeError, listed
+from dlpipe.flat import flat
 
 WAIT = timedelta(minutes=10)
 
@@ -41,11 +42,11 @@ class Ranks:
             raise DlpipeError(f"rank {rank} of {world_size} cannot reach the others: {error}") from error
         self.store = PrefixStore("dlpipe", store)
 
-    def share_directory(self, directory: str | None) -> str:
-        """Rank 0's directory, which rank 0 gives and the others wait for."""
-        if directory is not None:
-            self.store.set("directory", directory)
-        return self._heard("directory", 0)
+    def share(self, key: str, own: str) -> str:
+        """What rank 0 has; it gives it and the others wait for it."""
+        if self.place.rank == 0:
+            self.store.set(f"shared/{key}", own)
+        return self._heard(f"shared/{key}", 0)
 
     def agree(self, cfg: DictConfig) -> list[dict[str, Any]]:
         """Compare the resolved configs of all ranks.
@@ -56,7 +57,7 @@ class Ranks:
         Raises:
             DlpipeError: on every rank, with the keys and values that differ.
         """
-        text = json.dumps(_flat(OmegaConf.to_container(cfg, resolve=True)), sort_keys=True)
+        text = json.dumps(flat(OmegaConf.to_container(cfg, resolve=True)), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         own = {"rank": self.place.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
         self.store.set(f"config/{self.place.rank}", text)
@@ -88,10 +89,3 @@ class Ranks:
             f"rank 0 and rank {rank} have different configs: {listed(values)}. Start every rank with the same command, "
             "plugins and config files"
         )
-
-
-def _flat(node: Any, key: str = "") -> dict[str, Any]:
-    """Dotted keys and their values."""
-    if not isinstance(node, dict):
-        return {key: node}
-    return {k: v for name, child in node.items() for k, v in _flat(child, f"{key}.{name}" if key else name).items()}

@@ -23,11 +23,13 @@ from dlpipe.errors import DlpipeError
 log = logging.getLogger(__name__)
 # what a rank meets when another is gone, or the launcher ends it
 AFTERMATH = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 
-def launch(run_dir: Path, processes: int) -> None:
+def launch(run_dir: Path, processes: int, checkpoint: Path | None) -> None:
     """Train the run whose config lies in ``run_dir`` with this many processes of this machine; wait for them.
+
+    It goes on from the checkpoint, if there is one.
 
     Lightning would start this process's own command line again for every rank, a sweep's included. Here
     Hydra's process stays outside: torch's launcher starts `dlpipe.distributed.rank`, passes signals on, and ends all
@@ -39,11 +41,13 @@ def launch(run_dir: Path, processes: int) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
         state = Path(scratch) / "state.pickle"
-        state.write_bytes(pickle.dumps({"sys.path": sys.path, "hydra": HydraConfig.instance().cfg}))
+        given = {"sys.path": sys.path, "hydra": HydraConfig.instance().cfg, "checkpoint": checkpoint}
+        state.write_bytes(pickle.dumps(given))
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
             nproc_per_node=processes,
+            signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",

@@ -20,6 +20,7 @@ def main(run_dir: str, state: str, parent: str) -> int:
         signal.signal(number, signal.SIG_DFL)
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+    from dlpipe.callbacks.leave_on_signal import LeftError
     from dlpipe.errors import DlpipeError
     from dlpipe.pipeline import execute
     from dlpipe.run_directory import read_config
@@ -29,8 +30,10 @@ def main(run_dir: str, state: str, parent: str) -> int:
     handler = get_error_handler()
     handler.initialize()
     try:
-        _become_hydra_job(given["hydra"])
-        execute(read_config(Path(run_dir)))
+        _become_job(Path(run_dir), given["hydra"])
+        execute(read_config(Path(run_dir)), given["checkpoint"])
+    except LeftError as left:
+        return int(left.code)  # type: ignore[arg-type]  # it is a number
     except DlpipeError as error:
         error.__cause__, error.__suppress_context__ = None, True
         handler.record_exception(error.with_traceback(None))
@@ -49,20 +52,24 @@ def _die_with(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _become_hydra_job(config: Any) -> None:
-    """Take over the launching process's Hydra config and its logging; beside rank 0 only warnings are logged."""
+def _become_job(run_dir: Path, config: Any) -> None:
+    """Take over the launching process's Hydra config, if any, and log as it does; beside rank 0 only warnings."""
     import logging
 
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import configure_log, setup_globals
 
     from dlpipe.compose import register
+    from dlpipe.console import log_as_job
     from dlpipe.distributed.place import place
 
     setup_globals()
     register()
     HydraConfig.instance().cfg = config
-    configure_log(config.hydra.job_logging, config.hydra.verbose)
+    if config is None:
+        log_as_job(run_dir)
+    else:
+        configure_log(config.hydra.job_logging, config.hydra.verbose)
     if place().rank > 0:
         logging.getLogger().setLevel(logging.WARNING)
 

@@ -2,13 +2,12 @@
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
-from torch import Tensor
 
 from dlpipe.atomic import replacing
 
@@ -30,9 +29,12 @@ class MetricsCsv(Logger):
         self.columns = ["step", "epoch"]
         self._last: dict[str, Any] = {}
         self._start = 0  # of the last row in the file
+        self._count = 0
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
-                self.columns = list(csv.DictReader(file).fieldnames or self.columns)
+                reader = csv.DictReader(file)
+                self.columns = list(reader.fieldnames or self.columns)
+                self._count = sum(1 for _ in reader)
 
     @property
     def name(self) -> str:
@@ -55,7 +57,7 @@ class MetricsCsv(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Append a row, or fill empty cells of the last one where the step is the same; then flush to the disk."""
-        row = {"step": step} | {name: v.item() if isinstance(v, Tensor) else v for name, v in metrics.items()}
+        row = {"step": step} | {name: v.item() if hasattr(v, "item") else v for name, v in metrics.items()}
         new = [name for name in row if name not in self.columns]
         if new or not self.path.exists():
             self._add_columns(new)
@@ -63,11 +65,27 @@ class MetricsCsv(Logger):
             row = self._last | row
         else:
             self._start = self.path.stat().st_size
+            self._count += 1
         with self.path.open("r+", newline="", encoding="utf-8") as file:
             file.seek(self._start)
             self._writer(file).writerow(row)
             _flush(file)
         self._last = row
+
+    def position(self) -> dict[str, Any]:
+        """How many rows there are, and what the last one says; for `rewind`."""
+        return {"rows": self._count, "last": dict(self._last)}
+
+    def rewind(self, position: dict[str, Any]) -> None:
+        """Take back all that was written after this `position`, and a row that an interruption left half written."""
+        self._count, self._last = position["rows"], dict(position["last"])
+        self._rewrite([*self._rows()[: self._count - 1], self._last] if self._count else [])
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
 
     def _continues_last(self, row: dict[str, Any]) -> bool:
         """Whether the row is of the same step as the last and says nothing else of what both say."""
@@ -75,12 +93,13 @@ class MetricsCsv(Logger):
         return row["step"] is not None and "step" in same and all(self._last[name] == row[name] for name in same)
 
     def _add_columns(self, new: list[str]) -> None:
-        """Write the file anew with more columns, beside it first."""
-        rows: list[dict[str, str]] = []
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+        """Write the file anew with more columns."""
+        rows = self._rows()
         self.columns += new
+        self._rewrite(rows)
+
+    def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the file anew, beside it first."""
         with replacing(self.path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
             writer = self._writer(file)
             writer.writeheader()

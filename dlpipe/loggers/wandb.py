@@ -49,6 +49,7 @@ def wandb_logger(
         group=group or sweep,
         tags=list(dict.fromkeys(override[:64] for override in overrides)),  # W&B refuses longer ones
         job_type="train",
+        **_known(Path(directory) / RUN_ID),
     )
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
@@ -56,6 +57,11 @@ def wandb_logger(
         write_text(Path(directory) / RUN_ID, run.id)
     log.info(_where(run))
     return WandbLogger(experiment=run, project=project, save_dir=directory)
+
+
+def _known(path: Path) -> dict[str, str]:
+    """The run to go on in, where an interrupted one has left its id."""
+    return {"id": path.read_text(encoding="utf-8").strip(), "resume": "allow"} if path.is_file() else {}
 
 
 def wandb_mode(offline: bool) -> str:

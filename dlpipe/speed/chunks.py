@@ -3,8 +3,8 @@
 Around one minibatch of a small model Lightning does several times the work of the model itself: hooks, progress,
 profiler contexts, optimizer wrappers (benchmarks/ measures it). Here all but the last minibatch of a chunk
 are trained by the bare loop that one would write by hand, and the last takes Lightning's own way, so that whoever looks
-sees a trainer that has made so many updates. This file alone relies on private names of Lightning; tests/speed pin
-what they do.
+sees a trainer that has made so many updates. This file relies on private names of Lightning, as `dlpipe.resume` does;
+tests/speed pin what they do.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from typing import Any, Protocol, runtime_checkable
 import pytorch_lightning as pl
 from pytorch_lightning.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from pytorch_lightning.loops.optimization.automatic import _AutomaticOptimization
-from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 from torch.optim import Optimizer
 
 from dlpipe.data.minibatches import Minibatches
+from dlpipe.resume.loops import RestingEpochLoop
 from dlpipe.speed.every_minibatch import SeesChunks, why_every_minibatch
 from dlpipe.speed.updates import FusedUpdates
 
@@ -40,25 +40,26 @@ class TakesLosses(Protocol):
         """Take them, in order, each a scalar."""
 
 
-def take_chunks(trainer: pl.Trainer, size: int) -> "ChunkedEpochLoop":
-    """Let the trainer step over up to ``size`` minibatches at once."""
+def take_chunks(trainer: pl.Trainer, size: int, seed: int | None = None) -> "ChunkedEpochLoop":
+    """Let the trainer step over up to ``size`` minibatches at once; ``seed`` as in `RestingEpochLoop`."""
     old = trainer.fit_loop.epoch_loop
-    loop = ChunkedEpochLoop(trainer, size, min_steps=old.min_steps, max_steps=old.max_steps)
+    loop = ChunkedEpochLoop(trainer, size, seed, min_steps=old.min_steps, max_steps=old.max_steps)
     trainer.fit_loop.epoch_loop = loop
     return loop
 
 
-class ChunkedEpochLoop(_TrainingEpochLoop):
+class ChunkedEpochLoop(RestingEpochLoop):
     """Lightning's loop over an epoch, with `advance` preceded by the minibatches nobody has to see.
 
     Args:
         trainer: whose loop it is.
         size: minibatches of a chunk at most; becomes 1 where something needs every minibatch.
+        seed: of random draws.
         limits: Lightning's ``min_steps`` and ``max_steps``.
     """
 
-    def __init__(self, trainer: pl.Trainer, size: int, **limits: Any) -> None:
-        super().__init__(trainer, **limits)
+    def __init__(self, trainer: pl.Trainer, size: int, seed: int | None = None, **limits: Any) -> None:
+        super().__init__(trainer, seed, **limits)
         self.automatic_optimization = OptimizationByFusedUpdates(trainer)
         self.size = size
         self.why_one: str | None = None

@@ -21,6 +21,7 @@ VERBS = {
     "show": Verb("show NAME", 1, 1),
     "doctor": Verb("doctor", 0, 0),
     "check": Verb("check [-m] [OVERRIDE ...]", 0, ANY),
+    "resume": Verb("resume RUN", 1, 1),
     "test": Verb("test RUN", 1, 1),
     "predict": Verb("predict RUN [FILE ...]", 1, ANY),
     "figures": Verb("figures RUN", 1, 1),

@@ -98,7 +98,7 @@ def test_a_signal_ends_every_rank_and_the_run_says_where_it_stands(number, tmp_p
         said = process.communicate(timeout=60)[0]
     assert process.returncode == 1
     assert alive(ranks(tmp_path / "run")) == []
-    assert f"the last checkpoint is {tmp_path / 'run' / 'checkpoints' / 'last.ckpt'}" in said
+    assert f"to go on from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in said
     assert said.splitlines()[-1] == "dlpipe: interrupted"
     assert not re.search("Traceback|death signal", said)
     assert read_summary(tmp_path / "run")["status"] == "interrupted"
@@ -118,7 +118,7 @@ def test_ranks_that_wait_for_each_other_end_too(tmp_path, install):
     install("dlpipe-failing", {"failing": "failing:Failing"}, {"failing.py": FAILING})
     with training(tmp_path, "model=failing", "model.how=asleep", reached="asleep") as process:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=40)
     assert process.returncode == 1
     assert alive(ranks(tmp_path / "run")) == []
     assert read_summary(tmp_path / "run")["status"] == "interrupted"

@@ -1,0 +1,95 @@
+"""Begin a run, or go on with one: its directory, and the process or processes that train."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from dlpipe import run_directory
+from dlpipe.atomic import remove_leftovers
+from dlpipe.build import build_dataset, processes
+from dlpipe.data import loaded
+from dlpipe.distributed.place import place
+from dlpipe.pipeline import execute
+from dlpipe.provenance import provenance
+from dlpipe.quiet import quiet_lightning
+from dlpipe.resume.lock import holding
+from dlpipe.resume.where import checkpoint_to_resume, note_resumption, same_run
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Claim the run's directory, then train, test and write everything down: here, or in a process for each device.
+
+    Returns:
+        The best value of the monitored metric, which is what a Hydra sweeper optimises; None without one.
+
+    Raises:
+        DlpipeError: as the parts raise it.
+    """
+    directory = Path(cfg.output_dir)
+    if cfg.resume and (directory / run_directory.CONFIG).is_file():
+        return resume(directory, cfg)
+    run_directory.claim(directory, cfg)
+    with holding(directory):
+        run_directory.write_json(directory / run_directory.PROVENANCE, _provenance(cfg))
+        return _train(cfg, None)
+
+
+def resume(directory: Path, asked: DictConfig | None = None) -> float | None:
+    """Go on with the run in a directory, from its last checkpoint; a finished one is left as it is.
+
+    Args:
+        directory: of the run.
+        asked: a config that has to be the run's own.
+
+    Returns:
+        As `run`.
+
+    Raises:
+        DlpipeError: the directory is no run's or another process works there; its config is another; none of its
+            checkpoints can be read; and as the parts raise it.
+    """
+    cfg = run_directory.read_config(directory)
+    if asked is not None:
+        same_run(cfg, asked, directory)
+    with holding(directory):
+        remove_leftovers(directory)
+        summary = run_directory.read_summary(directory)
+        if summary.get("status") == "finished":
+            log.info("%s is finished: nothing is left to train", directory)
+            return _best_of(directory)
+        checkpoint = checkpoint_to_resume(cfg)
+        note_resumption(directory, _provenance(cfg))
+        if checkpoint:
+            log.info("going on from %s", checkpoint)
+        else:
+            log.info("there is no checkpoint to go on from: beginning again")
+            (directory / run_directory.METRICS).unlink(missing_ok=True)
+        return _train(cfg, checkpoint)
+
+
+def _provenance(cfg: DictConfig) -> dict[str, Any]:
+    with quiet_lightning():
+        checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
+    return provenance(checksums(), cfg.threads)
+
+
+def _best_of(directory: Path) -> float | None:
+    best = run_directory.read_summary(directory)["best"]
+    return best["value"] if best else None
+
+
+def _train(cfg: DictConfig, checkpoint: Path | None) -> float | None:
+    """Here, or in a process for each device."""
+    with quiet_lightning():
+        count = processes(cfg.trainer)
+    if count > 1 and place().launcher is None:
+        from dlpipe.distributed.launch import launch
+
+        loaded.forget()  # what the checks loaded: each rank loads its own
+        launch(Path(cfg.output_dir), count, checkpoint)
+        return _best_of(Path(cfg.output_dir))
+    return execute(cfg, checkpoint)

@@ -1,0 +1,86 @@
+"""End where the run can be taken up again, with a checkpoint, when told to."""
+
+import contextlib
+import logging
+import signal
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+
+from dlpipe.callbacks.checkpoints import BestAndLast
+
+log = logging.getLogger(__name__)
+# Ctrl-C, what ends a batch job, and what announces that end
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+# for several ranks to come to a rest; after 30 their launcher kills them, and nothing would be written of how it ended
+GRACE_SECONDS = 15
+
+
+class LeftError(SystemExit):
+    """The run was left as a signal asked; its exit code is the shell's for that signal.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
+class LeaveOnSignal(pl.Callback):
+    """While training, let SIGINT, SIGTERM and SIGUSR1 end the run after the present step.
+
+    A second Ctrl-C ends it at once. Of several ranks all leave together, whichever was told.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._alone = True
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over from Lightning, whose handlers save at once, in mid-step, and talk to ranks that may be gone."""
+        self._alone = trainer.world_size == 1
+        with contextlib.suppress(ValueError):  # not in the main thread, where signals are not received either
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:  # as of a job that its shell put in the background
+                    self._before[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.received == number and self._alone:
+            raise KeyboardInterrupt
+        if self.received is None:
+            self.received = number
+            again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._alone else ""
+            if not self._alone:  # one may wait for another that comes to none
+                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
+                signal.alarm(GRACE_SECONDS)
+            log.info("%s: saving a checkpoint after this step, then ending%s", signal.Signals(number).name, again)
+
+    def on_rest(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save and leave, if any rank was told to."""
+        told = self.received is not None
+        if not self._alone:
+            told = trainer.strategy.reduce_boolean_decision(told, all=False)
+        if not told:
+            return
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, BestAndLast):
+                callback.save_last(trainer)
+        raise LeftError(self.received or signal.SIGTERM)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the signals back."""
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._give_back()
+
+    def _give_back(self) -> None:
+        signal.alarm(0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

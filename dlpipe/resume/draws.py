@@ -1,0 +1,93 @@
+"""Random draws as a function of (seed, epoch, rank) and the step, however often the process has started."""
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+EPOCH, TEST = 0, 1
+
+
+def seed_draws(*key: int) -> None:
+    """Seed torch on all devices, numpy's legacy generator and Python's."""
+    own = np.random.SeedSequence(key).generate_state(3)
+    torch.manual_seed(int(own[0]))
+    np.random.seed(own[1])
+    random.seed(int(own[2]))
+
+
+def begin_epoch(seed: int, epoch: int, rank: int, loaders: Iterable[Any]) -> None:
+    """Seed what an epoch draws from, and the generators of its loaders, which on all ranks give the same order."""
+    seed_draws(seed, rank, EPOCH, epoch)
+    order = int(np.random.SeedSequence((seed, EPOCH, epoch)).generate_state(1)[0])
+    for loader in loaders:
+        for owner in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
+            generator = getattr(owner, "generator", None)
+            if isinstance(generator, torch.Generator):
+                generator.manual_seed(order)
+
+
+def draws(module: nn.Module) -> dict[str, Any]:
+    """The state of every generator, in tensors and plain containers."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
+        "python": random.getstate(),
+        "own": {path: _state_of(generator) for path, generator in _generators(module)},
+    }
+
+
+def restore_draws(state: dict[str, Any], module: nn.Module) -> None:
+    """Bring every generator to where it was."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    for path, generator in _generators(module):
+        if path in state["own"]:
+            _set_state_of(generator, state["own"][path])
+
+
+def _generators(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Those that a module and its parts hold as attributes, by their path."""
+    for name, part in module.named_modules():
+        for key, value in vars(part).items():
+            if isinstance(value, (torch.Generator, np.random.Generator, random.Random)):
+                yield f"{name}.{key}", value
+
+
+def _state_of(generator: Any) -> Any:
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    return generator.getstate() if isinstance(generator, random.Random) else _plain(generator.bit_generator.state)
+
+
+def _set_state_of(generator: Any, state: Any) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.set_state(state)
+    elif isinstance(generator, random.Random):
+        version, internal, gauss = state
+        generator.setstate((version, tuple(internal), gauss))
+    else:
+        generator.bit_generator.state = _arrays(state)
+
+
+def _plain(state: Any) -> Any:
+    """With tensors in place of arrays."""
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    return torch.from_numpy(state.astype(np.int64)) if isinstance(state, np.ndarray) else state
+
+
+def _arrays(state: Any) -> Any:
+    if isinstance(state, dict):
+        return {key: _arrays(value) for key, value in state.items()}
+    return state.numpy().astype(np.uint64) if isinstance(state, torch.Tensor) else state

@@ -1,0 +1,40 @@
+"""One process at a time works in a run's directory."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlpipe.errors import DlpipeError
+
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def holding(directory: Path) -> Iterator[None]:
+    """Hold the directory; the kernel lets go of it however this process ends.
+
+    Raises:
+        DlpipeError: another process holds it, which is named.
+    """
+    with (directory / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise DlpipeError(f"{directory} is in use by {_told(file.read())}; wait for it, or end it") from error
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        file.flush()
+        yield
+
+
+def _told(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        return f"process {holder['pid']} on {holder['host']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,75 @@
+"""What a run is gone on with: from which checkpoint, whether it is the same run, and on what."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.checkpoint_file import read_checkpoint
+from dlpipe.errors import DlpipeError, listed
+from dlpipe.flat import flat
+from dlpipe.provenance import differences
+from dlpipe.resume.run_state import KEY
+from dlpipe.run_directory import PROVENANCE, write_json
+
+log = logging.getLogger(__name__)
+# of a config, what may differ between a run and its resumption
+FREE = ("output_dir", "resume")
+
+
+def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
+    """The last checkpoint of a run, or the one before where that cannot be read; None where there is none.
+
+    Raises:
+        DlpipeError: there are some, and none can be read.
+    """
+    nodes = [node for node in cfg.callbacks.values() if node._target_.endswith(".BestAndLast")]
+    paths = [Path(node.directory) / name for node in nodes for name in ("last.ckpt", "previous.ckpt")]
+    paths = [path for path in paths if path.exists()]
+    for path in paths:
+        try:
+            found = read_checkpoint(path)
+            if KEY not in found:
+                raise DlpipeError(f"{path} was not written by this version of dlpipe")
+        except DlpipeError as error:
+            log.warning("%s", error)
+            continue
+        done = any(state.get("done") for state in found["callbacks"].values() if isinstance(state, dict))
+        if getattr(get_class(cfg.optimizer._target_), "whole_set", False) and not done:
+            log.info("%s keeps in no checkpoint where its search is", cfg.optimizer._target_)
+            return None
+        return path
+    if paths:
+        raise DlpipeError(f"none of {listed(map(str, paths))} can be read; start the run in another directory")
+    return None
+
+
+def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
+    """Whether what is asked for is the run in the directory.
+
+    Raises:
+        DlpipeError: it is not, with the keys and values that differ.
+    """
+    had, wanted = (flat(OmegaConf.to_container(config, resolve=True)) for config in (cfg, asked))
+    keys = sorted(key for key in had.keys() | wanted.keys() if had.get(key) != wanted.get(key))
+    if different := [key for key in keys if not _free(key, had, wanted)]:
+        told = [f"{key} ({had.get(key)}, asked for {wanted.get(key)})" for key in different]
+        raise DlpipeError(f"{directory} holds another run: {listed(told)}. Ask for the same, or another directory")
+
+
+def _free(key: str, had: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a difference says only where the run is."""
+    inside = str(had.get(key)).replace(str(had["output_dir"]), str(wanted["output_dir"])) == str(wanted.get(key))
+    return key in FREE or inside
+
+
+def note_resumption(directory: Path, now: dict[str, Any]) -> None:
+    """Add to the provenance on what the run goes on, and warn where that is something else than before."""
+    path = directory / PROVENANCE
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(now)
+    for difference in differences(before, now):
+        log.warning("%s: the run may end in other numbers", difference)
+    write_json(path, before | {"resumed": [*before.get("resumed", []), now]})

@@ -1,0 +1,216 @@
+"""``resume`` and ``resume=auto`` as one types them: real processes, killed and told to go on."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from dlpipe import DlpipeError
+from dlpipe.checkpoint_file import read_checkpoint
+from dlpipe.resume.lock import holding
+
+RUN = ["model=mlp", "model.num_hidden=20", "recipe.batch_size=20", "recipe.max_epochs=3", "recipe.shuffle=true"]
+OFTEN = "callbacks.checkpoints.every_n_updates=7"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that nothing interrupts; tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("whole")
+    subprocess.run([sys.executable, "-m", "dlpipe", *RUN, OFTEN, "hydra.run.dir=run"], cwd=folder, check=True)
+    return folder / "run"
+
+
+def same(one, other):
+    for name in ("metrics.csv", "weights.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    summaries = [json.loads((run / "summary.json").read_text()) for run in (one, other)]
+    for name in ("status", "stopped_by", "epochs", "updates", "best", "test", "evaluated"):
+        assert summaries[0][name] == summaries[1][name]
+
+
+def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path):
+    command = [sys.executable, "-m", "dlpipe"]
+    words = [*RUN, OFTEN, "hydra.run.dir=run"]
+    draw = random.Random(5)
+    for _ in range(2):
+        with subprocess.Popen([*command, *words], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+            last, before = tmp_path / "run" / "checkpoints" / "last.ckpt", time.time()
+            while process.poll() is None and not (last.exists() and last.stat().st_mtime > before):
+                time.sleep(0.005)
+            time.sleep(draw.random() * 0.3)
+            process.kill()
+        words = ["resume", "run"]
+    subprocess.run([*command, *words], cwd=tmp_path, check=True)
+    same(tmp_path / "run", whole)
+    assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["resumed"]) == 2
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    """The finished run without its end, as if it had been killed before the test."""
+    run = tmp_path / "copied"
+    shutil.copytree(whole, run)
+    (run / "summary.json").unlink()
+    return run
+
+
+def test_a_finished_run_is_left_as_it_is(whole, cli):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.suffix in (".ckpt", ".csv", ".json")}
+    result = cli("resume", str(whole))
+    assert result.code == 0
+    assert f"{whole} is finished: nothing is left to train" in result.out
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_run_killed_before_its_test_is_tested(copy, whole, cli):
+    result = cli("resume", str(copy))
+    assert result.code == 0
+    assert "epoch" not in result.out.partition("best validation")[0]  # trained nothing
+    same(copy, whole)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, whole, cli):
+    last = copy / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-200])
+    result = cli("resume", str(copy))
+    assert result.code == 0
+    assert f"{last} cannot be read" in result.out
+    assert f"going on from {copy / 'checkpoints' / 'previous.ckpt'}" in result.out
+    same(copy, whole)
+
+
+def test_where_no_checkpoint_can_be_read_nothing_is_touched(copy, cli):
+    for name in ("last", "previous"):
+        (copy / "checkpoints" / f"{name}.ckpt").write_bytes(b"PK\x03\x04 no archive")
+    before = (copy / "metrics.csv").read_bytes()
+    result = cli("resume", str(copy))
+    assert result.code == 1
+    assert "can be read; start the run in another directory" in result.out
+    assert (copy / "metrics.csv").read_bytes() == before
+
+
+def test_without_a_checkpoint_it_begins_again(copy, whole, cli):
+    shutil.rmtree(copy / "checkpoints")
+    (copy / "checkpoints").mkdir()
+    (copy / "checkpoints" / ".last.ckpt.4711.tmp").write_bytes(b"half")  # of a kill while it was written
+    result = cli("resume", str(copy))
+    assert "there is no checkpoint to go on from: beginning again" in result.out
+    assert not list(copy.rglob(".*.tmp"))
+    same(copy, whole)
+
+
+def test_two_processes_do_not_work_in_one_directory(copy, cli):
+    with holding(copy):
+        result = cli("resume", str(copy))
+        assert result.code == 1
+        assert f"{copy} is in use by process {os.getpid()} on " in result.out
+        with pytest.raises(DlpipeError, match="is in use by process"), holding(copy):
+            pass
+    with holding(copy):  # and then it is free
+        pass
+
+
+def test_what_is_no_run_is_refused(cli, tmp_path):
+    result = cli("resume", str(tmp_path))
+    assert result.code == 2
+    assert f"{tmp_path} is not a run's directory: it has no config.yaml" in result.err
+
+
+def test_auto_starts_goes_on_and_leaves_a_finished_run(cli, whole):
+    words = [*RUN, OFTEN, "hydra.run.dir=auto", "resume=auto"]
+    first = cli(*words)
+    assert first.code == 0
+    run = first.run_dir
+    same(run, whole)
+    (run / "summary.json").unlink()
+    (run / "checkpoints" / "last.ckpt").unlink()
+    again = cli(*words)
+    assert again.code == 0
+    assert f"going on from {run / 'checkpoints' / 'previous.ckpt'}" in again.out
+    same(run, whole)
+    assert "nothing is left to train" in cli(*words).out
+
+
+def test_auto_refuses_another_run(cli, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "other")
+    result = cli(*RUN, OFTEN, "recipe.lr=0.5", f"hydra.run.dir={tmp_path / 'other'}", "resume=auto")
+    assert result.code == 1
+    assert f"{tmp_path / 'other'} holds another run: " in result.out
+    assert "recipe.lr (0.2, asked for 0.5)" in result.out
+
+
+def test_auto_needs_a_directory_that_stays(cli):
+    result = cli(*RUN, "resume=auto")
+    assert result.code == 2
+    assert "resume=auto: needs hydra.run.dir=DIRECTORY, the same each time" in result.err
+    assert result.written == []
+
+
+def test_another_library_or_machine_is_told(copy, cli):
+    path = copy / "provenance.json"
+    known = json.loads(path.read_text())
+    known["libraries"]["torch"] = "1.0"
+    path.write_text(json.dumps(known))
+    result = cli("resume", str(copy))
+    assert f"libraries: torch was 1.0 and is {known['machine'] and torch.__version__}" in result.out
+    assert "the run may end in other numbers" in result.out
+
+
+def test_full_batch_methods_begin_again(cli):
+    words = ["model=logreg", "optimizer=cg", "recipe.max_epochs=4"]
+    run = cli(*words, "hydra.run.dir=whole").run_dir
+    other = run.parent / "killed"
+    shutil.copytree(run, other)
+    (other / "summary.json").unlink()
+    (other / "checkpoints" / "last.ckpt").unlink()  # the one before is of mid-search
+    result = cli("resume", str(other))
+    assert result.code == 0
+    assert "keeps in no checkpoint where its search is" in result.out
+    same(run, other)
+
+
+def test_a_checkpoint_that_would_call_something_is_refused_by_name(tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    torch.save({"state_dict": Malicious()}, tmp_path / "bad.ckpt")
+    with pytest.raises(DlpipeError, match=r"bad\.ckpt is refused: .* would call (posix|nt|os)\.system"):
+        read_checkpoint(tmp_path / "bad.ckpt")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x80\x04N.", b"PK\x03\x04" + bytes(100)])
+def test_what_is_no_checkpoint_is_told(content, tmp_path):
+    (tmp_path / "bad.ckpt").write_bytes(content)
+    with pytest.raises(DlpipeError, match=r"bad\.ckpt (cannot be read|is refused|is no checkpoint)"):
+        read_checkpoint(tmp_path / "bad.ckpt")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL") or os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_ends_the_run_with_a_clear_error_and_an_intact_checkpoint(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False)
+    if done.returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        command = [sys.executable, "-m", "dlpipe", *RUN, "recipe.max_epochs=50", "model.num_hidden=100"]
+        done = subprocess.run([*command, f"hydra.run.dir={small}/run"], capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == 1, said
+        assert "could not be written" in said
+        assert "Traceback" not in said
+        checkpoints = small / "run" / "checkpoints"
+        assert read_checkpoint(checkpoints / ("last.ckpt" if (checkpoints / "last.ckpt").exists() else "best.ckpt"))
+        assert not list(small.rglob(".*.tmp"))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

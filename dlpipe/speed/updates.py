@@ -68,6 +68,8 @@ class FusedUpdates(pl.Callback):
         self.applies = False
         self.updates = 0
         self.recordings = 0
+        self.gave_up = False
+        self._known: set[str] = set()  # forms of minibatches whose step has been recorded
         self._module: Any = None
         self._optimizer: Any = None
         self._state: Any = None
@@ -77,7 +79,7 @@ class FusedUpdates(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say once why not, if not."""
         reason = why_not_fused(trainer, pl_module)
-        self.applies = reason is None
+        self.applies = reason is None and not self.gave_up
         if reason and type(trainer.optimizers[0]) is torch.optim.SGD:
             log.info("updates are not fused: %s", reason)
         self._module, self._optimizer, self._steps, self._state = pl_module, trainer.optimizers[0], {}, None
@@ -99,6 +101,8 @@ class FusedUpdates(pl.Callback):
             self._give_up(error)
             return
         if state != self._state:
+            if self._state is not None:  # a run that is gone on with has recorded them before
+                self._known.clear()
             self._steps, self._state = {}, state
 
     def train(self, batch: Any) -> Tensor | None:
@@ -131,9 +135,11 @@ class FusedUpdates(pl.Callback):
         module._current_fx_name = before
 
     def _record(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Step, Logged] | None:
-        if self.recordings >= FREE_RECORDINGS + self.updates // UPDATES_A_RECORDING:
-            return None  # such a minibatch is not worth it yet
-        self.recordings += 1
+        if repr(key) not in self._known:
+            if self.recordings >= FREE_RECORDINGS + self.updates // UPDATES_A_RECORDING:
+                return None  # such a minibatch is not worth it yet
+            self.recordings += 1
+            self._known.add(repr(key))
         try:
             recording = record(self._module, batch, tensors)
             step = fused_step(recording, self._optimizer.param_groups)
@@ -148,19 +154,21 @@ class FusedUpdates(pl.Callback):
 
     def _give_up(self, error: UnrecordableError) -> None:
         log.info("updates are not fused: %s", error)
-        self.applies = False
+        self.applies, self.gave_up = False, True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Let go of the module."""
         self.applies, self._module, self._optimizer, self._steps, self._state = False, None, None, {}, None
 
     def state_dict(self) -> dict[str, Any]:
-        """What the decay owes."""
-        return {"owed": list(self.decay.owed)}
+        """What the decay owes, and what decides which minibatches are fused: the others are rounded otherwise."""
+        counts = {"updates": self.updates, "recordings": self.recordings, "gave_up": self.gave_up}
+        return {"owed": list(self.decay.owed), "known": sorted(self._known), **counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.decay = Decay(list(state_dict["owed"]))
+        self.decay, self._known = Decay(list(state_dict["owed"])), set(state_dict["known"])
+        self.updates, self.recordings, self.gave_up = (state_dict[n] for n in ("updates", "recordings", "gave_up"))
 
 
 def on_gpu(tensors: tuple[Tensor, ...]) -> bool:

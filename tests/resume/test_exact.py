@@ -21,6 +21,7 @@ from dlpipe.quiet import quiet_lightning
 from dlpipe.resume import loops
 from dlpipe.resume.loops import rest_between_epochs
 from dlpipe.resume.run_state import RunState
+from dlpipe.speed import updates
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.updates import FusedUpdates
 
@@ -70,6 +71,19 @@ class Stateful(Data):
                     yield batch
 
         return Place(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+
+
+class EverNewShapes(Data):
+    """Of which only some are worth recording."""
+
+    def train_dataloader(self):
+        class Cut(Minibatches):
+            def __iter__(self):
+                first = self.skip
+                for index, (x, y) in enumerate(super().__iter__(), start=first):
+                    yield Split(x[: 1 + index % 4], y[: 1 + index % 4])
+
+        return Cut(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
 
 
 class Module(pl.LightningModule):
@@ -185,6 +199,7 @@ CASES = {
     "chunks": {},
     "one by one": {"chunk": 1},
     "fused, of float64": {"chunk": 5, "fused": True},
+    "some of it fused": {"make_data": EverNewShapes, "fused": True},
     "a DataLoader": {"make_data": Loader},
     "a DataLoader, one by one": {"make_data": Loader, "chunk": 1},
     "a generator of the sampler": {"make_data": OwnGenerator},
@@ -208,7 +223,8 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No power is cut here: files need not reach the disk."""
+    """No power is cut here: files need not reach the disk; and few recordings are enough for a short run."""
+    monkeypatch.setattr(updates, "FREE_RECORDINGS", 2)
     monkeypatch.setattr("os.fsync", lambda file: None)
 
 
@@ -250,6 +266,14 @@ def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fu
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     record = folder / "metrics.csv"
     return module, checkpoints, record.read_text() if record.exists() else ""
+
+
+def test_of_ever_new_shapes_few_are_recorded(tmp_path, monkeypatch):
+    """Or the case above would not be what its name says."""
+    counted = []
+    monkeypatch.setattr(FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.recordings)))
+    fit(tmp_path, make_data=EverNewShapes, fused=True)
+    assert counted == [(24, 2)]
 
 
 def left_after(monkeypatch, count):

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import report
 from cases import CASES, VARIANTS
+from dlpipe.provenance import cpu_name
 
 HERE = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -123,14 +124,6 @@ def machine() -> dict[str, Any]:
         "lightning": version("pytorch-lightning"),
         "date": date.today().isoformat(),
     }
-
-
-def cpu_name() -> str:
-    """The processor as Linux names it; elsewhere its architecture."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def run(cfg: DictConfig) -> float | None:
         return resume(directory, cfg)
     run_directory.claim(directory, cfg)
     with holding(directory):
-        run_directory.write_json(directory / run_directory.PROVENANCE, _provenance(cfg))
+        run_directory.write_json(directory / run_directory.PROVENANCE, provenance_of(cfg))
         return _train(cfg, None)
 
 
@@ -62,7 +62,7 @@ def resume(directory: Path, asked: DictConfig | None = None) -> float | None:
             log.info("%s is finished: nothing is left to train", directory)
             return _best_of(directory)
         checkpoint = checkpoint_to_resume(cfg)
-        note_resumption(directory, _provenance(cfg))
+        note_resumption(directory, provenance_of(cfg))
         if checkpoint:
             log.info("going on from %s", checkpoint)
         else:
@@ -71,7 +71,8 @@ def resume(directory: Path, asked: DictConfig | None = None) -> float | None:
         return _train(cfg, checkpoint)
 
 
-def _provenance(cfg: DictConfig) -> dict[str, Any]:
+def provenance_of(cfg: DictConfig) -> dict[str, Any]:
+    """What a run of this config would come from, now and here."""
     with quiet_lightning():
         checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
     return provenance(checksums(), cfg.threads)

@@ -1,6 +1,9 @@
 """Reading a checkpoint without running anything that it holds."""
 
 import pickle
+import pickletools
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of unusual files before it fails
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
@@ -36,7 +41,22 @@ def unsafe_globals(path: Path) -> list[str]:
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except Exception:  # of files that are no zip archive, or damaged
-        return []
+        return sorted(set(_globals_of_pickle(path)))
+
+
+def _globals_of_pickle(path: Path) -> Iterator[str]:
+    """Names that a bare pickle would look up, as far as it can be read."""
+    strings: list[str] = []
+    try:
+        for operation, argument, _ in pickletools.genops(path.read_bytes()):
+            if operation.name == "GLOBAL":
+                yield str(argument).replace(" ", ".")
+            elif operation.name == "STACK_GLOBAL" and len(strings) > 1:
+                yield ".".join(strings[-2:])
+            elif isinstance(argument, str):
+                strings.append(argument)
+    except Exception:  # of bytes that are no pickle
+        return
 
 
 def _first_line(error: Exception) -> str:

@@ -21,6 +21,8 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe doctor                            import every plugin and say what is wrong
   python -m dlpipe check model=lenet recipe.lr=0.05  all checks, nothing run
   python -m dlpipe resume RUN                        go on with an interrupted run
+  python -m dlpipe reproduce RUN                     run it again and compare every weight
+  python -m dlpipe inspect FILE                      what a checkpoint holds, without running anything in it
   python -m dlpipe test RUN                          the test of a finished run once more
   python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx); else of ten test examples
   python -m dlpipe figures RUN                       draw a finished run's figures again from its checkpoints

@@ -138,7 +138,7 @@ def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
 def _trainer(cfg: DictConfig, directory: Path, loggers: list[Any]) -> pl.Trainer:
     callbacks = [instantiate(node) for node in cfg.callbacks.values()]
     callbacks += [FusedUpdates()] if cfg.fused else []
-    callbacks += [LeaveOnSignal(), RunState(OmegaConf.to_container(cfg))]  # type: ignore[arg-type]  # it is a dict
+    callbacks += [LeaveOnSignal(), RunState(OmegaConf.to_container(cfg, resolve=True))]  # type: ignore[arg-type]  # it is a dict
     return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         cfg.trainer,
         callbacks=callbacks,

@@ -1,11 +1,14 @@
 """Where a run came from: versions, git state, data, machine."""
 
+import hashlib
 import os
 import platform
 import subprocess
 import sys
 from datetime import datetime, timezone
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from dlpipe import plugins
@@ -22,11 +25,13 @@ def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
         "command": [os.path.basename(sys.executable), *sys.argv],
         "libraries": {name: version(name) for name in LIBRARIES},
         "plugins": {offer.distribution: offer.version for offer in plugins.all_offers()},
+        "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},
         "git": _git_state(),
         "data": checksums,
         "machine": {
             "platform": platform.platform(),
             "python": platform.python_version(),
+            "cpu": cpu_name(),
             "cpus": os.cpu_count(),
             "threads": threads,
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
@@ -35,13 +40,41 @@ def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What the numbers of a run may depend on and is not as it was: libraries, plugins, data, machine."""
+    """What the numbers of a run may depend on and is not as it was; what was not noted then is left out."""
     told = []
-    for part in ("libraries", "plugins", "data", "machine"):
+    for part in ("libraries", "plugins", "code", "data", "machine"):
         had, has = before.get(part, {}), now[part]
-        keys = sorted(key for key in had.keys() | has.keys() if had.get(key) != has.get(key))
+        keys = sorted(key for key in had if had[key] != has.get(key))
         told += [f"{part}: {key} was {had.get(key)} and is {has.get(key)}" for key in keys]
     return told
+
+
+def _plugin_packages() -> list[str]:
+    return [offer.package for offer in plugins.all_offers()]
+
+
+def _sha256_of_code(package: str) -> str | None:
+    """Of all Python and YAML files of a package, which is found without being imported; None where it is not."""
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    digest = hashlib.sha256()
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.suffix in (".py", ".yaml"):
+                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    if spec and spec.origin and not spec.submodule_search_locations:  # a module that is one file
+        digest.update(Path(spec.origin).read_bytes())
+    return digest.hexdigest() if spec else None
+
+
+def cpu_name() -> str:
+    """The processor as Linux names it; elsewhere its architecture."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def _git_state() -> dict[str, Any] | None:

@@ -83,11 +83,11 @@ def read_config(run_dir: Path) -> DictConfig:
     config = OmegaConf.load(path)
     if not isinstance(config, DictConfig) or "model" not in config:
         raise DlpipeError(f"{path} is not a run's config: it has no model")
-    return _moved(config, str(run_dir.absolute()))
+    return moved(config, str(run_dir.absolute()))
 
 
-def _moved(config: DictConfig, place: str) -> DictConfig:
-    """The config with the directory where it is now in place of the one where the run began."""
+def moved(config: DictConfig, place: str) -> DictConfig:
+    """The config with another directory in place of the one where the run began."""
     before = config.get("output_dir")
     if not before or before == place:
         return config
@@ -100,5 +100,5 @@ def _moved(config: DictConfig, place: str) -> DictConfig:
         inside = isinstance(node, str) and (node == before or node.startswith(f"{before}/"))
         return place + node[len(before) :] if inside else node
 
-    moved: DictConfig = OmegaConf.create(here(OmegaConf.to_container(config)))
-    return moved
+    found: DictConfig = OmegaConf.create(here(OmegaConf.to_container(config)))
+    return found

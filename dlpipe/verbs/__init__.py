@@ -22,6 +22,8 @@ VERBS = {
     "doctor": Verb("doctor", 0, 0),
     "check": Verb("check [-m] [OVERRIDE ...]", 0, ANY),
     "resume": Verb("resume RUN", 1, 1),
+    "reproduce": Verb("reproduce RUN", 1, 1),
+    "inspect": Verb("inspect FILE", 1, 1),
     "test": Verb("test RUN", 1, 1),
     "predict": Verb("predict RUN [FILE ...]", 1, ANY),
     "figures": Verb("figures RUN", 1, 1),

@@ -1,0 +1,64 @@
+"""``reproduce RUN``: run a finished run again, beside it, and compare."""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from dlpipe.errors import DlpipeError
+from dlpipe.metrics import told_value
+from dlpipe.provenance import differences
+from dlpipe.run_directory import METRICS, PROVENANCE, SUMMARY, WEIGHTS, moved, read_config, read_summary
+
+log = logging.getLogger(__name__)
+
+
+def main(run_dir: str) -> int:
+    """Say what is not as it was, run again, and compare weights, record and test; exit code 1 where one differs.
+
+    Raises:
+        DlpipeError: the folder is no finished run's.
+    """
+    from dlpipe.begin import provenance_of, run
+    from dlpipe.compose import register
+    from dlpipe.console import log_as_job
+
+    before = Path(run_dir).absolute()
+    cfg = read_config(before)
+    if read_summary(before).get("status") != "finished":
+        raise DlpipeError(f"{before} is not a finished run: {read_summary(before).get('status', f'no {SUMMARY}')}")
+    register()
+    now = next(path for n in range(1, 1_000_000) if not (path := before.with_name(f"{before.name}-again-{n}")).exists())
+    now.mkdir()
+    log_as_job(now)
+    known = json.loads((before / PROVENANCE).read_text(encoding="utf-8"))
+    for difference in differences(known, provenance_of(cfg)):
+        log.warning("%s: the numbers may differ", difference)
+    run(moved(cfg, str(now)))
+    found = compared(before, now)
+    for line in found:
+        log.info("%s", line)
+    log.info("%s", f"{len(found)} differences from {before}" if found else f"the same to the last bit as {before}")
+    return 1 if found else 0
+
+
+def compared(before: Path, now: Path) -> list[str]:
+    """What differs between two runs: each tensor of the weights, the record, and each test metric."""
+    told = []
+    one, other = (load_file(run / WEIGHTS) for run in (before, now))
+    for name in sorted(one.keys() | other.keys()):
+        if name not in one or name not in other or one[name].shape != other[name].shape:
+            told.append(f"{name} is not in both, or of another shape")
+        elif not torch.equal(one[name], other[name]):
+            told.append(f"{name} differs by up to {float((one[name] - other[name]).abs().max()):.3g}")
+    if (before / METRICS).read_bytes() != (now / METRICS).read_bytes():
+        told.append(f"{METRICS} differs")
+    had, has = read_summary(before)["test"], read_summary(now)["test"]
+    told += [
+        f"{name} was {told_value(name, had[name])} and is {told_value(name, has[name])}"
+        for name in sorted(had.keys() & has.keys())
+        if had[name] != has[name]
+    ]
+    return told

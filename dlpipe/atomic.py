@@ -34,6 +34,26 @@ def keep_also_as(path: Path, other: Path) -> None:
     beside.replace(other)
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet, all of it or nothing.
+
+    Raises:
+        FileExistsError: it is there.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without such links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what `replacing` was writing when its process was killed, here and one folder below."""
     for pattern in (".*.tmp", "*/.*.tmp"):

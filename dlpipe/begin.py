@@ -1,6 +1,8 @@
 """Begin a run, or go on with one: its directory, and the process or processes that train."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ from dlpipe import run_directory
 from dlpipe.atomic import remove_leftovers
 from dlpipe.build import build_dataset, processes
 from dlpipe.data import loaded
+from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.place import place
+from dlpipe.errors import DlpipeError
 from dlpipe.pipeline import execute
 from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
+from dlpipe.resume.full_disk import told_when_full
 from dlpipe.resume.lock import holding
 from dlpipe.resume.where import checkpoint_to_resume, note_resumption, same_run
 
@@ -30,45 +35,61 @@ def run(cfg: DictConfig) -> float | None:
         DlpipeError: as the parts raise it.
     """
     directory = Path(cfg.output_dir)
-    if cfg.resume and (directory / run_directory.CONFIG).is_file():
-        return resume(directory, cfg)
-    run_directory.claim(directory, cfg)
-    with holding(directory):
-        run_directory.write_json(directory / run_directory.PROVENANCE, provenance_of(cfg))
-        return _train(cfg, None)
+    with told_when_full(), _with_other_ranks() as ranks:
+        directory.mkdir(parents=True, exist_ok=True)
+        with holding(directory):
+            if cfg.resume and (directory / run_directory.CONFIG).is_file():
+                own = run_directory.read_config(directory)
+                same_run(own, cfg, directory)
+                return _go_on(own, directory, ranks)
+            run_directory.claim(directory, cfg)
+            run_directory.write_json(directory / run_directory.PROVENANCE, provenance_of(cfg))
+            return _train(cfg, None, ranks)
 
 
-def resume(directory: Path, asked: DictConfig | None = None) -> float | None:
+def resume(directory: Path) -> float | None:
     """Go on with the run in a directory, from its last checkpoint; a finished one is left as it is.
-
-    Args:
-        directory: of the run.
-        asked: a config that has to be the run's own.
 
     Returns:
         As `run`.
 
     Raises:
-        DlpipeError: the directory is no run's or another process works there; its config is another; none of its
-            checkpoints can be read; and as the parts raise it.
+        DlpipeError: the directory is no run's or another process works there; none of its checkpoints can be read;
+            and as the parts raise it.
     """
-    cfg = run_directory.read_config(directory)
-    if asked is not None:
-        same_run(cfg, asked, directory)
-    with holding(directory):
-        remove_leftovers(directory)
-        summary = run_directory.read_summary(directory)
-        if summary.get("status") == "finished":
-            log.info("%s is finished: nothing is left to train", directory)
-            return _best_of(directory)
-        checkpoint = checkpoint_to_resume(cfg)
-        note_resumption(directory, provenance_of(cfg))
-        if checkpoint:
-            log.info("going on from %s", checkpoint)
-        else:
-            log.info("there is no checkpoint to go on from: beginning again")
-            (directory / run_directory.METRICS).unlink(missing_ok=True)
-        return _train(cfg, checkpoint)
+    with told_when_full(), _with_other_ranks() as ranks:
+        cfg = run_directory.read_config(directory)
+        with holding(directory):
+            return _go_on(cfg, directory, ranks)
+
+
+def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | None:
+    remove_leftovers(directory)
+    if run_directory.read_summary(directory).get("status") == "finished":
+        log.info("%s is finished: nothing is left to train", directory)
+        if ranks:
+            ranks.decide(FINISHED)
+        return _best_of(directory)
+    checkpoint = checkpoint_to_resume(cfg)
+    note_resumption(directory, provenance_of(cfg))
+    if checkpoint:
+        log.info("going on from %s", checkpoint)
+    else:
+        log.info("there is no checkpoint to go on from: beginning again")
+        (directory / run_directory.METRICS).unlink(missing_ok=True)
+    return _train(cfg, checkpoint, ranks)
+
+
+@contextlib.contextmanager
+def _with_other_ranks() -> Iterator[Ranks | None]:
+    """As rank 0 of those that torchrun or srun started, tell the others why where it cannot begin."""
+    ranks = Ranks(place()) if place().world_size > 1 else None
+    try:
+        yield ranks
+    except DlpipeError as error:
+        if ranks and not ranks.decided:
+            ranks.decide(str(error))
+        raise
 
 
 def provenance_of(cfg: DictConfig) -> dict[str, Any]:
@@ -83,7 +104,7 @@ def _best_of(directory: Path) -> float | None:
     return best["value"] if best else None
 
 
-def _train(cfg: DictConfig, checkpoint: Path | None) -> float | None:
+def _train(cfg: DictConfig, checkpoint: Path | None, ranks: Ranks | None) -> float | None:
     """Here, or in a process for each device."""
     with quiet_lightning():
         count = processes(cfg.trainer)
@@ -93,4 +114,4 @@ def _train(cfg: DictConfig, checkpoint: Path | None) -> float | None:
         loaded.forget()  # what the checks loaded: each rank loads its own
         launch(Path(cfg.output_dir), count, checkpoint)
         return _best_of(Path(cfg.output_dir))
-    return execute(cfg, checkpoint)
+    return execute(cfg, checkpoint, ranks)

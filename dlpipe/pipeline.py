@@ -12,18 +12,20 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
+from safetensors.torch import save_model
 
 from dlpipe import run_directory
 from dlpipe.atomic import replacing
 from dlpipe.build import build_dataset, build_model, cluster_environment
 from dlpipe.callbacks.as_rank import AsRank
 from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
-from dlpipe.callbacks.leave_on_signal import LeaveOnSignal
+from dlpipe.callbacks.leave_on_signal import LeaveOnSignal, LeftError
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
-from dlpipe.distributed.agreement import Ranks
+from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.division import divide
 from dlpipe.distributed.place import Place, place
+from dlpipe.errors import DlpipeError
 from dlpipe.figures import figures_of, save_png
 from dlpipe.finished_run import fill
 from dlpipe.optimizers.composed import give_optimizer
@@ -40,17 +42,25 @@ from dlpipe.summary import Summary, compare_with_targets, lines
 log = logging.getLogger(__name__)
 
 
-def execute(cfg: DictConfig, checkpoint: Path | None = None) -> float | None:
+def execute(cfg: DictConfig, checkpoint: Path | None = None, ranks: Ranks | None = None) -> float | None:
     """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down.
 
     Args:
         cfg: of the run.
         checkpoint: to go on from, of rank 0; the others go on from the same.
+        ranks: of which this process is one, where they know each other already.
+
+    Raises:
+        DlpipeError: as rank 0 told, where it cannot go on; and as the parts raise it.
     """
     here = place()
     with quiet_lightning(), told_when_full():
         if here.world_size > 1:
-            ranks = Ranks(here)  # kept until the end: rank 0 may be the one that serves it
+            ranks = ranks or Ranks(here)  # kept until the end: rank 0 may be the one that serves it
+            if (told := ranks.decide("")) == FINISHED:
+                return None
+            if told:
+                raise DlpipeError(told)
             cfg.output_dir = ranks.share("directory", cfg.output_dir)
             checkpoint = Path(found) if (found := ranks.share("checkpoint", str(checkpoint or ""))) else None
             known = ranks.agree(cfg)
@@ -84,6 +94,7 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoint: Path 
         for logger in loggers:
             logger.log_metrics({f"best/{summary.best['metric']}": summary.best["value"]}, trainer.global_step)
     _draw(trainer, model, data, directory)
+    run_directory.write_json(directory / run_directory.SUMMARY, summary.to_dict())
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)
     return summary.best["value"] if summary.best else None
@@ -96,10 +107,12 @@ def _fit_and_test(
     data: pl.LightningDataModule,
     checkpoint: Path | None,
 ) -> Summary:
-    """Train, test the best weights, and write the summary however it ends."""
+    """Train, test the best weights, and write the summary where that fails; finished is a run only at its very end."""
     status, test = "failed", {}
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if (received := _callback(trainer, LeaveOnSignal).received) is not None:
+            raise LeftError(received)
         seed_draws(cfg.seed, trainer.global_rank, TEST)
         test = _test_best(trainer, model, data)
         status = "finished"
@@ -111,7 +124,7 @@ def _fit_and_test(
         raise
     finally:
         summary = _summarise(cfg, trainer, status, test)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and status != "finished":
             run_directory.write_json(Path(cfg.output_dir) / run_directory.SUMMARY, summary.to_dict())
     return summary
 
@@ -216,8 +229,6 @@ def _stopped_by(trainer: pl.Trainer, status: str, out_of_patience: bool) -> str:
 
 
 def _export_weights(model: pl.LightningModule, directory: Path) -> None:
-    from safetensors.torch import save_model
-
     with replacing(directory / run_directory.WEIGHTS) as beside:
         save_model(model, str(beside))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import replacing, write_new
 from dlpipe.errors import DlpipeError
 
 CONFIG = "config.yaml"
@@ -64,8 +64,7 @@ def claim(directory: Path, cfg: DictConfig) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        with (directory / CONFIG).open("x", encoding="utf-8") as file:
-            file.write(OmegaConf.to_yaml(cfg, resolve=True))
+        write_new(directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
     except FileExistsError as error:
         told = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
         raise DlpipeError(told) from error

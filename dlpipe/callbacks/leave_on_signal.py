@@ -7,8 +7,10 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from dlpipe.callbacks.checkpoints import BestAndLast
+from dlpipe.distributed.place import place
 
 log = logging.getLogger(__name__)
 # Ctrl-C, what ends a batch job, and what announces that end
@@ -54,25 +56,31 @@ class LeaveOnSignal(pl.Callback):
         if self.received is None:
             self.received = number
             again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._alone else ""
-            if not self._alone:  # one may wait for another that comes to none
+            if place().launcher == "torchrun":  # one may wait for another that comes to none
                 self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
                 signal.alarm(GRACE_SECONDS)
             log.info("%s: saving a checkpoint after this step, then ending%s", signal.Signals(number).name, again)
 
     def on_rest(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save and leave, if any rank was told to."""
-        told = self.received is not None
-        if not self._alone:
-            told = trainer.strategy.reduce_boolean_decision(told, all=False)
-        if not told:
+        self._agree(trainer)
+        if self.received is None:
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, BestAndLast):
                 callback.save_last(trainer)
-        raise LeftError(self.received or signal.SIGTERM)
+        raise LeftError(self.received)
+
+    def _agree(self, trainer: pl.Trainer) -> None:
+        """Have what any rank received."""
+        if not self._alone:
+            most = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+            self.received = int(most) or None
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the signals back."""
+        """Give the signals back; what came too late for a rest ends the run when training is saved as done."""
+        self._agree(trainer)
         self._give_back()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

@@ -16,6 +16,7 @@ from dlpipe.distributed.place import Place
 from dlpipe.errors import DlpipeError, listed
 from dlpipe.flat import flat
 
+FINISHED = "finished"
 WAIT = timedelta(minutes=10)
 
 
@@ -32,6 +33,7 @@ class Ranks:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.decided = False
         if place.launcher == "srun":
             environment = SLURMEnvironment()
             _ = environment.main_address, environment.main_port  # reading them sets MASTER_ADDR and MASTER_PORT
@@ -48,6 +50,16 @@ class Ranks:
             self.store.set(f"shared/{key}", own)
         return self._heard(f"shared/{key}", 0)
 
+    def decide(self, own: str) -> str:
+        """Rank 0's decision, when all know it: nothing, `FINISHED` where nothing is left to do, or an error."""
+        self.decided = True
+        told = self.share("decision", own)
+        self.store.set(f"decided/{self.place.rank}", "")
+        if self.place.rank == 0:  # which may be the one that serves the store
+            for rank in range(self.place.world_size):
+                self._heard(f"decided/{rank}", rank)
+        return told
+
     def agree(self, cfg: DictConfig) -> list[dict[str, Any]]:
         """Compare the resolved configs of all ranks.
 
@@ -57,7 +69,8 @@ class Ranks:
         Raises:
             DlpipeError: on every rank, with the keys and values that differ.
         """
-        text = json.dumps(flat(OmegaConf.to_container(cfg, resolve=True)), sort_keys=True)
+        config = flat(OmegaConf.to_container(cfg, resolve=True))
+        text = json.dumps({key: value for key, value in config.items() if key != "resume"}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         own = {"rank": self.place.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
         self.store.set(f"config/{self.place.rank}", text)

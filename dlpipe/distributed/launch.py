@@ -18,6 +18,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from dlpipe.callbacks.leave_on_signal import LeftError
 from dlpipe.errors import DlpipeError
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def launch(run_dir: Path, processes: int, checkpoint: Path | None) -> None:
 
     Raises:
         DlpipeError: a rank failed; the traceback of the one that failed first has been logged.
-        KeyboardInterrupt: this process was told to end, and the ranks have.
+        LeftError: this process or a rank was told to end, and the ranks have.
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
         state = Path(scratch) / "state.pickle"
@@ -59,9 +60,12 @@ def launch(run_dir: Path, processes: int, checkpoint: Path | None) -> None:
             arguments = ("-m", "dlpipe.distributed.rank", str(run_dir), str(state), str(os.getpid()))
             elastic_launch(config, sys.executable)(*arguments)
         except ChildFailedError as error:
+            codes = {failure.exitcode for failure in error.failures.values()}
+            if len(codes) == 1 and (left := codes.pop() - 128) in SIGNALS:
+                raise LeftError(left) from None
             raise DlpipeError(_told(error.failures, processes)) from None
-        except SignalException:
-            raise KeyboardInterrupt from None
+        except SignalException as told:
+            raise LeftError(told.sigval) from None
 
 
 @contextlib.contextmanager

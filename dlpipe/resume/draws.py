@@ -31,11 +31,11 @@ def begin_epoch(seed: int, epoch: int, rank: int, loaders: Iterable[Any]) -> Non
 
 
 def draws(module: nn.Module) -> dict[str, Any]:
-    """The state of every generator, in tensors and plain containers."""
+    """The state of every generator, of the process's own GPU alone, in tensors and plain containers."""
     name, keys, *rest = np.random.get_state()
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
         "python": random.getstate(),
         "own": {path: _state_of(generator) for path, generator in _generators(module)},
@@ -45,8 +45,8 @@ def draws(module: nn.Module) -> dict[str, Any]:
 def restore_draws(state: dict[str, Any], module: nn.Module) -> None:
     """Bring every generator to where it was."""
     torch.set_rng_state(state["torch"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     version, internal, gauss = state["python"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torch import Tensor
 from torchmetrics import Metric
@@ -52,7 +53,7 @@ def restore_metric_states(module: pl.LightningModule, saved: dict[str, dict[str,
     """Have them as they were."""
     for path, part in module.named_modules():
         for name, value in saved.get(path, {}).items():
-            setattr(part, name, value)
+            setattr(part, name, apply_to_collection(value, Tensor, lambda tensor: tensor.to(part.device)))  # noqa: B023
 
 
 def _state_of(metric: Metric) -> dict[str, Any]:

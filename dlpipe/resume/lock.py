@@ -1,8 +1,10 @@
 """One process at a time works in a run's directory."""
 
 import contextlib
+import errno
 import fcntl
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from dlpipe.errors import DlpipeError
 
+log = logging.getLogger(__name__)
 LOCK = ".lock"
 
 
@@ -24,8 +27,13 @@ def holding(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                log.warning("%s cannot be locked (%s): take care that no other process works there", directory, error)
+                yield
+                return
             file.seek(0)
             raise DlpipeError(f"{directory} is in use by {_told(file.read())}; wait for it, or end it") from error
+        os.register_at_fork(after_in_child=file.close)  # or a DataLoader's workers would go on holding it
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         file.flush()

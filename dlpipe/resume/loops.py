@@ -87,7 +87,7 @@ class RestingEpochLoop(_TrainingEpochLoop):
         if early and not all(isinstance(loader, _Stateful) for loader in loaders):
             _begin_anew(data_fetcher, loaders, self.batch_progress.current.ready)
         if taken_up:
-            if self.draws is not None:
+            if self.draws is not None and self.batch_progress.current.ready:
                 restore_draws(self.draws, trainer.lightning_module)
             # nothing is left to be made good, and hooks and schedules are to behave as in any epoch
             trainer.fit_loop.restarting = False

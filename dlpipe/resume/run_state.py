@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from dlpipe.distributed.gather import of_all_ranks
-from dlpipe.resume.draws import draws
+from dlpipe.resume.draws import draws, restore_draws
 from dlpipe.resume.epoch_means import epoch_means, metric_states, restore_epoch_means, restore_metric_states
 
 # of a checkpoint
@@ -46,15 +46,17 @@ class RunState(pl.Callback):
         if trainer.state.fn != "fit":  # the test of the best weights
             return
         self._found = found = checkpoint[KEY]
+        restore_draws(found["draws"][trainer.global_rank], pl_module)  # for the test, where training is done
         for log in trainer.loggers:
             if type(log).__name__ in found["record"]:
                 log.rewind(found["record"][type(log).__name__])  # type: ignore[attr-defined]  # it has a position
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put it back; generators after the first minibatch has been found."""
+        """Put it back; in mid-epoch the loop does so with the generators once more, when it has found its minibatch."""
         if self._found is None:
             return
         found, self._found, rank = self._found, None, trainer.global_rank
+        restore_draws(found["draws"][rank], pl_module)
         trainer.fit_loop.epoch_loop.draws = found["draws"][rank]
         restore_epoch_means(trainer, found["epoch_means"][rank])
         restore_metric_states(pl_module, found["metric_states"][rank])

@@ -27,6 +27,7 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None), Enum, np.generic, to
 KNOWN = (nn.Module, torch.Generator, type, FunctionType, BuiltinFunctionType, ModuleType)
 # what every module has, and the `log` that the core puts in front of Lightning's for a while
 OF_LIGHTNING = frozenset(vars(pl.LightningModule())) - {"training"} | {"log"}
+LIBRARIES = ("torch", "pytorch_lightning", "builtins")
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 # name, value, and further arguments of each `self.log`
 Logged = list[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]
@@ -156,6 +157,7 @@ def plain_state(module: pl.LightningModule) -> list[Any]:
         if any(attributes[hooks] for hooks in HOOKS):
             raise UnrecordableError(f"{name or type(module).__name__} has hooks")
         own = [key for key in attributes if key not in OF_LIGHTNING]
+        state += [list(_plain_of_class(cls)) for cls in type(part).__mro__ if not cls.__module__.startswith(LIBRARIES)]
         state += [id(part), [(key, _frozen(attributes[key], f"{name or 'self'}.{key}", seen)) for key in own]]
         for parameter_name, parameter in attributes["_parameters"].items():
             if parameter is not None:
@@ -164,6 +166,10 @@ def plain_state(module: pl.LightningModule) -> list[Any]:
                 state.append((_place(parameter), parameter.requires_grad))
         state += [_place(buffer) for buffer in attributes["_buffers"].values() if buffer is not None]
     return state
+
+
+def _plain_of_class(cls: type[Any]) -> Iterator[tuple[str, Any]]:
+    return ((key, value) for key, value in vars(cls).items() if isinstance(value, PLAIN) and not key.startswith("__"))
 
 
 def _place(tensor: Tensor) -> tuple[int, int]:

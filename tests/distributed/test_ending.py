@@ -96,10 +96,9 @@ def test_a_signal_ends_every_rank_and_the_run_says_where_it_stands(number, tmp_p
     with training(tmp_path) as process:
         process.send_signal(number)
         said = process.communicate(timeout=60)[0]
-    assert process.returncode == 1
+    assert process.returncode == 128 + number
     assert alive(ranks(tmp_path / "run")) == []
     assert f"to go on from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in said
-    assert said.splitlines()[-1] == "dlpipe: interrupted"
     assert not re.search("Traceback|death signal", said)
     assert read_summary(tmp_path / "run")["status"] == "interrupted"
 

@@ -118,6 +118,6 @@ def test_ranks_that_wait_for_each_other_end_too(tmp_path, install):
     with training(tmp_path, "model=failing", "model.how=asleep", reached="asleep") as process:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=40)
-    assert process.returncode == 1
+    assert process.returncode == 128 + signal.SIGTERM
     assert alive(ranks(tmp_path / "run")) == []
     assert read_summary(tmp_path / "run")["status"] == "interrupted"

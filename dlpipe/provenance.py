@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from dlpipe import plugins
 
 LIBRARIES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "numpy", "dlpipe")
@@ -23,6 +25,7 @@ def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": [os.path.basename(sys.executable), *sys.argv],
+        "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
         "libraries": {name: version(name) for name in LIBRARIES},
         "plugins": {offer.distribution: offer.version for offer in plugins.all_offers()},
         "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},

@@ -12,7 +12,8 @@ import time
 import pytest
 import torch
 
-from dlpipe import DlpipeError
+from dlpipe import DlpipeError, pipeline
+from dlpipe.callbacks.leave_on_signal import LeaveOnSignal
 from dlpipe.checkpoint_file import read_checkpoint
 from dlpipe.resume.lock import holding
 
@@ -75,6 +76,38 @@ def test_a_run_killed_before_its_test_is_tested(copy, whole, cli):
     assert result.code == 0
     assert "epoch" not in result.out.partition("best validation")[0]  # trained nothing
     same(copy, whole)
+
+
+class KilledError(BaseException):
+    """In place of a signal that nothing can catch."""
+
+
+def test_a_run_killed_between_its_test_and_its_end_loses_nothing(whole, cli, tmp_path, monkeypatch):
+    def killed(*arguments):
+        raise KilledError
+
+    with monkeypatch.context() as killing:
+        killing.setattr(pipeline, "_export_weights", killed)
+        with pytest.raises(KilledError):
+            cli(*RUN, OFTEN, f"hydra.run.dir={tmp_path / 'run'}")
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert cli("resume", str(tmp_path / "run")).code == 0
+    same(tmp_path / "run", whole)
+
+
+def test_a_signal_in_the_last_step_ends_the_run_too(whole, cli, tmp_path, monkeypatch):
+    give_back = LeaveOnSignal._give_back
+
+    def told_late(self):
+        give_back(self)
+        self.received = signal.SIGTERM
+
+    with monkeypatch.context() as late:
+        late.setattr(LeaveOnSignal, "_give_back", told_late)
+        assert cli(*RUN, OFTEN, f"hydra.run.dir={tmp_path / 'run'}").code == 128 + signal.SIGTERM
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
+    assert cli("resume", str(tmp_path / "run")).code == 0
+    same(tmp_path / "run", whole)
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, whole, cli):

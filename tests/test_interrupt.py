@@ -21,6 +21,8 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # a background job of a shell, as CI may be, has its children ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         last = tmp_path / "run" / "checkpoints" / "last.ckpt"
         deadline = time.monotonic() + 120

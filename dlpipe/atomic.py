@@ -14,7 +14,7 @@ def replacing(path: Path) -> Iterator[Path]:
     A reader sees the old file or the new one; an error or a kill leaves the old one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = _beside(path)
     try:
         yield beside
         with beside.open("rb") as file:
@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def keep_also_as(path: Path, other: Path) -> None:
     """Give a file a second name, in place of what has that name; what replaces the first leaves the second as it is."""
-    beside = other.with_name(f".{other.name}.{os.getpid()}.tmp")
+    beside = _beside(other)
     try:
         os.link(path, beside)
     except OSError:  # a file system without such links
@@ -40,7 +40,7 @@ def write_new(path: Path, text: str) -> None:
     Raises:
         FileExistsError: it is there.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = _beside(path)
     try:
         beside.write_text(text, encoding="utf-8")
         try:
@@ -59,3 +59,8 @@ def remove_leftovers(folder: Path) -> None:
     for pattern in (".*.tmp", "*/.*.tmp"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """This process's name for what is to take the place of ``path``; `remove_leftovers` knows it."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

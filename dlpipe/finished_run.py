@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 from dlpipe.build import build_dataset, build_model
+from dlpipe.checkpoint_file import read_checkpoint
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
 from dlpipe.errors import DlpipeError, listed
@@ -67,9 +68,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}: the run did not get as far as a validation")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]  # type: ignore[no-any-return]
-    except Exception as error:  # torch raises many types for damaged files
-        raise DlpipeError(f"{path} cannot be loaded as plain weights: {str(error).splitlines()[0]}") from error
+        return read_checkpoint(path)["state_dict"]  # type: ignore[no-any-return]
+    except (DlpipeError, KeyError) as error:
+        raise DlpipeError(f"{path} cannot be loaded as plain weights: {error}") from error
 
 
 def fill(model: pl.LightningModule, path: Path) -> None:

@@ -50,6 +50,24 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
     return summary
 
 
+def read_finished(run_dir: Path) -> dict[str, Any]:
+    """The summary of a finished run.
+
+    Raises:
+        DlpipeError: it did not get as far.
+    """
+    summary = read_summary(run_dir)
+    if summary.get("status") != "finished":
+        raise DlpipeError(f"{run_dir} is not a finished run: {summary.get('status', f'no {SUMMARY}')}")
+    return summary
+
+
+def read_provenance(run_dir: Path) -> dict[str, Any]:
+    """Where a run came from, empty where it has not noted that."""
+    path = run_dir / PROVENANCE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
     """What the ranks of a run on several devices told of themselves; one that tells nothing for any other run."""
     path = run_dir / RANKS

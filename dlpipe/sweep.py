@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from omegaconf import OmegaConf
 
 from dlpipe.callbacks.monitor import Mode
 from dlpipe.metrics import told_value
-from dlpipe.run_directory import CONFIG, PROVENANCE, read_config, read_summary, write_text
+from dlpipe.run_directory import CONFIG, read_config, read_provenance, read_summary, write_text
 
 TABLE = "sweep.csv"
 
@@ -76,9 +75,7 @@ def _order(folder: Path) -> tuple[int, str]:
 
 def _read(folder: Path, sweep_dir: Path) -> Job:
     # Hydra writes its own file anew where the sweep is asked for once more, with whatever values
-    path = folder / PROVENANCE
-    known = json.loads(path.read_text(encoding="utf-8")).get("overrides") if path.is_file() else None
-    texts = known or OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    texts = read_provenance(folder).get("overrides") or OmegaConf.load(folder / ".hydra" / "overrides.yaml")
     pairs = (str(text).lstrip("+").partition("=") for text in texts)
     return Job(
         name=str(folder.relative_to(sweep_dir)),

@@ -28,7 +28,6 @@ class LeftError(SystemExit):
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
-        self.number = number
 
 
 class LeaveOnSignal(pl.Callback):

@@ -48,7 +48,7 @@ def launch(run_dir: Path, processes: int, checkpoint: Path | None) -> None:
             min_nodes=1,
             max_nodes=1,
             nproc_per_node=processes,
-            signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",
+            signals_to_handle=",".join(number.name for number in SIGNALS),
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",

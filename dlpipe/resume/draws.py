@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
 
 EPOCH, TEST = 0, 1
@@ -67,7 +68,10 @@ def _generators(module: nn.Module) -> Iterator[tuple[str, Any]]:
 def _state_of(generator: Any) -> Any:
     if isinstance(generator, torch.Generator):
         return generator.get_state()
-    return generator.getstate() if isinstance(generator, random.Random) else _plain(generator.bit_generator.state)
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    state = generator.bit_generator.state
+    return apply_to_collection(state, np.ndarray, lambda array: torch.from_numpy(array.astype(np.int64)))
 
 
 def _set_state_of(generator: Any, state: Any) -> None:
@@ -77,17 +81,5 @@ def _set_state_of(generator: Any, state: Any) -> None:
         version, internal, gauss = state
         generator.setstate((version, tuple(internal), gauss))
     else:
-        generator.bit_generator.state = _arrays(state)
-
-
-def _plain(state: Any) -> Any:
-    """With tensors in place of arrays."""
-    if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
-    return torch.from_numpy(state.astype(np.int64)) if isinstance(state, np.ndarray) else state
-
-
-def _arrays(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {key: _arrays(value) for key, value in state.items()}
-    return state.numpy().astype(np.uint64) if isinstance(state, torch.Tensor) else state
+        arrays = apply_to_collection(state, torch.Tensor, lambda tensor: tensor.numpy().astype(np.uint64))
+        generator.bit_generator.state = arrays

@@ -57,8 +57,5 @@ def restore_metric_states(module: pl.LightningModule, saved: dict[str, dict[str,
 
 
 def _state_of(metric: Metric) -> dict[str, Any]:
-    state: dict[str, Any] = {"_update_count": metric._update_count}
-    for name in metric._defaults:
-        value = getattr(metric, name)
-        state[name] = value.detach().clone() if isinstance(value, Tensor) else [part.detach().clone() for part in value]
-    return state
+    own = {name: getattr(metric, name) for name in (*metric._defaults, "_update_count")}
+    return apply_to_collection(own, Tensor, lambda tensor: tensor.detach().clone())  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ Lightning; tests/resume pin what they do.
 """
 
 import warnings
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.types import _Stateful
@@ -19,18 +19,12 @@ from dlpipe.data.minibatches import Minibatches
 from dlpipe.resume.draws import begin_epoch, restore_draws
 
 
-@runtime_checkable
-class Rests(Protocol):
-    """A callback that saves the run, or ends it, where it can be taken up again."""
-
-    def on_rest(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Between two steps of the loop, or two epochs."""
-
-
 def rest(trainer: pl.Trainer) -> None:
-    """Call the callbacks that want to be."""
+    """Call ``on_rest(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Rests):
+        if hasattr(
+            callback, "on_rest"
+        ):  # not a protocol: finding out whether one fits takes long, and this is every step
             callback.on_rest(trainer, trainer.lightning_module)
 
 

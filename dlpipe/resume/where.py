@@ -1,6 +1,5 @@
 """What a run is gone on with: from which checkpoint, whether it is the same run, and on what."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from dlpipe.errors import DlpipeError, listed
 from dlpipe.flat import flat
 from dlpipe.provenance import differences
 from dlpipe.resume.run_state import KEY
-from dlpipe.run_directory import PROVENANCE, write_json
+from dlpipe.run_directory import PROVENANCE, read_provenance, write_json
 
 log = logging.getLogger(__name__)
 # of a config, what may differ between a run and its resumption
@@ -68,8 +67,7 @@ def _free(key: str, had: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 def note_resumption(directory: Path, now: dict[str, Any]) -> None:
     """Add to the provenance on what the run goes on, and warn where that is something else than before."""
-    path = directory / PROVENANCE
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(now)
+    before = read_provenance(directory) or now
     for difference in differences(before, now):
         log.warning("%s: the run may end in other numbers", difference)
-    write_json(path, before | {"resumed": [*before.get("resumed", []), now]})
+    write_json(directory / PROVENANCE, before | {"resumed": [*before.get("resumed", []), now]})

@@ -1,16 +1,14 @@
 """``reproduce RUN``: run a finished run again, beside it, and compare."""
 
-import json
 import logging
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from dlpipe.errors import DlpipeError
 from dlpipe.metrics import told_value
 from dlpipe.provenance import differences
-from dlpipe.run_directory import METRICS, PROVENANCE, SUMMARY, WEIGHTS, moved, read_config, read_summary
+from dlpipe.run_directory import METRICS, WEIGHTS, moved, read_config, read_finished, read_provenance, read_summary
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +25,12 @@ def main(run_dir: str) -> int:
 
     before = Path(run_dir).absolute()
     cfg = read_config(before)
-    if read_summary(before).get("status") != "finished":
-        raise DlpipeError(f"{before} is not a finished run: {read_summary(before).get('status', f'no {SUMMARY}')}")
+    read_finished(before)
     register()
     now = next(path for n in range(1, 1_000_000) if not (path := before.with_name(f"{before.name}-again-{n}")).exists())
     now.mkdir()
     log_as_job(now)
-    known = json.loads((before / PROVENANCE).read_text(encoding="utf-8"))
-    for difference in differences(known, provenance_of(cfg)):
+    for difference in differences(read_provenance(before), provenance_of(cfg)):
         log.warning("%s: the numbers may differ", difference)
     run(moved(cfg, str(now)))
     found = compared(before, now)

@@ -4,11 +4,10 @@ import math
 
 import pytorch_lightning as pl
 
-from dlpipe.errors import DlpipeError
 from dlpipe.finished_run import FinishedRun, open_run
 from dlpipe.metrics import told, told_value
 from dlpipe.quiet import quiet_lightning
-from dlpipe.run_directory import SUMMARY, read_summary
+from dlpipe.run_directory import read_finished
 
 
 def main(run_dir: str) -> int:
@@ -44,10 +43,7 @@ def recorded_test(run: FinishedRun) -> dict[str, float]:
     Raises:
         DlpipeError: the run did not get as far.
     """
-    summary = read_summary(run.directory)
-    if summary.get("status") != "finished":
-        raise DlpipeError(f"{run.directory} is not a finished run: {summary.get('status', f'no {SUMMARY}')}")
-    return {str(name): float(value) for name, value in summary["test"].items()}
+    return {str(name): float(value) for name, value in read_finished(run.directory)["test"].items()}
 
 
 def _recorded(name: str, before: dict[str, float]) -> str:

@@ -18,6 +18,7 @@ class Case:
         l2: weight of sum W^2 in the loss.
         epochs: to train, the first as warm-up.
         most_updates: where an epoch takes long, only so many updates of it.
+        stage: of a model with stages, the one that is measured.
     """
 
     model: str
@@ -27,6 +28,7 @@ class Case:
     l2: float = 0.0
     epochs: int = 2
     most_updates: int | None = None
+    stage: str = ""
 
     @property
     def updates(self) -> int:
@@ -37,7 +39,7 @@ class Case:
     @property
     def label(self) -> str:
         """The case in a table."""
-        return f"{self.model}, batch {self.batch_size}"
+        return f"{self.model}{f' {self.stage}' if self.stage else ''}, batch {self.batch_size}"
 
 
 CASES = {
@@ -45,5 +47,12 @@ CASES = {
     "logreg20": Case("logreg", 20, 0.13),
     "mlp": Case("mlp", 20, 0.01, l2=0.0001),
     "lenet": Case("lenet", 500, 0.1, most_updates=20),
+    "da": Case("da", 20, 0.1),
+    "ca": Case("ca", 10, 0.01, most_updates=2500),
+    "sda_pretrain": Case("sda", 1, 0.001, most_updates=5000, stage="pretrain/0"),
+    "sda_finetune": Case("sda", 1, 0.1, most_updates=2500, stage="finetune"),
+    "rbm": Case("rbm", 20, 0.1, most_updates=500),
+    "dbn_pretrain": Case("dbn", 10, 0.01, most_updates=1000, stage="pretrain/0"),
+    "dbn_finetune": Case("dbn", 10, 0.1, most_updates=500, stage="finetune"),
     "third_party": Case("third_party", 20, 0.001, optimizer="Adam"),
 }

@@ -29,7 +29,7 @@ def dataloader(case: Case, threads: int) -> list[tuple[float, int]]:
 def train(case: Case, threads: int, batches: Callable[[], Batches]) -> list[tuple[float, int]]:
     """Seconds and updates of each epoch."""
     torch.set_num_threads(threads)
-    net = networks.network(case.model)
+    net = networks.network(case.model, case.stage)
     optimizer = networks.optimizer(net, case)
     epochs = []
     for _ in range(case.epochs):

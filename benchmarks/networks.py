@@ -1,17 +1,21 @@
 """The models once more, as one would write them without dlpipe: same architecture, same scale of initial weights."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cases import Case
+from unsupervised import BoltzmannMachine, TiedAutoencoder, sigmoid_network
 
 
-def network(model: str) -> nn.Module:
-    """A new network of this name: logits (examples, 10) of x (examples, 784)."""
-    return {"logreg": logreg, "mlp": mlp, "lenet": lenet, "third_party": third_party}[model]()
+def network(model: str, stage: str = "") -> nn.Module:
+    """A new network of this name: logits (examples, 10) of x (examples, 784), or with a loss of its own."""
+    if stage == "finetune":
+        return sigmoid_network()
+    return MODELS[model]()
 
 
 def logreg() -> nn.Module:
@@ -63,8 +67,23 @@ def zero(layer: nn.Linear) -> nn.Module:
     return layer
 
 
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "logreg": logreg,
+    "mlp": mlp,
+    "lenet": lenet,
+    "third_party": third_party,
+    "da": lambda: TiedAutoencoder(corruption=0.3),
+    "ca": lambda: TiedAutoencoder(contraction=0.1),
+    "sda": lambda: TiedAutoencoder(corruption=0.1, sizes=(784, 1000)),
+    "rbm": lambda: BoltzmannMachine(500, 15, 20),
+    "dbn": lambda: BoltzmannMachine(1000, 1, None),
+}
+
+
 def loss(net: nn.Module, case: Case, x: Tensor, y: Tensor) -> Tensor:
-    """The mean negative log-likelihood, and l2 * sum W^2 as the formula says."""
+    """The network's own; else the mean negative log-likelihood, and l2 * sum W^2 as the formula says."""
+    if isinstance(net, (TiedAutoencoder, BoltzmannMachine)):
+        return net.loss(x)
     nll = F.cross_entropy(net(x), y)
     if not case.l2:
         return nll

@@ -100,10 +100,21 @@ def write_between_markers(path: Path, table: str) -> None:
     Raises:
         ValueError: it does not have each marker once.
     """
+    before, _, after = _parts(path)
+    begin, end = MARKERS
+    path.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
+
+
+def between_markers(path: Path) -> str:
+    """What stands there; raises as `write_between_markers`."""
+    return _parts(path)[1]
+
+
+def _parts(path: Path) -> tuple[str, str, str]:
     text = path.read_text(encoding="utf-8")
     if [text.count(marker) for marker in MARKERS] != [1, 1]:
         raise ValueError(f"{path} must have {' and '.join(MARKERS)} once each")
     begin, end = MARKERS
     before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    path.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
+    between, _, after = rest.partition(end)
+    return before, between, after

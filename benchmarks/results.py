@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import report
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 # parts of a command that say where, not what
-WHERE = ("seed=", "hydra.run.dir=", "dataset.directory=")
+WHERE = ("seed=", "hydra.run.dir=", "dataset.directory=", "~callbacks.progress_bar")
 
 
 class Run(NamedTuple):
@@ -32,13 +33,14 @@ def main(arguments: list[str]) -> None:
     """Print the tables, or write them to the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="directories of finished runs")
-    parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}, in place of the tables there")
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}, beside those of other commands")
     asked = parser.parse_args(arguments)
     found = tables([read(path) for path in asked.runs])
     if asked.write:
-        report.write_between_markers(PAGE, found)
+        kept = sections(report.between_markers(PAGE)) | found
+        report.write_between_markers(PAGE, "\n\n".join(kept.values()))
     else:
-        print(found)
+        print("\n\n".join(found.values()))
 
 
 def read(directory: Path) -> Run:
@@ -57,12 +59,18 @@ def read(directory: Path) -> Run:
     return run
 
 
-def tables(runs: list[Run]) -> str:
-    """A table for each command, with a row for each seed and, of several, their mean and spread."""
+def tables(runs: list[Run]) -> dict[str, str]:
+    """By command a table with a row for each seed and, of several, their mean and spread."""
     groups = defaultdict(list)
     for run in runs:
         groups[run.command].append(run)
-    return "\n\n".join(_of_one_command(command, own) for command, own in groups.items())
+    return {command: _of_one_command(command, own) for command, own in groups.items()}
+
+
+def sections(page: str) -> dict[str, str]:
+    """By command what `tables` has written."""
+    parts = re.split(r"^(?=`python -m dlpipe )", page, flags=re.MULTILINE)
+    return {part.split("`")[1]: part.strip() for part in parts if part.startswith("`")}
 
 
 def _of_one_command(command: str, runs: list[Run]) -> str:
@@ -72,24 +80,34 @@ def _of_one_command(command: str, runs: list[Run]) -> str:
     values = [[_reached(run, metric) for metric in metrics] for run in runs]
     for run, own in zip(runs, values, strict=True):
         summary = run.summary
-        best = f"{summary['best']['update']:,} (epoch {summary['best']['epoch']})"
+        best = f"{summary['best']['update']:,} (epoch {summary['best']['epoch']})" if summary["best"] else ""
         updates = f"{summary['updates']:,} ({summary['stopped_by']})"
         seen = map(_shown, metrics, own)
         rows.append([f"seed {summary['seed']}", *seen, best, updates, f"{summary['seconds'] / 60:.1f}"])
     if len(runs) > 1:
         rows.append(["mean ± standard deviation", *map(_spread, metrics, zip(*values, strict=True)), "", "", ""])
     table = report.markdown(["", *metrics, "best at update", "updates (stopped by)", "minutes"], rows)
-    return f"`{command}`\n\n{table}\n\n{_circumstances(runs)}"
+    parts = [f"`{command}`", table, *map(_stages, runs), _circumstances(runs)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _stages(run: Run) -> str:
+    """What each stage of a run took; nothing where it has none."""
+    told = [
+        f"{stage['name']} {stage['epochs']} epochs, {stage['updates']:,} updates, {stage['seconds'] / 60:.1f} minutes"
+        for stage in run.summary.get("stages", [])
+    ]
+    return f"Seed {run.summary['seed']}: {'; '.join(told)}." if told else ""
 
 
 def _reached(run: Run, metric: str) -> float:
     best, test = run.summary["best"], run.summary["test"]
-    return float(best["value"] if best["metric"] == metric else test[metric])
+    return float(best["value"] if best and best["metric"] == metric else test[metric])
 
 
 def _shown(metric: str, value: float) -> str:
     """Errors in percent, as the tutorials give them."""
-    return f"{100 * value:.2f} %" if metric.endswith("error") else f"{value:.2f}"
+    return f"{100 * value:.2f} %" if metric.rpartition("/")[2] == "error" else f"{value:.2f}"
 
 
 def _spread(metric: str, values: tuple[float, ...]) -> str:

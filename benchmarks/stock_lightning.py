@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
@@ -23,7 +22,7 @@ class Classifier(pl.LightningModule):
     def __init__(self, case: Case) -> None:
         super().__init__()
         self.case = case
-        self.network = networks.network(case.model)
+        self.network = networks.network(case.model, case.stage)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of a minibatch."""
@@ -33,8 +32,7 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log val/loss."""
-        x, y = batch
-        self.log("val/loss", F.cross_entropy(self.network(x), y))
+        self.log("val/loss", networks.loss(self.network, self.case, *batch))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The case's."""

@@ -35,17 +35,17 @@ def run(case: Case, threads: int, folder: Path, *overrides: str) -> None:
 
     install_third_party(folder / "site-packages")
     part = () if case.most_updates is None else (f"trainer.limit_train_batches={case.updates}",)
+    stage = (f"stages=[{case.stage}]", *(f"recipe.stages.{case.stage.partition('/')[0]}.{v}" for v in values(case)))
     code = main(
         [
             f"model={case.model}",
             "dataset=mnist",
             f"threads={threads}",
-            f"recipe.batch_size={case.batch_size}",
-            f"recipe.max_epochs={case.epochs}",
-            "recipe.shuffle=false",
-            "recipe.patience=null",
+            *(f"recipe.{value}" for value in values(case)),
+            "recipe.keep_every_n_epochs=null",
             f"hydra.run.dir={folder / 'run'}",
             *part,
+            *(stage if case.stage else ()),
             *overrides,
         ]
     )
@@ -53,6 +53,16 @@ def run(case: Case, threads: int, folder: Path, *overrides: str) -> None:
         raise RefusedError
     if code != DONE:
         raise SystemExit(code)
+
+
+def values(case: Case) -> list[str]:
+    """Of the recipe, or of a stage's part of it."""
+    return [
+        f"batch_size={case.batch_size}",
+        f"max_epochs={case.epochs}",
+        "shuffle=false",
+        "patience=null",
+    ]
 
 
 def install_third_party(site: Path) -> None:

@@ -15,12 +15,13 @@ from dlpipe.data import loaded
 from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError
-from dlpipe.pipeline import execute
+from dlpipe.pipeline import Checkpoints, execute
 from dlpipe.provenance import provenance
 from dlpipe.quiet import quiet_lightning
 from dlpipe.resume.full_disk import told_when_full
 from dlpipe.resume.lock import holding
-from dlpipe.resume.where import checkpoint_to_resume, note_resumption, same_run
+from dlpipe.resume.where import checkpoints_to_resume, note_resumption, same_run
+from dlpipe.stages.configs import with_stage_configs
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def run(cfg: DictConfig) -> float | None:
     Raises:
         DlpipeError: as the parts raise it.
     """
-    directory = Path(cfg.output_dir)
+    cfg, directory = with_stage_configs(cfg), Path(cfg.output_dir)
     with told_when_full(), _with_other_ranks() as ranks:
         directory.mkdir(parents=True, exist_ok=True)
         with holding(directory):
@@ -44,7 +45,7 @@ def run(cfg: DictConfig) -> float | None:
                 return _go_on(own, directory, ranks)
             run_directory.claim(directory, cfg)
             run_directory.write_json(directory / run_directory.PROVENANCE, provenance_of(cfg))
-            return _train(cfg, None, ranks)
+            return _train(cfg, {}, ranks)
 
 
 def resume(directory: Path) -> float | None:
@@ -70,14 +71,14 @@ def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | Non
         if ranks:
             ranks.decide(FINISHED)
         return _best_of(directory)
-    checkpoint = checkpoint_to_resume(cfg)
+    checkpoints = checkpoints_to_resume(cfg)
     note_resumption(directory, provenance_of(cfg))
-    if checkpoint:
-        log.info("going on from %s", checkpoint)
+    if checkpoints:
+        log.info("going on from %s", list(checkpoints.values())[-1])
     else:
         log.info("there is no checkpoint to go on from: beginning again")
         (directory / run_directory.METRICS).unlink(missing_ok=True)
-    return _train(cfg, checkpoint, ranks)
+    return _train(cfg, checkpoints, ranks)
 
 
 @contextlib.contextmanager
@@ -104,7 +105,7 @@ def _best_of(directory: Path) -> float | None:
     return best["value"] if best else None
 
 
-def _train(cfg: DictConfig, checkpoint: Path | None, ranks: Ranks | None) -> float | None:
+def _train(cfg: DictConfig, checkpoints: Checkpoints, ranks: Ranks | None) -> float | None:
     """Here, or in a process for each device."""
     with quiet_lightning():
         count = processes(cfg.trainer)
@@ -112,6 +113,6 @@ def _train(cfg: DictConfig, checkpoint: Path | None, ranks: Ranks | None) -> flo
         from dlpipe.distributed.launch import launch
 
         loaded.forget()  # what the checks loaded: each rank loads its own
-        launch(Path(cfg.output_dir), count, checkpoint)
+        launch(Path(cfg.output_dir), count, checkpoints)
         return _best_of(Path(cfg.output_dir))
-    return execute(cfg, checkpoint, ranks)
+    return execute(cfg, checkpoints, ranks)

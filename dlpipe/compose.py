@@ -125,7 +125,10 @@ class Composer:
     def options(self, group: str) -> list[str]:
         """The choices of a config group; none where there is no such group."""
         loader = GlobalHydra.instance().config_loader()
-        return loader.get_group_options(group)
+        try:
+            return loader.get_group_options(group)
+        except (OSError, ValueError):  # no folder can be called so
+            return []
 
     def is_group(self, key: str) -> bool:
         """Whether an override of ``key`` chooses a config; of a model or dataset also where none is installed."""

@@ -9,6 +9,8 @@ import yaml
 
 from dlpipe.plugins import conf_dir
 
+LOG = "dlpipe.log"
+
 
 class ConsoleHandler(logging.Handler):
     """Print each record with ``print``, so that rich's live display puts it above the progress bar.
@@ -25,5 +27,5 @@ class ConsoleHandler(logging.Handler):
 def log_as_job(run_dir: Path) -> None:
     """Log to the terminal and to the run's file, as Hydra has a job do."""
     config = yaml.safe_load((conf_dir() / "hydra" / "job_logging" / "dlpipe.yaml").read_text(encoding="utf-8"))
-    config["handlers"]["file"]["filename"] = str(run_dir / "dlpipe.log")
+    config["handlers"]["file"]["filename"] = str(run_dir / LOG)
     logging.config.dictConfig(config)

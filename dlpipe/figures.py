@@ -23,33 +23,53 @@ def scale_to_unit_interval(x: NDArray[Any], eps: float = 1e-8) -> NDArray[Any]:
     return np.asarray(shifted * (1.0 / (shifted.max() + eps)))
 
 
+Colours = tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
+
+
 def tile_raster_images(
-    x: NDArray[Any],
+    x: NDArray[Any] | Colours,
     image_shape: tuple[int, int],
     tile_shape: tuple[int, int],
     tile_spacing: tuple[int, int] = (0, 0),
-) -> NDArray[np.uint8]:
+    scale_rows_to_unit_interval: bool = True,
+    output_pixel_vals: bool = True,
+) -> NDArray[Any]:
     """Images side by side in rows, each scaled to its own range.
 
     Args:
-        x: one flattened image a row, (images, height * width).
+        x: one flattened image a row, (images, height * width); or red, green, blue and alpha, each such an array, or
+            None for a channel that is black or, of alpha, opaque.
         image_shape: height and width of an image.
         tile_shape: rows and columns of the sheet; missing images stay black.
         tile_spacing: black pixels between rows and between columns.
+        scale_rows_to_unit_interval: whether to scale; else the values are in [0, 1] already.
+        output_pixel_vals: whether to give bytes, times 255 and truncated; else the values, in x's own type.
 
     Returns:
-        Grey levels ((height + spacing) * rows - spacing, (width + spacing) * columns - spacing).
+        The sheet ((height + spacing) * rows - spacing, (width + spacing) * columns - spacing), of four channels with
+        a last dimension of 4.
 
-    Source: the tutorials' ``utils.py``; times 255 and truncated, as there.
+    Source: the tutorials' ``utils.py``.
     """
     (height, width), (rows, columns), (gap_y, gap_x) = image_shape, tile_shape, tile_spacing
+    size = (height + gap_y) * rows - gap_y, (width + gap_x) * columns - gap_x
+    if isinstance(x, tuple):
+        if len(x) != 4 or all(channel is None for channel in x):
+            raise ValueError(f"a tuple is red, green, blue, alpha, one of them at least an array; got {len(x)} items")
+        kind = np.dtype(np.uint8) if output_pixel_vals else next(c.dtype for c in x if c is not None)
+        opaque = 255 if output_pixel_vals else 1
+        options = (image_shape, tile_shape, tile_spacing, scale_rows_to_unit_interval, output_pixel_vals)
+        absent = [np.full(size, value, kind) for value in (0, 0, 0, opaque)]
+        sheets = [a if c is None else tile_raster_images(c, *options) for c, a in zip(x, absent, strict=True)]
+        return np.stack(sheets, axis=-1).astype(kind)
     if x.ndim != 2 or x.shape[1] != height * width:
         raise ValueError(f"x has the shape {x.shape}; images of {height} x {width} need (images, {height * width})")
-    sheet = np.zeros(((height + gap_y) * rows - gap_y, (width + gap_x) * columns - gap_x), np.uint8)
-    for index, image in enumerate(x[: rows * columns]):
+    sheet = np.zeros(size, np.uint8 if output_pixel_vals else x.dtype)
+    for index, row in enumerate(x[: rows * columns]):
         top, left = (index // columns) * (height + gap_y), (index % columns) * (width + gap_x)
-        scaled = scale_to_unit_interval(image.reshape(height, width))
-        sheet[top : top + height, left : left + width] = (scaled * 255).astype(np.uint8)
+        image = row.reshape(height, width)
+        image = scale_to_unit_interval(image) if scale_rows_to_unit_interval else image
+        sheet[top : top + height, left : left + width] = image * 255 if output_pixel_vals else image
     return sheet
 
 
@@ -108,7 +128,7 @@ def _read_curves(metrics: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def save_png(image: NDArray[np.uint8], path: Path) -> None:
-    """Write grey levels (height, width) or colours (height, width, 3)."""
+    """Write grey levels (height, width) or colours (height, width, 3 or 4)."""
     from PIL import Image
 
     with replacing(path) as beside:
@@ -116,9 +136,12 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
 
 
 def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-    """Name to picture: what the module's ``figures()`` gives, and the confusion matrix of a classifier."""
+    """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
+    model.eval()
     own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
-    figures = dict(own()) if own else {}
+    of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
+    with torch.inference_mode():
+        figures = {**(own() if own else {}), **(of_data(data) if of_data else {})}
     num_classes = getattr(data, "num_classes", None)
     if num_classes is not None and (found := predict_labels(model, data, num_classes)) is not None:
         figures["confusion_matrix"] = confusion_matrix_figure(*found, num_classes)

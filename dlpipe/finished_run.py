@@ -1,5 +1,6 @@
 """A run that has ended, opened again: its config, its module with the best weights, its data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from dlpipe.checkpoint_file import read_checkpoint
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
 from dlpipe.errors import DlpipeError, listed
-from dlpipe.run_directory import BEST, read_config, read_ranks
+from dlpipe.run_directory import best_of, read_config, read_ranks
+from dlpipe.stages.stage import selected, stages_of
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class FinishedRun:
         return data
 
 
-def open_run(run_dir: str | Path, checkpoint: str = BEST) -> FinishedRun:
-    """Open a run's directory; the module has the weights of the checkpoint and is in evaluation mode.
+def open_run(run_dir: str | Path) -> FinishedRun:
+    """Open a run's directory; the module has the run's best weights and is in evaluation mode.
 
     Raises:
         DlpipeError: the folder is no run's, the run did not get as far as a checkpoint, or the checkpoint is another
@@ -50,7 +52,7 @@ def open_run(run_dir: str | Path, checkpoint: str = BEST) -> FinishedRun:
     if "threads" in cfg:
         torch.set_num_threads(cfg.threads)
     model = build_model(cfg.model)
-    fill(model, directory / checkpoint)
+    fill_stages(model, directory, cfg.get("stages"))
     return FinishedRun(directory, cfg, model.eval())
 
 
@@ -71,6 +73,25 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         return read_checkpoint(path)["state_dict"]  # type: ignore[no-any-return]
     except (DlpipeError, KeyError) as error:
         raise DlpipeError(f"{path} cannot be loaded as plain weights: {error}") from error
+
+
+def fill_stages(model: pl.LightningModule, directory: Path, names: Sequence[str] | None) -> None:
+    """Give the module of every stage the best weights that a run has of it.
+
+    Args:
+        model: the whole.
+        directory: of the run.
+        names: of the stages that it trained, as in `selected`.
+
+    Raises:
+        DlpipeError: the run has none of the stage that it trained last; and as `fill` does.
+    """
+    stages = stages_of(model)
+    last = selected(stages, names)[-1]
+    for stage in stages:
+        path = best_of(directory, stage.name)
+        if path.is_file() or stage is last:
+            fill(stage.module, path)
 
 
 def fill(model: pl.LightningModule, path: Path) -> None:

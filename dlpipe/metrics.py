@@ -1,5 +1,7 @@
 """How metrics are written for people: errors in per cent with six decimals, as the tutorials print them."""
 
+import math
+
 SPLITS = {"val": "validation"}
 
 
@@ -12,5 +14,10 @@ def told(name: str, value: float) -> str:
 
 
 def told_value(name: str, value: float) -> str:
-    """The value alone: errors are fractions in files and per cent for people."""
-    return f"{100 * value:f} %" if name.endswith("error") else f"{value:f}"
+    """The value alone: an ``error``, but no ``mean_error``, is a fraction in files and per cent for people."""
+    return f"{100 * value:f} %" if name.rpartition("/")[2] == "error" else f"{value:f}"
+
+
+def same(one: float, other: float) -> bool:
+    """Equal to the last bit; NaN, of a run that diverged, is the same as NaN."""
+    return one == other or (math.isnan(one) and math.isnan(other))

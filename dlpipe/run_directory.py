@@ -17,9 +17,13 @@ RANKS = "ranks.json"
 METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
 CHECKPOINTS = "checkpoints"
-BEST = "checkpoints/best.ckpt"
-LAST = "checkpoints/last.ckpt"
 FIGURES = "figures"
+SAMPLES = "samples"
+
+
+def best_of(run_dir: Path, stage: str = "") -> Path:
+    """The best checkpoint of a stage; of a run without stages, its only one."""
+    return run_dir / CHECKPOINTS / stage / "best.ckpt"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -41,10 +45,22 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def _read_json(path: Path, otherwise: Any) -> Any:
+    """What a file holds, of the type of what is given for a run that has none."""
+    if not path.is_file():
+        return otherwise
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DlpipeError(f"{path} is damaged: {error}; take a good copy") from error
+    if not isinstance(found, type(otherwise)):
+        raise DlpipeError(f"{path} is damaged: it holds a {type(found).__name__}; take a good copy")
+    return found
+
+
 def read_summary(run_dir: Path) -> dict[str, Any]:
     """The summary of a run, empty where it has none; a test metric that `write_json` made null is NaN again."""
-    path = run_dir / SUMMARY
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    summary: dict[str, Any] = _read_json(run_dir / SUMMARY, {})
     if "test" in summary:
         summary["test"] = {name: math.nan if value is None else value for name, value in summary["test"].items()}
     return summary
@@ -64,14 +80,14 @@ def read_finished(run_dir: Path) -> dict[str, Any]:
 
 def read_provenance(run_dir: Path) -> dict[str, Any]:
     """Where a run came from, empty where it has not noted that."""
-    path = run_dir / PROVENANCE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found: dict[str, Any] = _read_json(run_dir / PROVENANCE, {})
+    return found
 
 
 def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
     """What the ranks of a run on several devices told of themselves; one that tells nothing for any other run."""
-    path = run_dir / RANKS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else [{}]
+    found: list[dict[str, Any]] = _read_json(run_dir / RANKS, [{}])
+    return found
 
 
 def claim(directory: Path, cfg: DictConfig) -> None:
@@ -92,15 +108,14 @@ def read_config(run_dir: Path) -> DictConfig:
     """The resolved config of a run.
 
     Raises:
-        DlpipeError: the folder is not a run's.
+        DlpipeError: the folder is not a run's, or its config is damaged.
     """
+    from dlpipe.checks import stored  # pydantic: only where there is a config to judge
+
     path = run_dir / CONFIG
     if not path.is_file():
         raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
-    config = OmegaConf.load(path)
-    if not isinstance(config, DictConfig) or "model" not in config:
-        raise DlpipeError(f"{path} is not a run's config: it has no model")
-    return moved(config, str(run_dir.absolute()))
+    return moved(stored.read(path), str(run_dir.absolute()))
 
 
 def moved(config: DictConfig, place: str) -> DictConfig:

@@ -3,14 +3,18 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from dlpipe.metrics import told, told_value
+from dlpipe.stages.train import StageResult
 
 
 @dataclass
 class Summary:
     """The numbers of one run; ``status`` is finished, interrupted or failed.
 
-    ``chunk`` is how many minibatches a step of Lightning's loop takes at most.
+    ``chunk`` is how many minibatches a step of Lightning's loop takes at most. Of a model with stages, updates and
+    seconds are those of all, epochs and best those of the last, and ``stages`` has the numbers of each.
     """
 
     model: str
@@ -27,10 +31,35 @@ class Summary:
     test: dict[str, float]
     evaluated: dict[str, int]
     targets: list[dict[str, Any]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for summary.json."""
         return asdict(self)
+
+
+def summarise(cfg: DictConfig, results: list[StageResult], status: str, test: dict[str, float]) -> Summary:
+    """The summary of a run from the results of its stages, which are one at least, and its test."""
+    last = results[-1]
+    updates, seconds = sum(result.updates for result in results), sum(result.seconds for result in results)
+    targets = OmegaConf.to_container(cfg.recipe.targets)
+    return Summary(
+        model=cfg.model.name,
+        dataset=cfg.dataset.name,
+        seed=cfg.seed,
+        status=status,
+        stopped_by=last.stopped_by if status == "finished" else status,
+        epochs=last.epochs,
+        updates=updates,
+        seconds=seconds,
+        updates_per_second=updates / seconds if seconds else 0.0,
+        chunk=last.chunk,
+        best=last.best,
+        test=test,
+        evaluated={**last.evaluated},
+        targets=compare_with_targets(targets, cfg.dataset.name, last.best, test),  # type: ignore[arg-type]
+        stages=[asdict(result) for result in results if result.name],
+    )
 
 
 def compare_with_targets(
@@ -58,7 +87,7 @@ def compare_with_targets(
 
 def lines(summary: Summary) -> list[str]:
     """The summary for people."""
-    said = []
+    said = [_stage_line(stage) for stage in summary.stages]
     if summary.best:
         best = summary.best
         said.append(f"best {told(best['metric'], best['value'])} at update {best['update']} (epoch {best['epoch']})")
@@ -72,6 +101,13 @@ def lines(summary: Summary) -> list[str]:
         verdict = "reached" if target["reached"] else "not reached"
         said.append(f"target {told(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}")
     return said
+
+
+def _stage_line(stage: dict[str, Any]) -> str:
+    best = f", best {told(stage['best']['metric'], stage['best']['value'])}" if stage["best"] else ""
+    return (
+        f"stage {stage['name']}: {stage['epochs']} epochs, {stage['updates']} updates, {stage['seconds']:.1f} s{best}"
+    )
 
 
 def _by(name: str, target: dict[str, Any]) -> str:

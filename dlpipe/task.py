@@ -43,12 +43,13 @@ def follow(cfg: DictConfig) -> int:
     is enough.
     """
     from dlpipe.pipeline import execute
+    from dlpipe.stages.configs import with_stage_configs
 
     HydraConfig.instance().set_config(cfg)
     with open_dict(cfg):
         del cfg["hydra"]
     try:
-        execute(cfg)
+        execute(with_stage_configs(cfg))
     except DlpipeError as error:
         log.error("%s", error)
         return 1

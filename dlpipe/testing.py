@@ -24,6 +24,7 @@ from dlpipe.checks import full, light
 from dlpipe.checks.constructor import parameters
 from dlpipe.errors import DlpipeError, RequestError, listed
 from dlpipe.load_class import load_class
+from dlpipe.stages.stage import stages_of
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 
@@ -46,7 +47,7 @@ def check_model(name: str, *overrides: str) -> None:
     _check_yaml_keys(name, cfg)
     with tempfile.TemporaryDirectory() as folder:
         cfg.output_dir = str(Path(folder) / "run")
-        before = _initial_state(cfg)
+        before = _initial_states(cfg)
         _train(name, cfg)
         _check_learnt(name, before, Path(cfg.output_dir))
         _check_monitored(name, cfg)
@@ -66,6 +67,8 @@ def _checked_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
         raise AssertionError(f"model {name!r} does not pass the checks before a run:\n{error}") from error
     cfg = jobs[0][1]
     with open_dict(cfg):
+        for stage in cfg.recipe.stages.values():
+            stage.max_epochs = 1
         del cfg.hydra  # which a run, as Hydra starts it, does not see either
     return cfg
 
@@ -79,11 +82,11 @@ def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
     )
 
 
-def _initial_state(cfg: DictConfig) -> dict[str, torch.Tensor]:
-    """The weights that the run is about to start from: the same seed, the same order of building."""
+def _initial_states(cfg: DictConfig) -> dict[str, dict[str, torch.Tensor]]:
+    """By stage, the weights that the run is about to start from: the same seed, the same order of building."""
     pl.seed_everything(cfg.seed, verbose=False)
     build_dataset(cfg.dataset)
-    return build_model(cfg.model).state_dict()
+    return {stage.name: stage.module.state_dict() for stage in stages_of(build_model(cfg.model))}
 
 
 def _train(name: str, cfg: DictConfig) -> None:
@@ -94,13 +97,15 @@ def _train(name: str, cfg: DictConfig) -> None:
         raise AssertionError(f"the run of model {name!r} failed: {told}") from error
 
 
-def _check_learnt(name: str, before: dict[str, torch.Tensor], directory: Path) -> None:
-    after = finished_run.read_weights(directory / run_directory.LAST)
-    _require(
-        any(key not in before or not torch.equal(before[key], value) for key, value in after.items()),
-        f"model {name!r} learnt nothing: all of its state_dict is as before the first update; training_step must "
-        "return the loss, and what computes it must be among the module's parameters",
-    )
+def _check_learnt(name: str, before: dict[str, dict[str, torch.Tensor]], directory: Path) -> None:
+    for stage, weights in before.items():
+        after = finished_run.read_weights(run_directory.best_of(directory, stage).with_name("last.ckpt"))
+        _require(
+            any(key not in weights or not torch.equal(weights[key], value) for key, value in after.items()),
+            f"model {name!r} learnt nothing{f' in stage {stage}' if stage else ''}: all of its state_dict is as before "
+            "the first update; training_step must return the loss, and what computes it must be among the module's "
+            "parameters",
+        )
 
 
 def _check_monitored(name: str, cfg: DictConfig) -> None:
@@ -134,7 +139,6 @@ def _logged(path: Path) -> dict[str, float]:
 
 
 def _check_reloads(name: str, directory: Path) -> None:
-    saved = finished_run.read_weights(directory / run_directory.BEST)
     try:
         loaded = finished_run.load(directory)
     except Exception as error:  # torch and the plugin's constructor raise many types
@@ -143,9 +147,12 @@ def _check_reloads(name: str, directory: Path) -> None:
             "alone must make everything that is in the state_dict"
         ) from error
     _check_class(name, loaded)
-    state = loaded.state_dict()
-    other = [key for key, value in saved.items() if not torch.equal(state[key], value)]
-    _require(not other, f"dlpipe.load gives model {name!r} other weights than its best checkpoint has: {listed(other)}")
+    for stage in stages_of(loaded):
+        state = stage.module.state_dict()
+        saved = finished_run.read_weights(run_directory.best_of(directory, stage.name))
+        other = [key for key, value in saved.items() if not torch.equal(state[key], value)]
+        told = f"dlpipe.load gives model {name!r} other weights than its best checkpoint has"
+        _require(not other, f"{told}: {listed(other)}")
 
 
 def _check_class(name: str, loaded: Any) -> None:

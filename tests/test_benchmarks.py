@@ -247,6 +247,29 @@ def test_finished_runs_become_a_table_with_their_spread(script, tmp_path, monkey
     ]
 
 
+def test_tables_of_other_commands_stay_and_stages_are_told(script, tmp_path, monkeypatch):
+    page = tmp_path / "results.md"
+    page.write_text("<!-- table -->\n<!-- /table -->\n")
+    results = script("results")
+    monkeypatch.setattr(results, "PAGE", page)
+    stage = {"name": "pretrain/0", "epochs": 2, "updates": 1000, "seconds": 30.0}
+    first = finished_run(tmp_path / "first", 1, 0.01)
+    second = finished_run(tmp_path / "second", 5, 0.02, stages=[stage], best=None, targets=[])
+    provenance = json.loads((tmp_path / "second" / "provenance.json").read_text())
+    provenance["command"][2] = "model=sda"
+    (tmp_path / "second" / "provenance.json").write_text(json.dumps(provenance))
+    for runs in ([first], [second], [second]):
+        results.main([*runs, "--write"])
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if line.startswith("`")] == [
+        "`python -m dlpipe model=mlp`",
+        "`python -m dlpipe model=sda`",
+    ]
+    assert sum(line.startswith("| seed 1 |") for line in lines) == 1
+    assert "| seed 5 |  | 2,000 (patience) | 1.5 |" in lines
+    assert "Seed 5: pretrain/0 2 epochs, 1,000 updates, 0.5 minutes." in lines
+
+
 def test_what_is_no_finished_run_is_refused(script, tmp_path):
     results = script("results")
     with pytest.raises(SystemExit, match=r"has no summary\.json: it is not the directory of a finished run"):

@@ -80,3 +80,37 @@ def test_images_of_another_size_are_refused(shape):
 def test_scaling_is_to_zero_and_just_below_one():
     scaled = scale_to_unit_interval(np.array([-3.0, 1.0, 5.0]))
     np.testing.assert_allclose(scaled, [0, 0.5, 1], rtol=2e-9)
+
+
+def test_values_in_the_unit_interval_may_stay_as_they_are():
+    x = np.array([[0.0, 0.2, 0.4, 0.6]], np.float32)
+    assert tile_raster_images(x, (1, 4), (1, 1), scale_rows_to_unit_interval=False).tolist() == [[0, 51, 102, 153]]
+    sheet = tile_raster_images(x, (1, 4), (1, 1), scale_rows_to_unit_interval=False, output_pixel_vals=False)
+    assert sheet.dtype == np.float32
+    assert np.array_equal(sheet, x)
+
+
+def test_four_channels_are_tiled_each_by_itself_and_a_missing_one_is_black_or_opaque():
+    x = ramp(6, 4)
+    sheet = tile_raster_images((x, None, x[::-1], None), (2, 2), (2, 3), (1, 1))
+    assert sheet.shape == (5, 8, 4)
+    assert sheet.dtype == np.uint8
+    assert np.array_equal(sheet[..., 0], tile_raster_images(x, (2, 2), (2, 3), (1, 1)))
+    assert np.array_equal(sheet[..., 2], tile_raster_images(x[::-1], (2, 2), (2, 3), (1, 1)))
+    assert not sheet[..., 1].any()
+    assert (sheet[..., 3] == 255).all()
+
+
+def test_four_channels_of_values_keep_their_type():
+    # the tutorials' own code fails here: it asks the tuple for its type
+    x = ramp(1, 4).astype(np.float32)
+    sheet = tile_raster_images((None, x, None, None), (2, 2), (1, 1), output_pixel_vals=False)
+    assert sheet.dtype == np.float32
+    assert (sheet[..., 3] == 1).all()
+    np.testing.assert_allclose(sheet[..., 1], [[0, 1 / 3], [2 / 3, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [(None,) * 4, (ramp(1, 4),) * 3])
+def test_a_tuple_has_four_channels(channels):
+    with pytest.raises(ValueError, match="red, green, blue, alpha"):
+        tile_raster_images(channels, (2, 2), (1, 1))

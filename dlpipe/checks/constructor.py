@@ -6,7 +6,6 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
@@ -38,7 +37,11 @@ def _constructors(cls: Callable[..., Any]) -> list[Callable[..., Any]]:
 
 
 def constructor_problems(
-    cls: Callable[..., Any], options: Mapping[str, Any], where: str, supplied: Sequence[str] = ()
+    cls: Callable[..., Any],
+    options: Mapping[str, Any],
+    where: str,
+    supplied: Sequence[str] = (),
+    takes_objects: bool = False,
 ) -> list[Problem]:
     """What is wrong with calling ``cls(**options)``.
 
@@ -47,15 +50,16 @@ def constructor_problems(
         options: arguments from the config.
         where: their place in the config.
         supplied: arguments that the pipeline adds.
+        takes_objects: whether an argument with ``_target_`` is made an object first, which is not judged here.
     """
     known = parameters(cls)
-    hints = _hints(cls)
+    hints = annotations(cls)
     problems = []
     for name, value in options.items():
         if name not in known:
             told_names = f"{did_you_mean(name, known)}{cls.__name__} takes {listed(known)}"
             problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {told_names}"))
-        elif name in hints and not (isinstance(value, Mapping) and "_target_" in value):  # an object yet to be made
+        elif name in hints and not (takes_objects and isinstance(value, Mapping) and "_target_" in value):
             problems += _type_problems(hints[name], value, f"{where}.{name}")
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in options and name not in supplied:
@@ -63,7 +67,7 @@ def constructor_problems(
     return problems
 
 
-def _hints(cls: Callable[..., Any]) -> dict[str, Any]:
+def annotations(cls: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of every argument that `parameters` finds; none where they cannot be evaluated."""
     found: dict[str, Any] = {}
     for function in reversed(_constructors(cls)):
@@ -91,13 +95,5 @@ def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
 
 def _reasons(error: ValidationError) -> str:
     """The messages of every alternative of a union, each once."""
-    return " or ".join(dict.fromkeys(told(detail) for detail in error.errors()))
-
-
-def find_object(path: str, where: str, problems: list[Problem]) -> Callable[..., Any] | None:
-    """The class or function of a ``_target_``; None, and one problem more, where it cannot be imported."""
-    try:
-        return get_object(path)  # type: ignore[no-any-return]  # Hydra gives Any
-    except Exception as error:  # whatever its module raises on import
-        problems.append(Problem(f"{where}._target_={path}", f"cannot be imported: {error}"))
-        return None
+    details = [detail for detail in error.errors() if detail["type"] != "needs_python_object"]
+    return " or ".join(dict.fromkeys(map(told, details))) or "must be an object: a set of keys with _target_"

@@ -13,8 +13,18 @@ from dlpipe.distributed.place import place
 from dlpipe.errors import Problem
 
 CHECKPOINTS = f"{BestAndLast.__module__}.{BestAndLast.__qualname__}"
+# Lightning makes a list of the devices asked for, before anybody can look at their number
+MOST_DIGITS = 4
 # on one core it is at least possible to try what two processes do
 MIN_PROCESSES = 2
+
+
+def count_problems(cfg: DictConfig) -> list[Problem]:
+    """A number of devices that no machine has."""
+    asked = str(cfg.trainer.get("devices"))
+    if asked.isdigit() and len(asked) > MOST_DIGITS:
+        return [Problem(f"trainer.devices={asked}", f"must be at most {'9' * MOST_DIGITS}")]
+    return []
 
 
 def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
@@ -25,7 +35,7 @@ def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
         told = f"{here.launcher} started {here.world_size} processes, and the trainer asks for {count}"
         nodes = trainer.num_nodes if here.world_size % trainer.num_nodes == 0 else 1
         return [Problem(where, f"{told}; set trainer.devices={here.world_size // nodes} trainer.num_nodes={nodes}")]
-    if here.launcher and (cfg.hydra.job.chdir or cfg.hydra.job.env_set):
+    if here.launcher and "hydra" in cfg and (cfg.hydra.job.chdir or cfg.hydra.job.env_set):
         told = f"Hydra would do it for rank 0 alone of what {here.launcher} started; leave it out"
         return [Problem("hydra.job.chdir, hydra.job.env_set", told)]
     local = _local_problems(where, trainer) if count > 1 and not here.launcher else []

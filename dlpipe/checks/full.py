@@ -3,6 +3,7 @@
 It runs before any directory exists, so that a request that cannot be run leaves nothing behind.
 """
 
+import copy
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,15 +20,21 @@ from dlpipe.build import (
     options_of,
     processes,
 )
-from dlpipe.checks.constructor import constructor_problems, find_object
-from dlpipe.checks.devices import device_problems
+from dlpipe.checks.constructor import constructor_problems
+from dlpipe.checks.devices import count_problems, device_problems
+from dlpipe.checks.objects import find_object
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
+from dlpipe.checks.recipe import Core, core_problems
+from dlpipe.checks.stored import NODES
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.load_class import load_class
 from dlpipe.quiet import quiet_lightning
+from dlpipe.stages.configs import config_of, with_stage_configs
+from dlpipe.stages.init_from import check_start
+from dlpipe.stages.stage import check_stages, is_staged, selected, stages_of
 
 # arguments of the Trainer that the pipeline fills in, and what says the same
 OWN_OPTIONS = {
@@ -56,16 +63,51 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
             found += constructor_problems(model_cls, options_of(cfg.model), "model")
         if dataset_cls:
             found += constructor_problems(dataset_cls, options_of(cfg.dataset), "dataset")
-        found += _trainer_problems(cfg)
-        found += _node_problems(cfg)
+        found += _made_problems(cfg)
         if model_cls:
             found += optimizer_problems(model_cls, cfg, overrides)
         if not found and model_cls and dataset_cls:
             # the same data under the same optimizer need not be read again for every job of a sweep
-            data = (_plain(cfg.dataset), _plain(cfg.trainer), cfg.model.name, cfg.optimizer._target_)
+            data = (_plain(cfg.dataset), _plain(cfg.trainer), cfg.model.name, cfg.optimizer.get("_target_"))
             found += _construction_problems(cfg, look_at_data=data not in prepared and not place().local_rank)
             prepared.append(data)
         problems += found
+    if problems:
+        raise RequestError(problems)
+
+
+def check_stored(cfg: DictConfig) -> None:
+    """Check the config of a run's directory before it is run once more, or gone on with, as that of a request.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    lacking = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in cfg]
+    if problems := lacking or core_problems(cfg):
+        raise RequestError(problems)
+    try:
+        stages = [config_of(cfg, name) for name in cfg.get("stage_configs", {})]
+    except Exception as error:  # what cannot be laid over the config
+        raise RequestError([Problem("stage_configs", _cause(error))]) from error
+    if problems := [problem for stage in stages for problem in _made_problems(stage)]:
+        raise RequestError(problems)
+    own = copy.copy(cfg)
+    own.init_from = None  # what it took from another run it has itself
+    check([([], own)])
+
+
+def check_parts(cfg: DictConfig) -> None:
+    """Check that the model and the dataset of a run's directory are here and take the options in its config.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    problems: list[Problem] = []
+    for kind in plugins.KINDS:
+        if kind not in cfg:
+            problems.append(Problem(kind, "is missing"))
+        elif cls := _load(kind, cfg, problems):
+            problems += constructor_problems(cls, options_of(cfg[kind]), kind)
     if problems:
         raise RequestError(problems)
 
@@ -82,24 +124,28 @@ def _load(kind: plugins.Kind, cfg: DictConfig, problems: list[Problem]) -> type[
         return None
 
 
+def _made_problems(cfg: DictConfig) -> list[Problem]:
+    """What Hydra makes for a run, or for one stage of it."""
+    return [*_trainer_problems(cfg), *_node_problems(cfg)]
+
+
 def _node_problems(cfg: DictConfig) -> list[Problem]:
     """The callbacks and loggers: each names a class or function and its arguments."""
-    problems = []
+    problems: list[Problem] = []
     for root in ("callbacks", "logger"):
         for name, node in cfg[root].items():
             where = f"{root}.{name}"
-            if "_target_" not in node:
-                problems.append(Problem(where, "has no _target_; name a class, such as package.module.Class"))
-                continue
-            cls = find_object(node._target_, where, problems)
+            cls = find_object(node, where, problems)
             if cls:
-                problems += constructor_problems(cls, options_of(node), where)
+                problems += constructor_problems(cls, options_of(node), where, takes_objects=True)
     return problems
 
 
 def _trainer_problems(cfg: DictConfig) -> list[Problem]:
     problems = [Problem(f"trainer.{name}", told) for name, told in OWN_OPTIONS.items() if name in cfg.trainer]
-    problems += constructor_problems(pl.Trainer, options_of(cfg.trainer), "trainer")
+    problems += count_problems(cfg)
+    find_object(cfg.trainer, "trainer", problems)
+    problems += constructor_problems(pl.Trainer, options_of(cfg.trainer), "trainer", takes_objects=True)
     if problems:
         return problems
     try:
@@ -124,14 +170,34 @@ def _construction_problems(cfg: DictConfig, look_at_data: bool) -> list[Problem]
     try:
         with torch.random.fork_rng():
             model = build_model(cfg.model)
-        check_trainable(model, cfg.model.name)
+        if not is_staged(model):
+            check_trainable(model, cfg.model.name)
         check_testable(model, cfg.model.name, cfg.recipe.significance)
+        check_stages(model, cfg.stages, cfg.recipe.stages)
+        if cfg.init_from:
+            check_start(cfg, model)
     except DlpipeError as error:
         return [Problem("", str(error))]
     except (Exception, SystemExit) as error:  # whatever the model's constructor does
         return [Problem(f"model={cfg.model.name}", f"{type(error).__name__}: {error}")]
-    problems = built_problems(model, cfg)
+    problems = built_problems(model, cfg) if not is_staged(model) else _stage_problems(model, cfg)
     return problems or (_data_problems(model, cfg) if look_at_data else [])
+
+
+def _stage_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
+    """The optimizer of each stage, and whether the dataset can be encoded where one asks for it."""
+    problems: list[Problem] = []
+    whole = with_stage_configs(cfg)
+    for stage in selected(stages_of(model), cfg.stages):
+        try:
+            check_trainable(stage.module, f"{cfg.model.name}, stage {stage.name}")
+        except DlpipeError as error:
+            problems.append(Problem(f"model={cfg.model.name}", str(error)))
+        problems += built_problems(stage.module, config_of(whole, stage.name))
+        if stage.encode and not issubclass(load_class("dataset", cfg.dataset.name), TensorDataModule):
+            told = f"stage {stage.name} trains on a representation of it, which only a TensorDataModule can have"
+            problems.append(Problem(f"dataset={cfg.dataset.name}", told))
+    return problems
 
 
 def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:

@@ -8,7 +8,7 @@ from dlpipe import plugins
 from dlpipe.checks.choices import shape_problems
 from dlpipe.checks.overrides import Setting, jobs, parse
 from dlpipe.checks.tree import collisions, directory_problems, first_lines, leaf_problems, name_problems
-from dlpipe.checks.values import has_free_options, value_problems
+from dlpipe.checks.values import has_free_options, is_of_stage, value_problems
 from dlpipe.compose import Composer, register_choice
 from dlpipe.errors import PluginError, Problem, RequestError
 
@@ -101,8 +101,8 @@ def _default(group: str) -> str:
 
 
 def _hydra_text(setting: Setting, base: DictConfig) -> str:
-    """The override as Hydra is to see it: an option of a class without YAML is added, not overridden."""
+    """The override as Hydra is to see it: options of a class without YAML, or of a stage, are added."""
     root, dot, _ = setting.key.partition(".")
-    if dot and has_free_options(base, root):
+    if (dot and has_free_options(base, root)) or is_of_stage(setting.key):
         return "++" + setting.text.lstrip("+")
     return setting.text

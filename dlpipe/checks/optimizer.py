@@ -9,7 +9,8 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from dlpipe.build import options_of
-from dlpipe.checks.constructor import constructor_problems, find_object, parameters
+from dlpipe.checks.constructor import constructor_problems, parameters
+from dlpipe.checks.objects import find_object
 from dlpipe.data import TensorDataModule
 from dlpipe.errors import Problem
 from dlpipe.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
@@ -26,10 +27,10 @@ def optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[st
 
 def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
     """The class of a node, its arguments, and the optimizer's values one by one."""
-    if "_target_" not in cfg[root]:  # scheduler=none
+    if not cfg[root] and root == "scheduler":  # none
         return []
     problems: list[Problem] = []
-    cls, options = find_object(cfg[root]._target_, root, problems), options_of(cfg[root])
+    cls, options = find_object(cfg[root], root, problems), options_of(cfg[root])
     if cls is None:
         return problems
     if root == "scheduler" and (interval := options.pop("interval", None)) not in ("epoch", "step"):
@@ -56,6 +57,8 @@ def _refused_value(cls: Callable[..., Any], name: str, value: Any) -> list[Probl
     except ValueError as error:
         if name != "nesterov":  # judged with its momentum when the whole is built
             return [Problem(f"optimizer.{name}={value}", str(error))]
+    except Exception:  # such as for want of the other arguments: judged with them
+        return []
     return []
 
 
@@ -63,15 +66,25 @@ def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     """Build optimizer and schedule over the model's parameters, as the run will."""
     if has_own_optimizer(model):
         return []
+    problems: list[Problem] = []
+    find_object(cfg.optimizer, "optimizer", problems)  # a stage may have its own
+    if cfg.scheduler:
+        find_object(cfg.scheduler, "scheduler", problems)
+    if problems:
+        return problems
     try:
         optimizer = build_optimizer(model, cfg.optimizer)
-    except (ValueError, TypeError) as error:
-        return [Problem(f"optimizer={cfg.optimizer._target_}", str(error))]
+    except Exception as error:  # of anybody's class
+        return [Problem(f"optimizer={cfg.optimizer._target_}", _told(error))]
     try:
         build_schedule(optimizer, cfg.scheduler, cfg.recipe.monitor)
-    except (ValueError, TypeError) as error:
-        return [Problem(f"scheduler={cfg.scheduler._target_}", str(error))]
+    except Exception as error:
+        return [Problem(f"scheduler={cfg.scheduler._target_}", _told(error))]
     return []
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def whole_set_problems(model: pl.LightningModule, data: TensorDataModule, cfg: DictConfig) -> list[Problem]:

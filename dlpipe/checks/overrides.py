@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Sweep
 from hydra.errors import HydraException
 
 from dlpipe.compose import Composer
 from dlpipe.errors import Problem
+
+MOST_JOBS = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,34 @@ def parse(texts: list[str]) -> tuple[list[Setting], list[Problem]]:
     settings, problems = [], []
     for text in texts:
         try:
-            settings.append(Setting(text, parser.parse_override(text)))
-        except HydraException as error:
+            setting = Setting(text, parser.parse_override(text))
+            found = _key_problems(setting) + _range_problems(setting)
+        except (HydraException, ValueError, ArithmeticError, RecursionError) as error:  # the last, of deep nesting
             reason = " ".join(str(error).split("\n")[0].split())
-            problems.append(
-                Problem(text, f"not an override ({reason}); write group=choice or key=value, quoted if needed")
-            )
+            told = f"not an override ({reason}); write group=choice or key=value, quoted if needed"
+            found = [Problem(text, told)]
+        settings += [] if found else [setting]
+        problems += found
     return settings, problems
+
+
+def _key_problems(setting: Setting) -> list[Problem]:
+    told = "an override of nothing; write group=choice or key=value"
+    return [] if setting.key else [Problem(setting.text, told)]
+
+
+def _range_problems(setting: Setting) -> list[Problem]:
+    """A range of more runs than anybody would wait for; Hydra would write it out first."""
+    value: Any = setting.parsed.value()
+    if isinstance(value, RangeSweep) and any(number == MOST_JOBS for number, _ in enumerate(value.range())):
+        return [Problem(setting.text, f"a sweep of more than {MOST_JOBS} values; choose fewer")]
+    return []
 
 
 def alternatives(setting: Setting, composer: Composer) -> list[Setting]:
     """The settings that a sweep such as ``lr=0.1,0.01`` stands for; the setting itself where it is none.
 
-    A sweep over an interval is checked at its two ends.
+    A sweep over a range or an interval is checked at its two ends.
     """
     prefix = setting.text.partition("=")[0]
     # Hydra's annotation of value() leaves the sweeps out
@@ -57,7 +74,10 @@ def alternatives(setting: Setting, composer: Composer) -> list[Setting]:
     names: list[str]
     if isinstance(value, Glob):
         names = [name for name in composer.options(setting.key) if _globbed(name, value)]
-    elif setting.parsed.is_discrete_sweep():
+    elif isinstance(value, RangeSweep):
+        values = [str(number) for number in value.range()]
+        names = list(dict.fromkeys([*values[:1], *values[-1:]]))
+    elif isinstance(value, ChoiceSweep):
         names = [str(name) for name in setting.parsed.sweep_string_iterator()]
     elif isinstance(value, IntervalSweep):
         names = [str(value.start), str(value.end)]

@@ -8,6 +8,8 @@ from pydantic_core import ErrorDetails
 
 from dlpipe.errors import Problem, did_you_mean, listed
 
+# of a stage, nodes of the config that may stand beside the values of its recipe
+REPLACED = ("optimizer", "scheduler")
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -42,6 +44,8 @@ class Recipe(Typed):
     significance: Annotated[float, Field(gt=0, lt=1)] | None
     monitor: str | None
     monitor_mode: Literal["min", "max"]
+    keep_every_n_epochs: Positive | None
+    stages: dict[str, dict[str, Any]]
     targets: list[Target]
 
 
@@ -55,19 +59,33 @@ class Core(Typed):
     tune_memory: bool
     offline: bool
     resume: Literal["auto"] | None
+    stages: Annotated[list[str], Field(min_length=1)] | None
+    init_from: str | None
     recipe: Recipe
 
 
 def core_problems(cfg: DictConfig) -> list[Problem]:
     """What is wrong with the typed part of a composed config."""
     values: dict[str, Any] = {
-        name: OmegaConf.to_container(cfg[name], resolve=True) if name == "recipe" else cfg[name]
+        name: OmegaConf.to_container(cfg[name], resolve=True) if OmegaConf.is_config(cfg[name]) else cfg[name]
         for name in Core.model_fields
     }
     try:
         Core.model_validate(values)
     except ValidationError as error:
         return [_problem(detail) for detail in error.errors()]
+    return [problem for name in values["recipe"]["stages"] for problem in _stage_problems(values["recipe"], name)]
+
+
+def _stage_problems(recipe: dict[str, Any], name: str) -> list[Problem]:
+    """What is wrong with the part of a recipe that is laid over the rest for a stage."""
+    overlay = {key: value for key, value in recipe["stages"][name].items() if key not in REPLACED}
+    if "stages" in overlay:
+        return [Problem(f"recipe.stages.{name}.stages", "a stage has no stages; set the values themselves")]
+    try:
+        Recipe.model_validate({**recipe, "stages": {}, **overlay})
+    except ValidationError as error:
+        return [_problem({**detail, "loc": ("recipe", "stages", name, *detail["loc"])}) for detail in error.errors()]
     return []
 
 

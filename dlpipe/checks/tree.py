@@ -70,8 +70,17 @@ def name_problems(cfg: DictConfig) -> list[Problem]:
 
 def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
     """Whether the directory of the run or the sweep can be made, and holds neither yet unless that goes on."""
-    folder = Path(str(cfg.hydra[output_key].dir)).absolute()
+    try:
+        folder = Path(str(cfg.hydra[output_key].dir)).absolute()
+    except OmegaConfBaseException as error:
+        return [Problem(f"hydra.{output_key}.dir", first_lines(error))]
     where = f"hydra.{output_key}.dir={folder}"
+    try:
+        os.lstat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # a name that is too long, or of characters that no name has
+        return [Problem(where, f"cannot be made: {error}; choose another")]
     goes_on = cfg.resume == "auto"
     if goes_on and not any(text.startswith(f"hydra.{output_key}.dir=") for text in cfg.hydra.overrides.hydra):
         told = f"needs hydra.{output_key}.dir=DIRECTORY, the same each time: there it looks for what to go on with"

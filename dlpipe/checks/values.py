@@ -18,10 +18,15 @@ def has_free_options(cfg: DictConfig, root: str) -> bool:
     return root in plugins.KINDS and plugins.yaml_of(plugins.find(root, cfg[root].name)) is None
 
 
+def is_of_stage(key: str) -> bool:
+    """Whether it is a value of the recipe for a stage, which the typed recipe judges; stages are the model's."""
+    return key.startswith("recipe.stages.") and key.count(".") > 2
+
+
 def value_problems(setting: Setting, base: DictConfig) -> list[Problem]:
     """What is wrong with an override of a value of ``base``, the config composed from the groups alone."""
     root = setting.key.partition(".")[0]
-    if setting.parsed.is_delete() or root == "hydra" or has_free_options(base, root):
+    if setting.parsed.is_delete() or root == "hydra" or has_free_options(base, root) or is_of_stage(setting.key):
         return []
     *parents, name = setting.key.split(".")
     node: Any = base

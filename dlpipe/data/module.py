@@ -2,13 +2,16 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from dlpipe.data import loaded
+from dlpipe.data.encoded import encoded
 from dlpipe.data.minibatches import ALONE, EpochOrder, Minibatches, Part, Split, SplitName
 from dlpipe.errors import DataError
 
@@ -61,6 +64,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         self.seed = seed
         self.splits: dict[SplitName, Split] = {}
         self.part: Part = ALONE
+        # of a stage: what it makes of x (examples, num_features), once
+        self.encode: Callable[[Tensor], Tensor] | None = None
 
     @abstractmethod
     def load_splits(self) -> dict[SplitName, Split]:
@@ -81,9 +86,9 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         splits = self.load_splits()
         for name, split in splits.items():
             self._check(name, split)
-        self.splits = splits
-        if self.device.type != "cpu" and _fit(splits, self.device):
-            self.splits = {name: Split(x.to(self.device), y.to(self.device)) for name, (x, y) in splits.items()}
+        self.splits = encoded(splits, self.encode, self.eval_batch_size) if self.encode else splits
+        if self.device.type != "cpu" and _fit(self.splits, self.device):
+            self.splits = {name: Split(x.to(self.device), y.to(self.device)) for name, (x, y) in self.splits.items()}
             loaded.forget()  # what is on the CPU
 
     @property

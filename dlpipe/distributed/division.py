@@ -17,7 +17,7 @@ from dlpipe.distributed.place import Place
 log = logging.getLogger(__name__)
 
 
-def divide(trainer: pl.Trainer, data: pl.LightningDataModule, here: Place) -> None:
+def divide(data: pl.LightningDataModule, here: Place) -> None:
     """Divide the training data among several ranks.
 
     Evaluation is not divided: every rank sees all of it, so that a metric needs no reduction, no example is
@@ -25,7 +25,6 @@ def divide(trainer: pl.Trainer, data: pl.LightningDataModule, here: Place) -> No
     """
     if isinstance(data, TensorDataModule):
         data.part = Part(here.rank, here.world_size)
-    trainer.callbacks.append(ShareOfLoss())  # type: ignore[attr-defined]
     for name in ("val_dataloader", "test_dataloader"):
         if is_overridden(name, data, pl.LightningDataModule):
             setattr(data, name, _whole(getattr(data, name)))

@@ -27,10 +27,10 @@ AFTERMATH = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|K
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 
-def launch(run_dir: Path, processes: int, checkpoint: Path | None) -> None:
+def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
     """Train the run whose config lies in ``run_dir`` with this many processes of this machine; wait for them.
 
-    It goes on from the checkpoint, if there is one.
+    It goes on from the checkpoints of its stages, where there are some.
 
     Lightning would start this process's own command line again for every rank, a sweep's included. Here
     Hydra's process stays outside: torch's launcher starts `dlpipe.distributed.rank`, passes signals on, and ends all
@@ -42,7 +42,7 @@ def launch(run_dir: Path, processes: int, checkpoint: Path | None) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
         state = Path(scratch) / "state.pickle"
-        given = {"sys.path": sys.path, "hydra": HydraConfig.instance().cfg, "checkpoint": checkpoint}
+        given = {"sys.path": sys.path, "hydra": HydraConfig.instance().cfg, "checkpoints": checkpoints}
         state.write_bytes(pickle.dumps(given))
         config = LaunchConfig(
             min_nodes=1,

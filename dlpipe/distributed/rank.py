@@ -31,7 +31,7 @@ def main(run_dir: str, state: str, parent: str) -> int:
     handler.initialize()
     try:
         _become_job(Path(run_dir), given["hydra"])
-        execute(read_config(Path(run_dir)), given["checkpoint"])
+        execute(read_config(Path(run_dir)), given["checkpoints"])
     except LeftError as left:
         return int(left.code)  # type: ignore[arg-type]  # it is a number
     except DlpipeError as error:

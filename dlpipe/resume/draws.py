@@ -9,7 +9,7 @@ import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
 
-EPOCH, TEST = 0, 1
+EPOCH, TEST, BEGIN, SAMPLE = 0, 1, 2, 3
 
 
 def seed_draws(*key: int) -> None:

@@ -36,7 +36,7 @@ class RunState(pl.Callback):
             "epoch_means": of_all_ranks(epoch_means(trainer)),
             "metric_states": of_all_ranks(metric_states(pl_module)),
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "record": {type(log).__name__: log.position() for log in trainer.loggers if hasattr(log, "position")},
+            "record": [log.position() if hasattr(log, "position") else None for log in trainer.loggers],
         }
 
     def on_load_checkpoint(
@@ -47,9 +47,9 @@ class RunState(pl.Callback):
             return
         self._found = found = checkpoint[KEY]
         restore_draws(found["draws"][trainer.global_rank], pl_module)  # for the test, where training is done
-        for log in trainer.loggers:
-            if type(log).__name__ in found["record"]:
-                log.rewind(found["record"][type(log).__name__])  # type: ignore[attr-defined]  # it has a position
+        for log, position in zip(trainer.loggers, found["record"], strict=False):  # of rank 0 alone
+            if position is not None:
+                log.rewind(position)  # type: ignore[attr-defined]  # it has a position
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put it back; in mid-epoch the loop does so with the generators once more, when it has found its minibatch."""

@@ -13,21 +13,33 @@ from dlpipe.flat import flat
 from dlpipe.provenance import differences
 from dlpipe.resume.run_state import KEY
 from dlpipe.run_directory import PROVENANCE, read_provenance, write_json
+from dlpipe.stages.configs import config_of, is_checkpoints
 
 log = logging.getLogger(__name__)
 # of a config, what may differ between a run and its resumption
 FREE = ("output_dir", "resume")
+NAMES = ("last.ckpt", "previous.ckpt")
 
 
-def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
-    """The last checkpoint of a run, or the one before where that cannot be read; None where there is none.
+def checkpoints_to_resume(cfg: DictConfig) -> dict[str, Path]:
+    """By stage, of those that have one, the last checkpoint, or the one before where that cannot be read.
 
     Raises:
-        DlpipeError: there are some, and none can be read.
+        DlpipeError: a stage has some, and none can be read.
     """
-    nodes = [node for node in cfg.callbacks.values() if node._target_.endswith(".BestAndLast")]
-    paths = [Path(node.directory) / name for node in nodes for name in ("last.ckpt", "previous.ckpt")]
-    paths = [path for path in paths if path.exists()]
+    roots = [Path(node.directory) for node in cfg.callbacks.values() if is_checkpoints(node)]
+    found = {}
+    for root in roots:
+        for folder in sorted({path.parent for name in NAMES for path in root.rglob(name)}):
+            stage = "" if folder == root else folder.relative_to(root).as_posix()
+            if checkpoint := _checkpoint_in(folder, config_of(cfg, stage)):
+                found[stage] = checkpoint
+    return found
+
+
+def _checkpoint_in(folder: Path, cfg: DictConfig) -> Path | None:
+    """The one to go on from; None where the method of optimization has to begin again."""
+    paths = [folder / name for name in NAMES if (folder / name).exists()]
     for path in paths:
         try:
             found = read_checkpoint(path)
@@ -41,9 +53,7 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
             log.info("%s keeps in no checkpoint where its search is", cfg.optimizer._target_)
             return None
         return path
-    if paths:
-        raise DlpipeError(f"none of {listed(map(str, paths))} can be read; start the run in another directory")
-    return None
+    raise DlpipeError(f"none of {listed(map(str, paths))} can be read; start the run in another directory")
 
 
 def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:

@@ -27,6 +27,7 @@ VERBS = {
     "test": Verb("test RUN", 1, 1),
     "predict": Verb("predict RUN [FILE ...]", 1, ANY),
     "figures": Verb("figures RUN", 1, 1),
+    "sample": Verb("sample RUN [-n COUNT] [--seed SEED]", 1, 5),
 }
 
 

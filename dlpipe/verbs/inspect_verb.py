@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from dlpipe.checkpoint_file import read_checkpoint
+from dlpipe.errors import DlpipeError
 from dlpipe.resume.run_state import KEY
 
 
@@ -18,8 +19,11 @@ def main(file: str) -> int:
         DlpipeError: it cannot be read, or would call something, which is then named.
     """
     found = read_checkpoint(Path(file))
-    for line in lines(found):
-        print(line)
+    try:
+        told = list(lines(found))
+    except Exception as error:  # of what another program, or chance, has put where dlpipe has its own
+        raise DlpipeError(f"{file} is damaged, or no checkpoint: {type(error).__name__}: {error}") from error
+    print(*told, sep="\n")
     return 0
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from dlpipe.data import TensorDataModule
 from dlpipe.data.pixels import floating
 from dlpipe.errors import DlpipeError
-from dlpipe.finished_run import FinishedRun, open_run
+from dlpipe.finished_run import FinishedRun
 from dlpipe.images import read_images
+from dlpipe.verbs.opened import opened
 
 FIRST = 10  # as the tutorial's predict()
 
@@ -24,15 +25,15 @@ def main(run_dir: str, *files: str) -> int:
     Raises:
         DlpipeError: the folder is no run's, its model predicts no probabilities, or a file is not such a picture.
     """
-    run = open_run(run_dir)
-    if not is_overridden("predict_step", run.model, LightningModule):
-        raise DlpipeError(f"model {run.cfg.model.name!r} cannot predict: it has no predict_step")
-    for name, x, truth in _examples(run, files):
-        for index, row in enumerate(probabilities(run.model, x)):
-            label = int(row.argmax())
-            which = f"{name}[{index}]" if len(x) > 1 else name
-            true = f", true label {int(truth[index])}" if truth is not None else ""
-            print(f"{which}: {label}, probability {float(row[label]):.6f}{true}")
+    with opened(run_dir) as run:
+        if not is_overridden("predict_step", run.model, LightningModule):
+            raise DlpipeError(f"model {run.cfg.model.name!r} cannot predict: it has no predict_step")
+        for name, x, truth in _examples(run, files):
+            for index, row in enumerate(probabilities(run.model, x)):
+                label = int(row.argmax())
+                which = f"{name}[{index}]" if len(x) > 1 else name
+                true = f", true label {int(truth[index])}" if truth is not None else ""
+                print(f"{which}: {label}, probability {float(row[label]):.6f}{true}")
     return 0
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from dlpipe.metrics import told_value
+from dlpipe.metrics import same, told_value
 from dlpipe.provenance import differences
-from dlpipe.run_directory import METRICS, WEIGHTS, moved, read_config, read_finished, read_provenance, read_summary
+from dlpipe.run_directory import METRICS, WEIGHTS, moved, read_finished, read_provenance, read_summary
 
 log = logging.getLogger(__name__)
 
@@ -17,14 +17,16 @@ def main(run_dir: str) -> int:
     """Say what is not as it was, run again, and compare weights, record and test; exit code 1 where one differs.
 
     Raises:
-        DlpipeError: the folder is no finished run's.
+        DlpipeError: the folder is no finished run's, or its config cannot be run.
     """
     from dlpipe.begin import provenance_of, run
+    from dlpipe.checks.full import check_stored
     from dlpipe.compose import register
     from dlpipe.console import log_as_job
+    from dlpipe.verbs.opened import checked_config, in_a_line
 
     before = Path(run_dir).absolute()
-    cfg = read_config(before)
+    cfg = checked_config(before, check_stored)
     read_finished(before)
     register()
     now = next(path for n in range(1, 1_000_000) if not (path := before.with_name(f"{before.name}-again-{n}")).exists())
@@ -32,7 +34,8 @@ def main(run_dir: str) -> int:
     log_as_job(now)
     for difference in differences(read_provenance(before), provenance_of(cfg)):
         log.warning("%s: the numbers may differ", difference)
-    run(moved(cfg, str(now)))
+    with in_a_line(now):
+        run(moved(cfg, str(now)))
     found = compared(before, now)
     for line in found:
         log.info("%s", line)
@@ -49,12 +52,13 @@ def compared(before: Path, now: Path) -> list[str]:
             told.append(f"{name} is not in both, or of another shape")
         elif not torch.equal(one[name], other[name]):
             told.append(f"{name} differs by up to {float((one[name] - other[name]).abs().max()):.3g}")
-    if (before / METRICS).read_bytes() != (now / METRICS).read_bytes():
+    records = [run / METRICS for run in (before, now)]
+    if len({path.read_bytes() if path.is_file() else None for path in records}) > 1:
         told.append(f"{METRICS} differs")
     had, has = read_summary(before)["test"], read_summary(now)["test"]
     told += [
         f"{name} was {told_value(name, had[name])} and is {told_value(name, has[name])}"
         for name in sorted(had.keys() & has.keys())
-        if had[name] != has[name]
+        if not same(had[name], has[name])
     ]
     return told

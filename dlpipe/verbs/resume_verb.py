@@ -1,11 +1,12 @@
 """``resume RUN``: go on with an interrupted run, in its own directory, from its last checkpoint."""
 
 import logging
+import traceback
 from pathlib import Path
 
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError
-from dlpipe.run_directory import read_config
+from dlpipe.run_directory import read_config, read_summary
 
 log = logging.getLogger(__name__)
 
@@ -14,15 +15,19 @@ def main(run_dir: str) -> int:
     """Train what is left, test, and write everything down; exit code 1 where that fails.
 
     Raises:
-        DlpipeError: the folder is no run's.
+        DlpipeError: the folder is no run's, or its config cannot be run.
     """
     from dlpipe.begin import resume
+    from dlpipe.checks.full import check_stored
     from dlpipe.compose import register
-    from dlpipe.console import log_as_job
+    from dlpipe.console import LOG, log_as_job
     from dlpipe.pipeline import execute
+    from dlpipe.verbs.opened import checked_config, told
 
     directory = Path(run_dir).absolute()
     cfg = read_config(directory)
+    if read_summary(directory).get("status") != "finished":  # which is left as it is, also where it could not be run
+        checked_config(directory, check_stored)
     register()
     try:
         if place().rank > 0:
@@ -35,4 +40,9 @@ def main(run_dir: str) -> int:
         return 1
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
+    except Exception as error:  # of anybody's module
+        log.error("%s. The traceback is in %s", told(directory, error), directory / LOG)
+        with (directory / LOG).open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        return 1
     return 0

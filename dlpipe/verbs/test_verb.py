@@ -1,13 +1,12 @@
 """``test RUN``: the test of a finished run's best weights, once more."""
 
-import math
-
 import pytorch_lightning as pl
 
-from dlpipe.finished_run import FinishedRun, open_run
-from dlpipe.metrics import told, told_value
+from dlpipe.finished_run import FinishedRun
+from dlpipe.metrics import same, told, told_value
 from dlpipe.quiet import quiet_lightning
 from dlpipe.run_directory import read_finished
+from dlpipe.verbs.opened import opened
 
 
 def main(run_dir: str) -> int:
@@ -16,17 +15,12 @@ def main(run_dir: str) -> int:
     Raises:
         DlpipeError: the folder is no run's, or its data is gone.
     """
-    run = open_run(run_dir)
-    before, now = recorded_test(run), tested(run)
+    with opened(run_dir) as run:
+        before, now = recorded_test(run), tested(run)
     for name, value in now.items():
-        same = name in before and _same(before[name], value)
-        print(f"{told(name, value)}: {'as the run' if same else f'the run had {_recorded(name, before)}'}")
-    return 0 if before.keys() == now.keys() and all(_same(before[name], now[name]) for name in now) else 1
-
-
-def _same(one: float, other: float) -> bool:
-    """Equal to the last bit; NaN, of a run that diverged, is the same as NaN."""
-    return one == other or (math.isnan(one) and math.isnan(other))
+        is_same = name in before and same(before[name], value)
+        print(f"{told(name, value)}: {'as the run' if is_same else f'the run had {_recorded(name, before)}'}")
+    return 0 if before.keys() == now.keys() and all(same(before[name], now[name]) for name in now) else 1
 
 
 def tested(run: FinishedRun) -> dict[str, float]:

@@ -49,6 +49,19 @@ LIGHT = {
     ),
     "hidden overrides": ("hydra.output_subdir=null", r"hydra.output_subdir=null: the table of a sweep reads"),
     "directory below a file": ("hydra.run.dir=/dev/null/x", r"hydra.run.dir=/dev/null/x: cannot be made: /dev/null"),
+    "nothing": ("=1", r"=1: an override of nothing; write group=choice or key=value"),
+    "a number without end": ("seed=" + "9" * 5000, r"not an override \(Exceeds the limit .*\); write group=choice"),
+    "depth without end": ("seed=" + "[" * 3000 + "]" * 3000, r"not an override \(maximum recursion depth exceeded"),
+    "a key that no file can have": ("a" * 5000 + "=1", r"no such key; the config has dataset, "),
+    "a range without end": (
+        "-m seed=range(0,inf)",
+        r"seed=range\(0,inf\): a sweep of more than 10000 values; choose fewer",
+    ),
+    "a range of no steps": ("-m seed=range(0,3,0)", r"seed=range\(0,3,0\): not an override \(range\(\) arg 3 must"),
+    "a range with a bad end": ("-m seed=range(5,-3,-2)", r"seed=-1: must be greater than or equal to 0"),
+    "a removal by pattern": ("~recipe.lr=glob(*)", r"recipe.lr cannot be removed"),
+    "a directory with a long name": ("hydra.run.dir=" + "a" * 300, r"a: cannot be made: .*too long.*; choose another"),
+    "a directory that is nowhere": ("hydra.run.dir=\\${nope}", r"hydra.run.dir: Interpolation key 'nope' not found"),
 }
 
 FULL = {
@@ -114,6 +127,28 @@ FULL = {
     "image shape of another dataset": ("model=mlp dataset.num_features=100", r"num_features=100"),
     "batch larger than the data": ("recipe.batch_size=2000 recipe.drop_last=true", r"1078 examples, fewer than one"),
     "sweep with a bad range": ("-m optimizer.lr=0.1,-1", r"optimizer.lr=-1: Invalid learning rate"),
+    "callback that is nothing": ("callbacks.report=null", r"callbacks.report: has no _target_; name a class"),
+    "callback that is a number": ("+callbacks.x=3", r"callbacks.x: has no _target_; name a class"),
+    "class that is no callback": (
+        "+callbacks.x._target_=os.mkdir +callbacks.x.path=ran",
+        r"callbacks.x._target_=os.mkdir: makes no Callback; name a class of that kind",
+    ),
+    "class that is no optimizer": ("optimizer._target_=os.mkdir", r"optimizer._target_=os.mkdir: makes no Optimizer"),
+    "class that is no schedule": (
+        "scheduler=step scheduler._target_=torch.optim.SGD",
+        r"scheduler._target_=torch.optim.SGD: makes no LRScheduler, ReduceLROnPlateau",
+    ),
+    "class that is no trainer": ("trainer._target_=builtins.dict", r"trainer._target_=builtins.dict: makes no Trainer"),
+    "class that is no strategy": (
+        "trainer.strategy={_target_:os.mkdir,path:ran}",
+        r"trainer.strategy._target_=os.mkdir: makes no Strategy",
+    ),
+    "object where a value belongs": ("dataset.seed={_target_:os.mkdir}", r"dataset.seed=.*: must be a"),
+    "value where an object belongs": ("+trainer.profiler=[1]", r"trainer.profiler=\[1\]: must be a valid string"),
+    "more devices than anybody has": (
+        "trainer.devices=1000000000",
+        r"trainer.devices=1000000000: must be at most 9999",
+    ),
 }
 
 

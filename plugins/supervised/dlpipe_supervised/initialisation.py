@@ -14,6 +14,14 @@ def tanh_bound(fan_in: int, fan_out: int) -> float:
     return math.sqrt(6.0 / (fan_in + fan_out))
 
 
+def sigmoid_bound(fan_in: int, fan_out: int) -> float:
+    """Four times `tanh_bound`: sigmoid(x) is (1 + tanh(x / 2)) / 2, a quarter as steep at 0.
+
+    Source: the rule of the tutorials' hidden layers, which they ascribe to the same paper.
+    """
+    return 4 * tanh_bound(fan_in, fan_out)
+
+
 @torch.no_grad()
 def uniform_(weight: Tensor, bound: float) -> None:
     """Fill with U[-bound, bound]."""

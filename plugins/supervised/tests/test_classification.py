@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+
+from dlpipe.testing import check_model
 from dlpipe_supervised.classification import filter_figures
 from dlpipe_supervised.lenet import LeNet
 from dlpipe_supervised.logistic_regression import LogisticRegression
 from dlpipe_supervised.mlp import MLP
-
-from dlpipe.testing import check_model
 
 
 @pytest.mark.parametrize(

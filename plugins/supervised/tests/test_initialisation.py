@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from dlpipe_supervised.initialisation import tanh_bound, uniform_
 from dlpipe_supervised.lenet import LeNet
 from dlpipe_supervised.logistic_regression import LogisticRegression

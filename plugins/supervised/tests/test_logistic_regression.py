@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from dlpipe_supervised.logistic_regression import MANY, LogisticRegression
 
 

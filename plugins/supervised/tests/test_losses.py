@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
 
 

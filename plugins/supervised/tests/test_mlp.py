@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+
 from dlpipe_supervised.mlp import MLP
 
 PENALTIES = [(0.0, 0.0), (0.003, 0.0), (0.0, 0.01), (0.003, 0.01)]

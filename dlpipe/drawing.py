@@ -1,0 +1,34 @@
+"""All the pictures of a run: of its best weights, and of the checkpoints it kept on the way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+
+from dlpipe.build import build_model
+from dlpipe.figures import figures_of
+from dlpipe.finished_run import fill
+from dlpipe.run_directory import CHECKPOINTS, read_config
+from dlpipe.stages.stage import stages_of
+
+
+def pictures(
+    directory: Path, model: pl.LightningModule, data: pl.LightningDataModule
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Names, with the stage as folders, and pictures: ``pretrain/0/filters_epoch_0003``.
+
+    Args:
+        directory: of the run.
+        model: of it, with its best weights.
+        data: of it, set up for testing.
+    """
+    yield from figures_of(model, data).items()
+    stages = stages_of(build_model(read_config(directory).model))  # a second one, whose weights may be changed
+    for stage in stages:
+        draw = getattr(stage.module, "figures", dict)
+        for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
+            fill(stage.module, kept)
+            for name, image in draw().items():
+                yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image

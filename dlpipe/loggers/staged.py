@@ -1,0 +1,58 @@
+"""One record of a run for all of its stages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning.loggers.logger import Logger
+
+
+class Staged(Logger):
+    """A logger that a stage writes to under its name, its updates counted on from those of the stages before.
+
+    ``loss`` of training in the stage ``pretrain/0`` is ``pretrain/0/loss``; ``val/error`` in ``finetune`` is
+    ``finetune/val/error``.
+
+    Args:
+        logger: of the run.
+        stage: its name; nothing is put before a metric where it is empty.
+        updates: made before the stage.
+    """
+
+    def __init__(self, logger: Logger, stage: str, updates: int) -> None:
+        super().__init__()
+        self.logger = logger
+        self.stage = stage
+        self.updates = updates
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "logger":  # before there is one, as in a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.logger, name)
+
+    @property
+    def name(self) -> str | None:
+        """The logger's."""
+        return self.logger.name
+
+    @property
+    def version(self) -> int | str | None:
+        """The logger's."""
+        return self.logger.version
+
+    @property
+    def save_dir(self) -> str | None:
+        """The logger's."""
+        return self.logger.save_dir
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The run's config, which the logger has."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log under the stage's name."""
+        named = {self._named(name): value for name, value in metrics.items()}
+        self.logger.log_metrics(named, None if step is None else step + self.updates)
+
+    def _named(self, name: str) -> str:
+        if not self.stage or name == "epoch":
+            return name
+        return f"{self.stage}/{name.removeprefix('train/')}"

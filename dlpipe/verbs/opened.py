@@ -1,0 +1,62 @@
+"""A run's directory as the verbs open it: its config is judged first, and what its code raises is told in a line."""
+
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from dlpipe.checks.full import check_parts
+from dlpipe.errors import DlpipeError, RequestError
+from dlpipe.finished_run import FinishedRun, open_run
+from dlpipe.run_directory import CONFIG, read_config
+
+
+@contextlib.contextmanager
+def opened(run_dir: str) -> Iterator[FinishedRun]:
+    """A run with its best weights.
+
+    Raises:
+        DlpipeError: as `open_run`; its config is not one of its model and dataset; or their code raises something.
+    """
+    checked_config(Path(run_dir), check_parts)
+    with in_a_line(run_dir):
+        yield open_run(run_dir)
+
+
+def checked_config(run_dir: Path, check: Callable[[DictConfig], None]) -> DictConfig:
+    """The config of a run, once a check has passed it.
+
+    Raises:
+        DlpipeError: the folder is not a run's, or the check finds problems, which are told.
+    """
+    cfg = read_config(run_dir)
+    try:
+        check(cfg)
+    except RequestError as error:
+        raise DlpipeError(f"{run_dir / CONFIG} cannot be used here:\n{error}") from error
+    return cfg
+
+
+@contextlib.contextmanager
+def in_a_line(run_dir: str | Path) -> Iterator[None]:
+    """Tell what a run's code raises, which may have been trained under another config than is there now.
+
+    Raises:
+        DlpipeError: it does.
+    """
+    try:
+        yield
+    except DlpipeError:
+        raise
+    except Exception as error:
+        raise DlpipeError(told(run_dir, error)) from error
+
+
+def told(run_dir: str | Path, error: Exception) -> str:
+    """An exception in a line, with the place in somebody's own code that it comes from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    what = f"{type(error).__name__}: {' '.join(str(error).split())} ({own[-1].filename}, line {own[-1].lineno})"
+    return f"{run_dir} does not work: {what}. Its model has an error, or its config or checkpoint has been changed"

@@ -1,0 +1,67 @@
+"""``sample RUN``: draw from a generative model."""
+
+import argparse
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpipe.atomic import replacing
+from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.figures import save_png
+from dlpipe.quiet import quiet_lightning
+from dlpipe.resume.draws import SAMPLE, seed_draws
+from dlpipe.run_directory import SAMPLES
+from dlpipe.verbs.opened import opened
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise RequestError(
+            [Problem("sample", f"{message}; usage: python -m dlpipe sample RUN [-n COUNT] [--seed SEED]")]
+        )
+
+
+def _whole_number(least: int) -> Any:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
+        return int(text)
+
+    return number
+
+
+def main(*arguments: str) -> int:
+    """Write what the module's ``sample(count, data)`` gives to the run's ``samples/``.
+
+    Raises:
+        RequestError: the arguments are not what the verb takes.
+        DlpipeError: the folder is no run's, its data is gone, or its model is no generative one.
+    """
+    parser = _Parser(add_help=False)
+    parser.add_argument("run")
+    parser.add_argument("-n", "--count", type=_whole_number(1), default=100)
+    parser.add_argument("--seed", type=_whole_number(0), default=None)
+    asked = parser.parse_args(arguments)
+    with opened(asked.run) as run, quiet_lightning(), torch.inference_mode():
+        sample = getattr(run.model, "sample", None)
+        if sample is None:
+            told = "has no samples to give: it has no method sample(count, data)"
+            raise DlpipeError(f"model {run.cfg.model.name!r} {told}")
+        data = run.data()
+        seed_draws(run.cfg.seed if asked.seed is None else asked.seed, SAMPLE)
+        found: dict[str, NDArray[Any] | bytes] = sample(asked.count, data)
+    for name, content in found.items():
+        path = run.directory / SAMPLES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            with replacing(path) as beside:
+                beside.write_bytes(content)
+        elif path.suffix == ".png":
+            save_png(content, path)
+        else:
+            with replacing(path) as beside, beside.open("wb") as file:
+                np.save(file, content)
+        print(path)
+    return 0

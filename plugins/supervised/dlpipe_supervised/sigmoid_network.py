@@ -1,0 +1,107 @@
+"""The network of sigmoid layers that stacked autoencoders and deep belief networks fine-tune."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Annotated, final
+
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlpipe_supervised.classification import evaluate
+from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
+from dlpipe_supervised.losses import negative_log_likelihood
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+@final
+class SigmoidNetwork(pl.LightningModule):
+    """Layers of sigmoid(W h + b), the first on x, and a softmax, trained on the mean negative log-likelihood.
+
+    `take_layers` begins with pre-trained sigmoid layers.
+
+    Args:
+        num_features: entries of one example.
+        hidden_sizes: units of each sigmoid layer.
+        num_classes: classes to tell apart.
+
+    Source: "Stacked Denoising Autoencoders" and "Deep Belief Networks"; W from U[-a, a],
+    a = 4 sqrt(6 / (fan_in + fan_out)), the rest 0.
+    """
+
+    def __init__(
+        self,
+        num_features: Positive,
+        hidden_sizes: Annotated[list[Positive], Field(min_length=1)],
+        num_classes: Positive,
+    ) -> None:
+        super().__init__()
+        below = [num_features, *hidden_sizes[:-1]]
+        layers = [nn.Linear(*sizes) for sizes in zip(below, hidden_sizes, strict=True)]
+        for layer in layers:
+            uniform_(layer.weight, sigmoid_bound(layer.in_features, layer.out_features))
+            nn.init.zeros_(layer.bias)
+        self.hidden = nn.ModuleList(layers)
+        self.output = nn.Linear(hidden_sizes[-1], num_classes)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def encode(self, x: Tensor, depth: int) -> Tensor:
+        """Activations (examples, hidden_sizes[depth - 1]) of sigmoid layer number ``depth``, counted from 1; x for 0.
+
+        Args:
+            x: (examples, num_features).
+            depth: how many layers.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        if not 0 <= depth <= len(self.hidden):
+            raise ValueError(f"depth {depth}: the network has {len(self.hidden)} sigmoid layers; take 0 to as many")
+        for layer in islice(self.hidden, depth):
+            x = torch.sigmoid(layer(x))
+        return x
+
+    @torch.no_grad()
+    def take_layers(self, pretrained: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Begin anew: the sigmoid layers are copies of pre-trained ones, from the lowest up, and the softmax is zero.
+
+        Args:
+            pretrained: of each layer the weight (units below, units), as tied autoencoders and RBMs have it, and the
+                bias (units,).
+
+        Raises:
+            ValueError: it is another number of layers.
+        """
+        if len(pretrained) != len(self.hidden):
+            raise ValueError(
+                f"{len(pretrained)} pre-trained layers for {len(self.hidden)} sigmoid layers; give as many"
+            )
+        for layer, (weight, bias) in zip(self.hidden, pretrained, strict=True):
+            layer.get_parameter("weight").copy_(weight.t())
+            layer.get_parameter("bias").copy_(bias)
+        for zero in self.output.parameters():
+            zero.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (examples, num_classes) of x (examples, num_features)."""
+        return self.output(self.encode(x, len(self.hidden)))  # type: ignore[no-any-return]  # nn.Module calls give Any
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The mean negative log-likelihood of a minibatch."""
+        x, y = batch
+        return negative_log_likelihood(self(x), y)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log val/loss and val/error."""
+        evaluate(self, "val", batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log test/loss and test/error."""
+        evaluate(self, "test", batch)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Class probabilities (examples, num_classes)."""
+        return torch.softmax(self(batch[0]), 1)

@@ -1,0 +1,27 @@
+"""How metrics are told, and compared."""
+
+import math
+
+import pytest
+
+from dlpipe.metrics import same, told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("val/error", 0.075, "validation error 7.500000 %"),
+        ("test/loss", 0.25, "test loss 0.250000"),
+        ("test/mean_error", 0.05, "test mean_error 0.050000"),
+        ("accuracy", 0.5, "accuracy 0.500000"),
+    ],
+)
+def test_errors_are_told_in_per_cent_and_nothing_else(name, value, text):
+    assert told(name, value) == text
+
+
+def test_only_the_same_bits_are_the_same_and_nan_is_nan():
+    assert same(0.1, 0.1)
+    assert same(math.nan, math.nan)
+    assert not same(0.1, math.nextafter(0.1, 1))
+    assert not same(math.nan, 0.1)

@@ -1,0 +1,1 @@
+"""Hamiltonian Monte Carlo: many chains at once over any differentiable energy."""

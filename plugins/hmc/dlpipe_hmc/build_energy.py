@@ -1,0 +1,65 @@
+"""From the name of an energy to the energy."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dlpipe_hmc.check_energy import check_form
+from dlpipe_hmc.energies.banana import Banana
+from dlpipe_hmc.energies.funnel import Funnel
+from dlpipe_hmc.energies.gaussian_rbm import GaussianRBM
+from dlpipe_hmc.energies.tutorial_gaussian import tutorial_gaussian
+from dlpipe_hmc.energy import Energy
+
+ENERGIES: dict[str, Callable[..., Energy]] = {
+    "gaussian": tutorial_gaussian,
+    "banana": Banana,
+    "funnel": Funnel,
+    "gaussian_rbm": GaussianRBM,
+}
+
+
+def build_energy(name: str, options: Mapping[str, Any]) -> Energy:
+    """The energy of a name of ours, or of the dotted path of a class or of the energy itself.
+
+    Args:
+        name: such as ``banana``, or ``my_module.MyEnergy``.
+        options: arguments of its class.
+
+    Raises:
+        ValueError: it cannot be imported, does not take the options, or is no energy.
+    """
+    found: Any = ENERGIES.get(name) or _import(name)
+    is_made = name in ENERGIES or isinstance(found, type)
+    if options and not is_made:
+        raise ValueError(f"energy {name} is no class, so that it takes no energy_options; got {dict(options)}")
+    energy: Energy = _make(found, name, options) if is_made else found
+    check_form(energy, name)
+    return energy
+
+
+def _import(path: str) -> Any:
+    module, _, attribute = path.rpartition(".")
+    if not module:
+        raise ValueError(
+            f"no energy {path!r}; there are {', '.join(ENERGIES)}, and the dotted path of your own, such as "
+            "my_module.MyEnergy"
+        )
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        told = f"is {module.partition('.')[0]} in the folder that you are in, or installed?"
+        raise ValueError(f"energy {path} cannot be imported: {error}; {told}") from error
+    except AttributeError as error:
+        raise ValueError(f"energy {path} cannot be imported: {error}") from error
+
+
+def _make(cls: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any:
+    signature = inspect.signature(cls)
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        takes = ", ".join(signature.parameters) or "none"
+        raise ValueError(f"energy_options={dict(options)}: {error}; energy {name} takes {takes}") from error
+    return cls(**options)

@@ -1,0 +1,77 @@
+"""Whether an energy is one that Hamiltonian Monte Carlo can follow."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlpipe_hmc.energy import Energy, autograd_gradient, gradient_of
+
+
+def check_form(energy: Any, name: str) -> None:
+    """Refuse what cannot be called, or says not or wrongly how many coordinates it has.
+
+    Raises:
+        ValueError: with the attribute at fault and what it has to be.
+    """
+    if not callable(energy):
+        raise ValueError(f"energy {name} is a {type(energy).__name__}; a callable is wanted: positions to energies")
+    dim = getattr(energy, "dim", None)
+    if not isinstance(dim, int) or dim < 1:
+        raise ValueError(f"energy {name} has dim={dim!r}; give it an attribute dim, the number of its coordinates")
+    for moment, shape in (("mean", (dim,)), ("covariance", (dim, dim))):
+        value = getattr(energy, moment, None)
+        if value is not None and getattr(value, "shape", None) != shape:
+            told = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"energy {name} has a {moment} of {told}; a tensor {shape} is wanted, or none")
+
+
+@torch.no_grad()
+def check_values(energy: Energy, name: str, positions: Tensor) -> None:
+    """Refuse an energy that is not one finite number a chain at ``positions``, or has no right gradient there.
+
+    Raises:
+        ValueError: with what the energy gave, what is wanted and what to do.
+    """
+    _check_numbers(f"energy {name}", energy(positions), (len(positions),), "sum over the last dimension of positions")
+    found = _gradients(energy, name, positions)
+    _check_numbers(f"the gradient of energy {name}", found, tuple(positions.shape), "one number a coordinate")
+    if hasattr(energy, "gradient"):
+        _check_own_gradient(energy, name, positions, found)
+
+
+def _check_numbers(what: str, values: Any, shape: tuple[int, ...], advice: str) -> None:
+    if not isinstance(values, Tensor):
+        raise ValueError(f"{what} gave a {type(values).__name__}; a tensor {shape} is wanted")
+    if tuple(values.shape) != shape:
+        raise ValueError(
+            f"{what} has the shape {tuple(values.shape)} for {shape[0]} chains; wanted is {shape}: {advice}"
+        )
+    wrong = ~values.isfinite().reshape(len(values), -1).all(1)
+    if wrong.any():
+        chains = wrong.nonzero().flatten().tolist()
+        raise ValueError(
+            f"{what} is not finite where chains {chains} start: {values[chains[0]].tolist()}. They start at draws from "
+            "N(0, 1); the density must be positive and differentiable there: change its coordinates so that it is"
+        )
+
+
+def _gradients(energy: Energy, name: str, positions: Tensor) -> Tensor:
+    try:
+        return gradient_of(energy)(positions)
+    except RuntimeError as error:
+        raise ValueError(
+            f"energy {name} has no gradient with respect to the positions ({error}); compute it from them by torch's "
+            "operations, without detach, item or numpy, or give it a method gradient(positions)"
+        ) from error
+
+
+def _check_own_gradient(energy: Energy, name: str, positions: Tensor, own: Tensor) -> None:
+    """Hold it against autograd's, where there is one."""
+    try:
+        by_autograd = autograd_gradient(energy, positions)
+    except RuntimeError:  # which is why it has its own
+        return
+    if not torch.allclose(own, by_autograd, rtol=1e-3, atol=1e-3 * float(by_autograd.abs().max())):
+        off = float((own - by_autograd).abs().max())
+        raise ValueError(f"gradient of energy {name} is off by {off:.3g} from what autograd gives; mend or remove it")

@@ -1,0 +1,70 @@
+"""How far draws are from the density, and how many independent ones they are worth."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from arviz_stats.base import array_stats  # type: ignore[attr-defined]  # it re-exports without saying so
+from numpy.typing import NDArray
+from torch import Tensor
+
+ENOUGH = 4  # draws a chain, with fewer of which ArviZ gives no number
+
+
+def moment_errors(draws: Tensor, mean: Tensor | None, covariance: Tensor | None) -> dict[str, float]:
+    """The largest absolute error of any entry of the draws' mean and covariance, for those that are known.
+
+    Args:
+        draws: (draws, chains, dim), of all of which together the moments are taken.
+        mean: of the density, (dim,).
+        covariance: of the density, (dim, dim).
+    """
+    rows = draws.flatten(0, 1).double().cpu()
+    errors = {}
+    if mean is not None:
+        errors["mean_error"] = float((rows.mean(0) - mean.cpu()).abs().max())
+    if covariance is not None:
+        found = torch.cov(rows.T).reshape(covariance.shape)  # of a single coordinate torch makes a scalar
+        errors["covariance_error"] = float((found - covariance.cpu()).abs().max())
+    return errors
+
+
+def convergence(draws: Tensor) -> dict[str, float]:
+    """The least bulk effective sample size of any coordinate and, of several chains, the largest rank-normalised R-hat.
+
+    Args:
+        draws: (draws, chains, dim), at least `ENOUGH` draws.
+
+    Source: Vehtari et al. (2021), Rank-normalization, folding, and localization: an improved R-hat, by ArviZ.
+    """
+    ess, rhat = _of_coordinates(array_stats.ess, draws), _of_coordinates(array_stats.rhat, draws)
+    return {"ess": float(ess.min())} | ({"rhat": float(rhat.max())} if draws.shape[1] > 1 else {})
+
+
+def _of_coordinates(statistic: Callable[..., NDArray[np.float64]], draws: Tensor) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):  # chains that never moved have no R-hat
+        return statistic(draws.numpy(force=True), chain_axis=1, draw_axis=0)
+
+
+def chain_after_chain(draws: Tensor) -> Tensor:
+    """All draws in rows (chains * draws, dim), the first chain's first, of draws (draws, chains, dim)."""
+    return draws.transpose(0, 1).flatten(0, 1)
+
+
+def thinned(draws: Tensor, count: int) -> Tensor:
+    """``count`` draws (count, dim), evenly spaced along chain after chain.
+
+    Args:
+        draws: (draws, chains, dim).
+        count: at most draws * chains.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    rows = chain_after_chain(draws)
+    if not 1 <= count <= len(rows):
+        raise ValueError(
+            f"{count} samples were asked for; {draws.shape[1]} chains of {draws.shape[0]} draws have 1 to {len(rows)}: "
+            "ask for so many, or run with more model.num_draws or model.num_chains"
+        )
+    return rows[torch.arange(count, device=rows.device) * len(rows) // count]

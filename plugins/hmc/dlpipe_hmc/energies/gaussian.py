@@ -1,0 +1,57 @@
+"""A normal density."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+
+@final
+class Gaussian(nn.Module):
+    """E(x) = 1/2 (x - mu)^T C^-1 (x - mu).
+
+    Args:
+        mean: mu, dim numbers.
+        covariance: C, dim rows of dim numbers, symmetric and positive definite.
+
+    Raises:
+        ValueError: the covariance is of another size, or that of no distribution.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    precision: Tensor
+
+    def __init__(self, mean: Sequence[float], covariance: Sequence[Sequence[float]]) -> None:
+        super().__init__()
+        exact = torch.tensor(covariance, dtype=torch.float64)
+        self.dim = len(mean)
+        _check_covariance(exact, self.dim)
+        dtype = torch.get_default_dtype()
+        self.register_buffer("mean", torch.tensor(mean, dtype=dtype))
+        self.register_buffer("covariance", exact.to(dtype))
+        self.register_buffer("precision", torch.linalg.inv(exact).to(dtype))
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Energies (chains,) of positions (chains, dim)."""
+        away = positions - self.mean
+        return torch.linalg.vecdot(away @ self.precision, away).mul(0.5)  # type: ignore[no-any-return]  # torch.linalg's
+
+    def gradient(self, positions: Tensor) -> Tensor:
+        """C^-1 (x - mu), (chains, dim)."""
+        return (positions - self.mean) @ self.precision
+
+
+def _check_covariance(covariance: Tensor, dim: int) -> None:
+    if covariance.shape != (dim, dim):
+        raise ValueError(f"covariance has the shape {tuple(covariance.shape)}; a mean of {dim} needs ({dim}, {dim})")
+    if not torch.allclose(covariance, covariance.T):
+        off = float((covariance - covariance.T).abs().max())
+        raise ValueError(f"covariance is not symmetric: an entry is {off:.3g} from the one across the diagonal")
+    smallest = float(torch.linalg.eigvalsh(covariance)[0])
+    if smallest <= 0:
+        raise ValueError(
+            f"covariance ({dim}, {dim}) is not positive definite, so that it is of no distribution: its smallest "
+            f"eigenvalue is {smallest:.4g}; give one whose eigenvalues are all above 0"
+        )

@@ -1,0 +1,36 @@
+"""What an energy is, and its gradient."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Energy(Protocol):
+    """E(x) = -log p(x) + constant of a density p.
+
+    It may have more: ``mean`` (dim,) and ``covariance`` (dim, dim) where they are known, to hold the draws against, and
+    ``gradient``, which gives (chains, dim) of positions (chains, dim) and is a good deal faster than autograd.
+    """
+
+    dim: int
+
+    def __call__(self, positions: Tensor) -> Tensor:
+        """Energies (chains,) of positions (chains, dim)."""
+        ...
+
+
+def gradient_of(energy: Energy) -> Callable[[Tensor], Tensor]:
+    """The energy's own ``gradient``, or autograd's."""
+    own: Callable[[Tensor], Tensor] | None = getattr(energy, "gradient", None)
+    return own or partial(autograd_gradient, energy)
+
+
+def autograd_gradient(energy: Energy, positions: Tensor) -> Tensor:
+    """Gradients of each chain's energy, (chains, dim): that of their sum, as no energy depends on another chain."""
+    positions = positions.detach().requires_grad_()
+    with torch.enable_grad():
+        total = energy(positions).sum()
+    return torch.autograd.grad(total, positions)[0]

@@ -1,0 +1,95 @@
+"""Pictures of draws: traces, pairs of coordinates, and how the step size was found."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+# shown at most
+COORDINATES = 6
+CHAINS = 10
+POINTS = 3000
+BINS = 40
+
+
+def trace_picture(draws: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A row a coordinate: the density of each chain's draws, and the draws in order.
+
+    Args:
+        draws: (draws, chains, dim).
+
+    Returns:
+        Colours (height, width, 3), as every picture here.
+    """
+    shown = min(draws.shape[2], COORDINATES)
+    figure = Figure(figsize=(9, 1.6 * shown), dpi=100, layout="constrained")
+    panels = figure.subplots(shown, 2, squeeze=False, width_ratios=[1, 3])
+    for coordinate, (density, trace) in enumerate(panels):
+        values = draws[:, :CHAINS, coordinate]
+        edges = np.histogram_bin_edges(values, BINS)
+        for chain in values.T:
+            density.hist(chain, edges, density=True, histtype="step")
+            trace.plot(chain, linewidth=0.5)
+        density.set_ylabel(f"x{coordinate + 1}")
+    panels[-1, 1].set_xlabel("draw")
+    return _picture_of(figure)
+
+
+def pair_picture(points: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Each coordinate against each other one, and its own density on the diagonal.
+
+    Args:
+        points: (points, dim), chain after chain: of many, evenly spaced ones are shown.
+    """
+    shown = min(points.shape[1], COORDINATES)
+    points = points[:: -(-len(points) // POINTS)]
+    figure = Figure(figsize=(1.6 * shown + 1, 1.6 * shown + 1), dpi=100, layout="constrained")
+    panels = figure.subplots(shown, shown, squeeze=False, sharex="col")
+    for row in range(shown):
+        for column in range(shown):
+            _draw_pair(panels[row, column], points, row, column)
+    for index in range(shown):
+        panels[index, 0].set_ylabel(f"x{index + 1}")
+        panels[-1, index].set_xlabel(f"x{index + 1}")
+    return _picture_of(figure)
+
+
+def _draw_pair(axes: Axes, points: NDArray[np.floating], row: int, column: int) -> None:
+    if column > row:
+        axes.set_axis_off()
+    elif column == row:
+        axes.hist(points[:, row], BINS, density=True, histtype="step")
+    else:
+        axes.plot(points[:, column], points[:, row], ".", markersize=1.5, alpha=0.5)
+
+
+def adaptation_picture(
+    step_sizes: NDArray[np.floating], acceptances: NDArray[np.floating], num_burn_in: int, target: float
+) -> NDArray[np.uint8]:
+    """The step size of each move, and the acceptance rate over the fifty moves that end with it.
+
+    Args:
+        step_sizes: (moves,).
+        acceptances: the share of the chains that accepted, (moves,).
+        num_burn_in: moves before the first draw, which a line marks.
+        target: of the acceptance rate, which another line marks.
+    """
+    figure = Figure(figsize=(9, 4.5), dpi=100, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.plot(step_sizes, linewidth=0.8)
+    above.set_ylabel("step size")
+    window = min(50, len(acceptances))
+    below.plot(np.arange(window - 1, len(acceptances)), np.convolve(acceptances, np.full(window, 1 / window), "valid"))
+    below.axhline(target, color="grey", linestyle=":")
+    below.set(ylabel="acceptance rate", xlabel="move")
+    for axes in (above, below):
+        axes.axvline(num_burn_in, color="grey", linestyle="--")
+    return _picture_of(figure)
+
+
+def _picture_of(figure: Figure) -> NDArray[np.uint8]:
+    """Drawn by itself: no window, no global pyplot state."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
+    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]

@@ -1,0 +1,1 @@
+"""The Boltzmann machines of the tutorials: restricted Boltzmann machine, deep belief network."""

@@ -1,0 +1,74 @@
+"""The restricted Boltzmann machine of binary units: its energy, and what follows from it in closed form.
+
+p(v, h) = exp(-E(v, h)) / Z. Visible units v and hidden units h are 0 or 1; what is said of v holds for values between,
+too, such as grey levels.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Parameters(NamedTuple):
+    """What defines a machine.
+
+    A bias may have a row for each example of a minibatch, as where it depends on the frames before.
+
+    Args:
+        W: weights, (num_visible, num_hidden).
+        b: visible bias, (num_visible,) or (batch, num_visible).
+        c: hidden bias, (num_hidden,) or (batch, num_hidden).
+    """
+
+    W: Tensor
+    b: Tensor
+    c: Tensor
+
+    def detach(self) -> "Parameters":
+        """The same numbers, of which nothing is differentiated."""
+        return Parameters(self.W.detach(), self.b.detach(), self.c.detach())
+
+
+def hidden_preactivation(parameters: Parameters, v: Tensor) -> Tensor:
+    """v W + c, (batch, num_hidden) for v (batch, num_visible): p(h_j = 1 | v) is its sigmoid."""
+    return torch.addmm(parameters.c, v, parameters.W)
+
+
+def visible_preactivation(parameters: Parameters, h: Tensor) -> Tensor:
+    """h W^T + b, (batch, num_visible) for h (batch, num_hidden): p(v_i = 1 | h) is its sigmoid."""
+    return torch.addmm(parameters.b, h, parameters.W.t())
+
+
+def hidden_mean(parameters: Parameters, v: Tensor) -> Tensor:
+    """p(h_j = 1 | v), (batch, num_hidden) for v (batch, num_visible)."""
+    return torch.sigmoid(hidden_preactivation(parameters, v))
+
+
+def visible_mean(parameters: Parameters, h: Tensor) -> Tensor:
+    """p(v_i = 1 | h), (batch, num_visible) for h (batch, num_hidden)."""
+    return torch.sigmoid(visible_preactivation(parameters, h))
+
+
+def energy(parameters: Parameters, v: Tensor, h: Tensor) -> Tensor:
+    """E(v, h) = -b.v - c.h - v W h, (batch,) for v (batch, num_visible) and h (batch, num_hidden)."""
+    return -(v * visible_preactivation(parameters, h)).sum(-1) - (h * parameters.c).sum(-1)
+
+
+def free_energy(parameters: Parameters, v: Tensor) -> Tensor:
+    """F(v) = -b.v - sum_j softplus(c_j + (v W)_j), (batch,) for v (batch, num_visible): p(v) = exp(-F(v)) / Z.
+
+    Source: "Restricted Boltzmann Machines", section "RBMs with binary units".
+    """
+    return -(v * parameters.b).sum(-1) - F.softplus(hidden_preactivation(parameters, v)).sum(-1)
+
+
+def mean_free_energy(parameters: Parameters, v: Tensor, preactivation: Tensor) -> Tensor:
+    """The mean of `free_energy` over a batch, a scalar, from the `hidden_preactivation` of v.
+
+    One sum over all units where rows and then their mean take several passes, also backwards.
+    """
+    b = parameters.b
+    visible = v.mean(0).dot(b) if b.ndim == 1 else (v * b).sum() / len(v)
+    return -visible - F.softplus(preactivation).sum() / len(v)

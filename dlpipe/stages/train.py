@@ -18,16 +18,16 @@ from dlpipe.callbacks.leave_on_signal import LeaveOnSignal, LeftError
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
 from dlpipe.distributed.division import ShareOfLoss
+from dlpipe.errors import DlpipeError
 from dlpipe.finished_run import fill
 from dlpipe.loggers.staged import Staged
 from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.resume.draws import BEGIN, seed_draws
 from dlpipe.resume.loops import rest_between_epochs
 from dlpipe.resume.run_state import RunState
-from dlpipe.run_directory import write_json
+from dlpipe.run_directory import best_of, write_json
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.updates import FusedUpdates
-from dlpipe.stages.configs import config_of
 from dlpipe.stages.stage import Stage
 
 log = logging.getLogger(__name__)
@@ -109,10 +109,19 @@ def train(
 
 
 def take_over(cfg: DictConfig, stage: Stage) -> StageResult:
-    """Give the module of a stage that is over, as later ones have begun, its best weights; what it came to."""
-    (folder,) = {Path(config_of(cfg, stage.name).callbacks.checkpoints.directory)}
-    fill(stage.module, folder / "best.ckpt")
-    return StageResult(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
+    """Give the module of a stage that is over, as later ones have begun, its best weights; what it came to.
+
+    Raises:
+        DlpipeError: weights or result are not there, or damaged.
+    """
+    best = best_of(Path(cfg.output_dir), stage.name)
+    fill(stage.module, best)
+    path = best.with_name(RESULT)
+    try:
+        return StageResult(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        told = f"{path}, what stage {stage.name} came to, cannot be read: {error}"
+        raise DlpipeError(f"{told}. Take a good copy, or start the run in another directory") from error
 
 
 def _trainer(cfg: DictConfig, stage: Stage, loggers: list[Any]) -> pl.Trainer:

@@ -100,6 +100,23 @@ def test_a_run_that_crashes_in_a_stage_goes_on_to_the_same_bits(stacked, cli, tm
         assert [found | VARIES for found in summary(left)["stages"]] == wanted
 
 
+@pytest.mark.parametrize("content", [None, "{", '{"name": "pretrain/0"}'])
+def test_a_stage_whose_result_is_damaged_is_told(stacked, cli, tmp_path, content):
+    run = tmp_path / "run"
+    crash = {"_target_": "crash.Crash", "flag": tmp_path / "flag", "stage": "finetune", "update": 40}
+    crashed = cli("model=stacked", *(f"+callbacks.crash.{k}={v}" for k, v in crash.items()), f"hydra.run.dir={run}")
+    assert crashed.code == 1
+    path = run / "checkpoints" / "pretrain" / "0" / "stage.json"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    resumed = cli("resume", str(run))
+    assert resumed.code == 1
+    assert "stage.json, what stage pretrain/0 came to, cannot be read: " in resumed.out + resumed.err
+    assert "Traceback" not in resumed.err
+
+
 def test_a_representation_computed_once_gives_the_numbers_of_one_computed_at_every_step(stacked, cli, install):
     code = """
 import stacked

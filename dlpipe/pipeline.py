@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dlpipe import run_directory
 from dlpipe.atomic import replacing
 from dlpipe.build import build_dataset, build_model
 from dlpipe.callbacks.checkpoints import BestAndLast
+from dlpipe.callbacks.report import Report
 from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.division import divide
 from dlpipe.distributed.place import Place, place
@@ -84,6 +86,8 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Chec
         trainer = _train(cfg, model, data, here, loggers, checkpoints, results)
         seed_draws(cfg.seed, here.rank, TEST)
         test = _test_best(trainer, model, data)
+        if report := callback_of(trainer, Report):
+            results[-1] = replace(results[-1], evaluated=report.evaluated)
         status = "finished"
     except (KeyboardInterrupt, SystemExit):
         status = "interrupted"

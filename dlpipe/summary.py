@@ -56,7 +56,7 @@ def summarise(cfg: DictConfig, results: list[StageResult], status: str, test: di
         chunk=last.chunk,
         best=last.best,
         test=test,
-        evaluated={**last.evaluated},
+        evaluated=last.evaluated,
         targets=compare_with_targets(targets, cfg.dataset.name, last.best, test),  # type: ignore[arg-type]
         stages=[asdict(result) for result in results if result.name],
     )

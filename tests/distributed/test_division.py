@@ -81,7 +81,7 @@ class Stream(IterableDataset):
 def test_training_data_that_cannot_be_divided_is_said_once(rank, caplog):
     data = pl.LightningDataModule()
     data.train_dataloader = lambda: DataLoader(Stream())
-    divide(pl.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu"), data, Place(rank, 2, "torchrun"))
+    divide(data, Place(rank, 2, "torchrun"))
     with caplog.at_level(logging.WARNING):
         assert isinstance(data.train_dataloader(), DataLoader)
     assert ("cannot be divided among 2 processes: each trains on all of it" in caplog.text) == (rank == 0)
@@ -98,7 +98,7 @@ def test_evaluation_loaders_are_whole_in_whatever_they_come(several):
             return {list: [one, other], dict: {"a": one, "b": other}, None: one}[several]
 
     data = Data()
-    divide(pl.Trainer(logger=False, enable_progress_bar=False, accelerator="cpu"), data, Place(1, 2, "torchrun"))
+    divide(data, Place(1, 2, "torchrun"))
     found = data.val_dataloader()
     leaves = list(found.values()) if several is dict else found if several is list else [found]
     assert [(type(loader), len(loader)) for loader in leaves] == [(Whole, 6)] * len(leaves)

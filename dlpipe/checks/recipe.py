@@ -53,7 +53,7 @@ class Core(Typed):
     """The top-level values and groups that the core reads."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    threads: Positive
+    threads: Annotated[int, Field(gt=0, le=1024)]  # torch starts as many as it is told to
     chunk: Positive
     fused: bool
     tune_memory: bool

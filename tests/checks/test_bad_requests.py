@@ -34,6 +34,7 @@ LIGHT = {
     "too many words for a verb": ("show a b", r"usage: python -m dlpipe show NAME"),
     "zero batch": ("recipe.batch_size=0", r"recipe.batch_size=0: must be greater than 0"),
     "negative patience": ("recipe.patience=-1", r"recipe.patience=-1: must be greater than 0"),
+    "more threads than any machine has": ("threads=1000000", r"threads=1000000: must be less than or equal to 1024"),
     "seed out of range": ("seed=-1", r"seed=-1: must be greater than or equal to 0"),
     "unknown mode": ("recipe.monitor_mode=best", r"recipe.monitor_mode=best: must be 'min' or 'max'"),
     "missing value": ("recipe.lr=???", r"recipe.lr: has no default; set recipe.lr=\.\.\."),

@@ -27,7 +27,7 @@ def test_what_is_no_optimizer_is_not_made(told, tmp_path):
 
 
 def test_whatever_an_optimizer_or_a_schedule_raises_is_told(told, tmp_path, monkeypatch):
-    (tmp_path / "odd.py").write_text("""
+    (tmp_path / "raising.py").write_text("""
 import torch
 class Odd(torch.optim.SGD):
     def __init__(self, params, lr=0.1):
@@ -37,11 +37,11 @@ class Schedule(torch.optim.lr_scheduler.LRScheduler):
         raise ZeroDivisionError("by zero")
 """)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert told({"_target_": "odd.Odd"}, {}) == ["optimizer=odd.Odd: KeyError: 'lr'"]
+    assert told({"_target_": "raising.Odd"}, {}) == ["optimizer=raising.Odd: KeyError: 'lr'"]
     sgd = {"_target_": "torch.optim.SGD", "lr": 0.1}
-    schedule = {"_target_": "odd.Schedule", "interval": "epoch"}
-    assert told(sgd, schedule) == ["scheduler=odd.Schedule: ZeroDivisionError: by zero"]
-    assert told(sgd, {"_target_": "odd.Schedule"}) == ["scheduler=odd.Schedule: KeyError: 'interval'"]
+    schedule = {"_target_": "raising.Schedule", "interval": "epoch"}
+    assert told(sgd, schedule) == ["scheduler=raising.Schedule: ZeroDivisionError: by zero"]
+    assert told(sgd, {"_target_": "raising.Schedule"}) == ["scheduler=raising.Schedule: KeyError: 'interval'"]
     assert told({**sgd, "lr": -1}, {}) == ["optimizer=torch.optim.SGD: Invalid learning rate: -1"]
 
 

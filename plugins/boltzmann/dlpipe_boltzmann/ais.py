@@ -17,7 +17,8 @@ class LogPartition(NamedTuple):
 
     Args:
         value: the estimate.
-        standard_error: of the value; it only knows of regions that some chain has seen.
+        standard_error: of the value, as far as chains have seen where Z lies. Near 1 a single chain outweighs all
+            others, and the value is likely too small: take more temperatures.
     """
 
     value: float

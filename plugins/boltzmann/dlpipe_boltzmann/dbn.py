@@ -46,7 +46,7 @@ class DeepBeliefNetwork(pl.LightningModule):
         image_shape: list[Positive],
         hidden_sizes: Annotated[list[Positive], Field(min_length=1)],
         k: Positive = 1,
-        sampling_steps: Positive = 200,
+        sampling_steps: Positive = 10,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape

@@ -40,14 +40,6 @@ def batches():
     return [(rows, LABELS) for rows in x]
 
 
-@pytest.fixture
-def data():
-    """Seven test images of 2 x 3 in two batches; their first pixel counts them."""
-    x = torch.rand(7, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    x[:, 0] = torch.arange(7) / 10
-    return types.SimpleNamespace(test_dataloader=lambda: [(x[:4], LABELS), (x[4:], LABELS[:3])])
-
-
 def update(model, batch, lr=0.1):
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     optimizer.zero_grad()
@@ -223,32 +215,6 @@ def test_forward_gives_hidden_means(make, batches):
     model = make()
     x = batches[0][0]
     torch.testing.assert_close(model(x), torch.sigmoid(x @ model.W + model.c))
-
-
-def test_filters_and_samples_are_as_large_as_in_the_tutorial():
-    x = torch.rand(30, 784)
-    data = types.SimpleNamespace(test_dataloader=lambda: [(x, LABELS)])
-    model = RBM(784, [1, 28, 28], num_hidden=100, sampling_steps=1)
-    assert model.figures()["filters"].shape == (289, 289)
-    samples = model.data_figures(data)["samples"]
-    assert samples.shape == (291, 579)
-    assert not samples[-2:].any()
-
-
-def test_samples_are_means_and_their_picture(make, data):
-    torch.manual_seed(0)
-    files = make(sampling_steps=3).sample(50, data)
-    assert files["samples.npy"].shape == (50, 6)
-    assert 0 < files["samples.npy"].min() < files["samples.npy"].max() < 1
-    assert files["samples.png"].shape == (8, 79)  # three rows of twenty, of 2 x 3 pixels
-    assert files["samples.png"][7].reshape(-1)[:39].any()  # the last row has ten
-    assert not files["samples.png"][6:, 40:].any()
-
-
-def test_what_is_no_grey_image_is_not_drawn(data):
-    model = RBM(6, [2, 1, 3], num_hidden=5, sampling_steps=1).double()
-    assert {**model.figures(), **model.data_figures(data)} == {}
-    assert set(model.sample(3, data)) == {"samples.npy"}
 
 
 def test_the_model_keeps_the_plugin_contract():

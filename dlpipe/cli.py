@@ -1,5 +1,6 @@
 """``python -m dlpipe``: a verb, or overrides for a run or a sweep. Imports no torch until a run starts."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> int:
         return WRONG
     except KeyboardInterrupt:
         _complain("interrupted")
-        return FAILED
+        return 128 + signal.SIGINT
 
 
 def _complain(text: str) -> None:

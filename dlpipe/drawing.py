@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from dlpipe.build import build_model
 from dlpipe.figures import figures_of
-from dlpipe.finished_run import fill
 from dlpipe.run_directory import CHECKPOINTS, read_config
 from dlpipe.stages.stage import stages_of
+from dlpipe.weights import fill
 
 
 def pictures(

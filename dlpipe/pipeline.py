@@ -27,7 +27,6 @@ from dlpipe.distributed.place import Place, place
 from dlpipe.drawing import pictures
 from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
-from dlpipe.finished_run import fill, fill_stages
 from dlpipe.quiet import quiet_lightning
 from dlpipe.resume.draws import TEST, seed_draws
 from dlpipe.resume.full_disk import told_when_full
@@ -37,6 +36,7 @@ from dlpipe.stages.init_from import start_from
 from dlpipe.stages.stage import TRAIN, Stage, is_staged, selected, stages_of
 from dlpipe.stages.train import StageResult, callback_of, take_over, train
 from dlpipe.summary import lines, summarise
+from dlpipe.weights import fill, fill_stages
 
 log = logging.getLogger(__name__)
 Checkpoints = dict[str, Path]
@@ -89,8 +89,10 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Chec
         if report := callback_of(trainer, Report):
             results[-1] = replace(results[-1], evaluated=report.evaluated)
         status = "finished"
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit) as error:
         status = "interrupted"
+        if isinstance(error.__context__, KeyboardInterrupt):  # of which Lightning makes an exit with code 1
+            raise error.__context__ from None
         raise
     except Exception:
         status = "interrupted" if results and results[-1].stopped_by == "interrupted" else "failed"

@@ -2,13 +2,14 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.atomic import replacing, write_new
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DlpipeError, RequestError
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"
@@ -116,6 +117,20 @@ def read_config(run_dir: Path) -> DictConfig:
     if not path.is_file():
         raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
     return moved(stored.read(path), str(run_dir.absolute()))
+
+
+def checked_config(run_dir: Path, check: Callable[[DictConfig], None]) -> DictConfig:
+    """The config of a run, once a check has passed it.
+
+    Raises:
+        DlpipeError: the folder is not a run's, or the check finds problems, which are told.
+    """
+    cfg = read_config(run_dir)
+    try:
+        check(cfg)
+    except RequestError as error:
+        raise DlpipeError(f"{run_dir / CONFIG} cannot be used here:\n{error}") from error
+    return cfg
 
 
 def moved(config: DictConfig, place: str) -> DictConfig:

@@ -25,6 +25,7 @@ from dlpipe.checks.constructor import parameters
 from dlpipe.errors import DlpipeError, RequestError, listed
 from dlpipe.load_class import load_class
 from dlpipe.stages.stage import stages_of
+from dlpipe.weights import read_weights
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 
@@ -99,7 +100,7 @@ def _train(name: str, cfg: DictConfig) -> None:
 
 def _check_learnt(name: str, before: dict[str, dict[str, torch.Tensor]], directory: Path) -> None:
     for stage, weights in before.items():
-        after = finished_run.read_weights(run_directory.best_of(directory, stage).with_name("last.ckpt"))
+        after = read_weights(run_directory.best_of(directory, stage).with_name("last.ckpt"))
         _require(
             any(key not in weights or not torch.equal(weights[key], value) for key, value in after.items()),
             f"model {name!r} learnt nothing{f' in stage {stage}' if stage else ''}: all of its state_dict is as before "
@@ -149,7 +150,7 @@ def _check_reloads(name: str, directory: Path) -> None:
     _check_class(name, loaded)
     for stage in stages_of(loaded):
         state = stage.module.state_dict()
-        saved = finished_run.read_weights(run_directory.best_of(directory, stage.name))
+        saved = read_weights(run_directory.best_of(directory, stage.name))
         other = [key for key, value in saved.items() if not torch.equal(state[key], value)]
         told = f"dlpipe.load gives model {name!r} other weights than its best checkpoint has"
         _require(not other, f"{told}: {listed(other)}")

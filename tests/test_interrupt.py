@@ -45,6 +45,26 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
     assert saved == summary["updates"]
 
 
+def test_ctrl_c_during_the_test_leaves_a_run_that_is_resumed(cli, monkeypatch):
+    from dlpipe_supervised.logistic_regression import LogisticRegression
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)  # Lightning has it ignored from then on
+    with monkeypatch.context() as during:
+        during.setattr(LogisticRegression, "test_step", interrupted)
+        result = cli("model=logreg", "recipe.max_epochs=2")
+    signal.signal(signal.SIGINT, before)
+    assert result.code == 128 + signal.SIGINT
+    assert result.err == "dlpipe: interrupted\n"
+    assert f"to go on from the last checkpoint: python -m dlpipe resume {result.run_dir}" in result.out
+    assert json.loads((result.run_dir / "summary.json").read_text())["status"] == "interrupted"
+    again = cli("resume", str(result.run_dir))
+    assert again.code == 0
+    assert json.loads((result.run_dir / "summary.json").read_text())["status"] == "finished"
+
+
 def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):
     from dlpipe import cli
 
@@ -53,6 +73,6 @@ def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, m
 
     monkeypatch.setattr(cli, "_run", interrupted)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["model=mlp"]) == 1
+    assert cli.main(["model=mlp"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err == "dlpipe: interrupted\n"
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from dlpipe.errors import Problem, did_you_mean, listed
 
 # of a stage, nodes of the config that may stand beside the values of its recipe
 REPLACED = ("optimizer", "scheduler")
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no count of any size
 
 
 class Typed(BaseModel):
@@ -94,6 +94,8 @@ def _problem(detail: ErrorDetails) -> Problem:
     if detail["type"] == "extra_forbidden":
         known, name = list(Recipe.model_fields), str(detail["loc"][-1])
         return Problem(key, f"no such key; {did_you_mean(name, known)}a recipe has {listed(known)}")
+    if detail["type"] == "missing":  # its input is all that is there
+        return Problem(key, "is missing")
     return Problem(f"{key}={detail['input']}", told(detail))
 
 

@@ -15,7 +15,7 @@ from dlpipe.data.encoded import encoded
 from dlpipe.data.minibatches import ALONE, EpochOrder, Minibatches, Part, Split, SplitName
 from dlpipe.errors import DataError
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no count of any size
 NotNegative = Annotated[int, Field(ge=0)]
 
 

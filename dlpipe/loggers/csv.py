@@ -1,6 +1,7 @@
 """metrics.csv: the durable record of a run."""
 
 import csv
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from dlpipe.atomic import replacing
+
+log = logging.getLogger(__name__)
 
 
 class MetricsCsv(Logger):
@@ -78,8 +81,14 @@ class MetricsCsv(Logger):
 
     def rewind(self, position: dict[str, Any]) -> None:
         """Take back all that was written after this `position`, and a row that an interruption left half written."""
-        self._count, self._last = position["rows"], dict(position["last"])
-        self._rewrite([*self._rows()[: self._count - 1], self._last] if self._count else [])
+        self._last = dict(position["last"])
+        before = position["rows"] - bool(self._last)
+        rows = self._rows()[:before]
+        if len(rows) < before:
+            log.warning("%s lacks %d of the %d rows that it had", self.path, before - len(rows), position["rows"])
+        self.columns += [name for name in self._last if name not in self.columns]
+        self._count = len(rows) + bool(self._last)
+        self._rewrite([*rows, self._last] if self._last else rows)
 
     def _rows(self) -> list[dict[str, str]]:
         if not self.path.exists():

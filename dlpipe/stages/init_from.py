@@ -8,9 +8,9 @@ from omegaconf import DictConfig
 
 from dlpipe.atomic import replacing
 from dlpipe.errors import DlpipeError, listed
-from dlpipe.finished_run import fill
 from dlpipe.run_directory import best_of
 from dlpipe.stages.stage import selected, stages_of
+from dlpipe.weights import fill
 
 
 def start_from(cfg: DictConfig, model: pl.LightningModule, write: bool) -> None:

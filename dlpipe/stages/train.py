@@ -19,7 +19,6 @@ from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
 from dlpipe.distributed.division import ShareOfLoss
 from dlpipe.errors import DlpipeError
-from dlpipe.finished_run import fill
 from dlpipe.loggers.staged import Staged
 from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.resume.draws import BEGIN, seed_draws
@@ -29,6 +28,7 @@ from dlpipe.run_directory import best_of, write_json
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.updates import FusedUpdates
 from dlpipe.stages.stage import Stage
+from dlpipe.weights import fill
 
 log = logging.getLogger(__name__)
 RESULT = "stage.json"

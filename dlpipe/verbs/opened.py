@@ -2,15 +2,11 @@
 
 import contextlib
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from dlpipe.checks.full import check_parts
-from dlpipe.errors import DlpipeError, RequestError
+from dlpipe.errors import DlpipeError
 from dlpipe.finished_run import FinishedRun, open_run
-from dlpipe.run_directory import CONFIG, read_config
 
 
 @contextlib.contextmanager
@@ -18,25 +14,10 @@ def opened(run_dir: str) -> Iterator[FinishedRun]:
     """A run with its best weights.
 
     Raises:
-        DlpipeError: as `open_run`; its config is not one of its model and dataset; or their code raises something.
+        DlpipeError: as `open_run`; or the code of its model or dataset raises something.
     """
-    checked_config(Path(run_dir), check_parts)
     with in_a_line(run_dir):
         yield open_run(run_dir)
-
-
-def checked_config(run_dir: Path, check: Callable[[DictConfig], None]) -> DictConfig:
-    """The config of a run, once a check has passed it.
-
-    Raises:
-        DlpipeError: the folder is not a run's, or the check finds problems, which are told.
-    """
-    cfg = read_config(run_dir)
-    try:
-        check(cfg)
-    except RequestError as error:
-        raise DlpipeError(f"{run_dir / CONFIG} cannot be used here:\n{error}") from error
-    return cfg
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from dlpipe.metrics import same, told_value
 from dlpipe.provenance import differences
-from dlpipe.run_directory import METRICS, WEIGHTS, moved, read_finished, read_provenance, read_summary
+from dlpipe.run_directory import METRICS, WEIGHTS, checked_config, moved, read_finished, read_provenance, read_summary
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def main(run_dir: str) -> int:
     from dlpipe.checks.full import check_stored
     from dlpipe.compose import register
     from dlpipe.console import log_as_job
-    from dlpipe.verbs.opened import checked_config, in_a_line
+    from dlpipe.verbs.opened import in_a_line
 
     before = Path(run_dir).absolute()
     cfg = checked_config(before, check_stored)

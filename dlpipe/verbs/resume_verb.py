@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError
-from dlpipe.run_directory import read_config, read_summary
+from dlpipe.run_directory import checked_config, read_config, read_summary
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def main(run_dir: str) -> int:
     from dlpipe.compose import register
     from dlpipe.console import LOG, log_as_job
     from dlpipe.pipeline import execute
-    from dlpipe.verbs.opened import checked_config, told
+    from dlpipe.verbs.opened import told
 
     directory = Path(run_dir).absolute()
     cfg = read_config(directory)

@@ -33,6 +33,10 @@ LIGHT = {
     "unknown flag": ("--multirunn", r"--multirunn: no such flag; did you mean '--multirun'\?"),
     "too many words for a verb": ("show a b", r"usage: python -m dlpipe show NAME"),
     "zero batch": ("recipe.batch_size=0", r"recipe.batch_size=0: must be greater than 0"),
+    "a batch of more than there can be": (
+        "dataset.eval_batch_size=100000000000000000000000",
+        r"dataset.eval_batch_size=100000000000000000000000: must be less than 2147483648",
+    ),
     "negative patience": ("recipe.patience=-1", r"recipe.patience=-1: must be greater than 0"),
     "more threads than any machine has": ("threads=1000000", r"threads=1000000: must be less than or equal to 1024"),
     "seed out of range": ("seed=-1", r"seed=-1: must be greater than or equal to 0"),

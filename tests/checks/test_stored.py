@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from dlpipe import DlpipeError
+from dlpipe import DlpipeError, load
 from dlpipe.run_directory import read_config, read_provenance, read_ranks, read_summary
 from dlpipe.verbs import test_verb
 
@@ -114,6 +114,12 @@ def test_what_is_to_be_run_has_all_keys(changed, cli):
         assert result.err == f"dlpipe: {told}"
 
 
+def test_what_is_to_be_run_has_a_whole_recipe(changed, cli):
+    run_dir = changed(recipe__lr=...)
+    (run_dir / "summary.json").unlink()
+    assert cli("resume", str(run_dir)).err.endswith("cannot be used here:\n  recipe.lr: is missing\n")
+
+
 def test_a_model_and_a_dataset_are_needed_to_use_a_run(changed, cli):
     result = cli("test", str(changed(dataset=...)))
     assert result.code == 2
@@ -126,6 +132,11 @@ def test_options_that_the_model_does_not_take_are_told(verb, changed, cli):
     assert result.code == 2
     assert "  model.num_classes=ten: must be a valid integer" in result.err
     assert "  dataset.colour=1: no such argument; Digits takes" in result.err
+
+
+def test_load_judges_the_config_first(changed):
+    with pytest.raises(DlpipeError, match=r"cannot be used here:\n  model.num_classes=ten: must be a valid integer"):
+        load(changed(model__num_classes="ten"))
 
 
 def test_a_finished_run_is_left_as_it_is_also_where_it_could_not_be_run(changed, cli):

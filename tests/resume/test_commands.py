@@ -54,6 +54,16 @@ def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path):
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["resumed"]) >= 1
 
 
+def test_a_record_that_is_gone_is_told_and_begun_again(copy, cli):
+    (copy / "metrics.csv").unlink()
+    result = cli("resume", str(copy))
+    assert result.code == 0
+    assert f"{copy / 'metrics.csv'} lacks " in result.out
+    header, *rows = (copy / "metrics.csv").read_text().splitlines()
+    assert header.startswith("step,epoch,")
+    assert len(rows) == 2  # of the last epoch, which the checkpoint has, and of the test
+
+
 @pytest.fixture
 def copy(whole, tmp_path):
     """The finished run without its end, as if it had been killed before the test."""

@@ -25,7 +25,7 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
 
     Stage ``pretrain/k`` trains autoencoder k on the codes that those below it make of the clean x; its own corruption
     is of these codes. Stage ``finetune`` copies the encoders into `network` and trains all of it on the labels, without
-    corruption. The autoencoders stay as they were.
+    that corruption. The autoencoders stay as they were.
 
     Args:
         num_features: entries of one example, in [0, 1].
@@ -33,6 +33,8 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         image_shape: channels, height, width, to draw the filters with.
         hidden_sizes: units of each layer.
         corruption: of each layer, the probability of an entry of its input to be set to zero.
+        input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
+        hidden_dropout: the same of the units of each layer.
 
     Source: Vincent et al. (2010), Stacked Denoising Autoencoders, and "Stacked Denoising Autoencoders (SdA)", where
     layers and autoencoders share their weights.
@@ -45,6 +47,8 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         image_shape: list[Positive],
         hidden_sizes: Annotated[list[Positive], Field(min_length=1)],
         corruption: list[Level],
+        input_dropout: Level = 0.0,
+        hidden_dropout: Level = 0.0,
     ) -> None:
         super().__init__()
         if len(corruption) != len(hidden_sizes):
@@ -57,7 +61,7 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         shapes = [image_shape, *([size] for size in hidden_sizes[:-1])]
         options = zip(below, shapes, hidden_sizes, corruption, strict=True)
         self.autoencoders = nn.ModuleList(DenoisingAutoencoder(*own) for own in options)
-        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes)
+        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout)
 
     def stages(self) -> list[Stage]:
         """Each autoencoder, from the lowest up, and the network."""

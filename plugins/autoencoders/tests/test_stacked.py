@@ -92,6 +92,11 @@ def test_the_network_has_as_many_parameters_as_in_the_tutorial():
     assert sum(parameter.numel() for parameter in model.network.parameters()) == 2_797_010
 
 
+def test_dropout_is_of_the_network():
+    model = StackedDenoisingAutoencoder(6, 2, [1, 2, 3], [5, 4], [0.1, 0.2], input_dropout=0.3, hidden_dropout=0.4)
+    assert (model.network.input_dropout, model.network.hidden_dropout) == (0.3, 0.4)
+
+
 def test_the_lowest_filters_are_drawn_before_and_after_finetuning():
     model = StackedDenoisingAutoencoder(784, 10, [1, 28, 28], [20, 5], [0.1, 0.2])
     shapes = {name: sheet.shape for name, sheet in model.figures().items()}

@@ -18,6 +18,7 @@ from dlpipe_supervised.classification import evaluate, filter_figures
 from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
 Positive = Annotated[int, Field(gt=0)]
+Level = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
@@ -35,6 +36,8 @@ class DeepBeliefNetwork(pl.LightningModule):
         hidden_sizes: hidden units of each RBM.
         k: Gibbs steps of an update in pre-training.
         sampling_steps: Gibbs steps of the top RBM from the test images to `sample`, and between rows of the figure.
+        input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
+        hidden_dropout: the same of the units of each layer.
 
     Source: "Deep Belief Networks".
     """
@@ -47,6 +50,8 @@ class DeepBeliefNetwork(pl.LightningModule):
         hidden_sizes: Annotated[list[Positive], Field(min_length=1)],
         k: Positive = 1,
         sampling_steps: Positive = 10,
+        input_dropout: Level = 0.0,
+        hidden_dropout: Level = 0.0,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
@@ -54,7 +59,7 @@ class DeepBeliefNetwork(pl.LightningModule):
         below = [num_features, *hidden_sizes[:-1]]
         sizes = zip(below, hidden_sizes, strict=True)
         self.rbms = nn.ModuleList(RBM(lower, image_shape, upper, k, persistent=False) for lower, upper in sizes)
-        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes)
+        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout)
 
     def stages(self) -> list[Stage]:
         """``pretrain/0`` and so on, a layer each, and ``finetune``."""

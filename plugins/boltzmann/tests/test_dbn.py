@@ -48,6 +48,11 @@ def test_it_has_as_many_parameters_as_in_the_tutorial():
     assert sum(parameter.numel() for parameter in model.rbms.parameters()) == 2_797_010 - 10_010 + visible_biases
 
 
+def test_dropout_is_of_the_classifier():
+    model = DeepBeliefNetwork(6, 2, [1, 2, 3], [5, 4], input_dropout=0.3, hidden_dropout=0.4)
+    assert (model.network.input_dropout, model.network.hidden_dropout) == (0.3, 0.4)
+
+
 def test_the_stages_are_the_layers_from_the_lowest_up_and_then_the_classifier(make):
     model = make()
     stages = model.stages()

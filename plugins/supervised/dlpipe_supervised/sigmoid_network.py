@@ -8,12 +8,14 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 
 from dlpipe_supervised.classification import evaluate
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
 from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
+Level = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
@@ -26,6 +28,8 @@ class SigmoidNetwork(pl.LightningModule):
         num_features: entries of one example.
         hidden_sizes: units of each sigmoid layer.
         num_classes: classes to tell apart.
+        input_dropout: probability that an entry of x is left out of a training step.
+        hidden_dropout: the same of the units of each sigmoid layer. What is left is scaled up to keep the mean.
 
     Source: "Stacked Denoising Autoencoders" and "Deep Belief Networks"; W from U[-a, a],
     a = 4 sqrt(6 / (fan_in + fan_out)), the rest 0.
@@ -36,8 +40,12 @@ class SigmoidNetwork(pl.LightningModule):
         num_features: Positive,
         hidden_sizes: Annotated[list[Positive], Field(min_length=1)],
         num_classes: Positive,
+        input_dropout: Level = 0.0,
+        hidden_dropout: Level = 0.0,
     ) -> None:
         super().__init__()
+        self.input_dropout = input_dropout
+        self.hidden_dropout = hidden_dropout
         below = [num_features, *hidden_sizes[:-1]]
         layers = [nn.Linear(*sizes) for sizes in zip(below, hidden_sizes, strict=True)]
         for layer in layers:
@@ -87,7 +95,10 @@ class SigmoidNetwork(pl.LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (examples, num_classes) of x (examples, num_features)."""
-        return self.output(self.encode(x, len(self.hidden)))  # type: ignore[no-any-return]  # nn.Module calls give Any
+        x = dropout(x, self.input_dropout, self.training)
+        for layer in self.hidden:
+            x = dropout(torch.sigmoid(layer(x)), self.hidden_dropout, self.training)
+        return self.output(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The mean negative log-likelihood of a minibatch."""

@@ -95,3 +95,18 @@ def test_weights_fill_the_interval_for_sigmoids_and_the_rest_is_zero():
 
 def test_the_bound_for_sigmoids_is_four_times_that_for_tanh():
     assert sigmoid_bound(784, 500) == pytest.approx(4 * 0.0683586, rel=1e-6)
+
+
+def test_dropout_leaves_out_entries_of_x_and_units_in_training_only(x):
+    torch.manual_seed(0)
+    network = SigmoidNetwork(5, [4, 6], 2, input_dropout=0.2, hidden_dropout=0.5).double()
+    torch.nn.init.normal_(network.output.weight)
+    torch.manual_seed(1)
+    trained = network(x)
+    torch.manual_seed(1)
+    expected = x * torch.empty_like(x).bernoulli_(0.8) / 0.8
+    for layer in network.hidden:
+        units = torch.sigmoid(expected @ layer.weight.T + layer.bias)
+        expected = units * torch.empty_like(units).bernoulli_(0.5) / 0.5
+    torch.testing.assert_close(trained, expected @ network.output.weight.T, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(network.eval()(x), written_out(network, x)[-1], rtol=1e-12, atol=1e-14)

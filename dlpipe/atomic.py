@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,21 +18,28 @@ def replacing(path: Path) -> Iterator[Path]:
     beside = _beside(path)
     try:
         yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(beside)
         beside.replace(path)
+        _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
 
 def keep_also_as(path: Path, other: Path) -> None:
     """Give a file a second name, in place of what has that name; what replaces the first leaves the second as it is."""
+    if other.exists() and path.samefile(other):  # of a process that was killed before it replaced the first
+        return
     beside = _beside(other)
+    beside.unlink(missing_ok=True)
     try:
-        os.link(path, beside)
-    except OSError:  # a file system without such links
-        shutil.copyfile(path, beside)
-    beside.replace(other)
+        try:
+            os.link(path, beside)
+        except OSError:  # a file system without such links
+            shutil.copyfile(path, beside)
+            _sync(beside)
+        beside.replace(other)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_new(path: Path, text: str) -> None:
@@ -43,6 +51,7 @@ def write_new(path: Path, text: str) -> None:
     beside = _beside(path)
     try:
         beside.write_text(text, encoding="utf-8")
+        _sync(beside)
         try:
             os.link(beside, path)
         except FileExistsError:
@@ -50,17 +59,28 @@ def write_new(path: Path, text: str) -> None:
         except OSError:  # a file system without such links
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
+            _sync(path)
+        _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what `replacing` was writing when its process was killed, here and one folder below."""
-    for pattern in (".*.tmp", "*/.*.tmp"):
-        for path in folder.glob(pattern):
+    """Delete what this file's functions were writing when their process was killed, at any depth."""
+    for path in list(folder.rglob(".*.tmp")):
+        if re.fullmatch(r"\..+\.\d+\.tmp", path.name):
             path.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
     """This process's name for what is to take the place of ``path``; `remove_leftovers` knows it."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -3,6 +3,7 @@
 import pickle
 import pickletools
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch says of unusual files before it fails
+            _check_sums(path)
             found = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
@@ -34,6 +36,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DlpipeError(f"{path} is no checkpoint: it holds a {type(found).__name__}")
     return found
+
+
+def _check_sums(path: Path) -> None:
+    """Hold what is in a zip archive, as torch writes it, against the checksums in it, which torch does not look at.
+
+    Raises:
+        ValueError: something in it is damaged.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if name := archive.testzip():
+                raise ValueError(f"{name} in it has another checksum")
 
 
 def unsafe_globals(path: Path) -> list[str]:

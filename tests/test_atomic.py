@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 
-from dlpipe.atomic import replacing
+import pytest
+
+from dlpipe.atomic import keep_also_as, remove_leftovers, replacing, write_new
 from dlpipe.run_directory import write_json
 
 
@@ -39,3 +41,68 @@ def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
 def test_numbers_that_json_does_not_have_become_null(tmp_path):
     write_json(tmp_path / "a.json", {"a": float("nan"), "b": [float("inf"), 1.5]})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [None, 1.5]}
+
+
+def test_a_second_name_stays_with_the_old_content(tmp_path):
+    path, other = tmp_path / "last", tmp_path / "previous"
+    for content in ("1", "2", "3"):
+        if path.exists():
+            keep_also_as(path, other)
+        with replacing(path) as beside:
+            beside.write_text(content)
+    assert (path.read_text(), other.read_text()) == ("3", "2")
+    keep_also_as(path, other)
+    keep_also_as(path, other)  # as after a kill before the first was replaced
+    with replacing(path) as beside:
+        beside.write_text("4")
+    assert (path.read_text(), other.read_text()) == ("4", "3")
+    assert sorted(tmp_path.iterdir()) == [path, other]
+
+
+def test_a_second_name_where_there_are_no_links_is_a_copy(tmp_path, monkeypatch):
+    def refused(*paths):
+        raise OSError
+
+    monkeypatch.setattr(os, "link", refused)
+    path, other = tmp_path / "last", tmp_path / "previous"
+    path.write_text("1")
+    keep_also_as(path, other)
+    path.write_text("2")
+    assert other.read_text() == "1"
+    write_new(tmp_path / "new", "text")
+    assert (tmp_path / "new").read_text() == "text"
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What has been flushed to the disk, in order."""
+    paths, real = [], os.fsync
+
+    def fsync(descriptor):
+        paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return paths
+
+
+def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_return(tmp_path, synced):
+    with replacing(tmp_path / "file") as beside:
+        beside.write_text("new")
+    assert synced == [str(beside), str(tmp_path)]
+    synced.clear()
+    write_new(tmp_path / "other", "text")
+    content, folder = synced
+    assert content.startswith(f"{tmp_path}/.other.")
+    assert folder == str(tmp_path)
+
+
+def test_leftovers_are_removed_at_any_depth_and_nothing_else(tmp_path):
+    (tmp_path / "checkpoints" / "pretrain" / "0").mkdir(parents=True)
+    left = [tmp_path / ".a.json.12.tmp", tmp_path / "checkpoints" / "pretrain" / "0" / ".last.ckpt.7.tmp"]
+    others = [tmp_path / "a.tmp", tmp_path / ".own.tmp", tmp_path / ".a.x.tmp"]
+    for path in left + others:
+        path.write_text("")
+    remove_leftovers(tmp_path)
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others)

@@ -115,7 +115,6 @@ class MetricsCsv(Logger):
             for row in rows:
                 self._start = file.tell()
                 writer.writerow(row)
-            _flush(file)
 
     def _writer(self, file: TextIO) -> "csv.DictWriter[str]":
         return csv.DictWriter(file, self.columns, lineterminator="\n")

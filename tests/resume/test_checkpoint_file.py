@@ -67,9 +67,19 @@ def test_inspect_shows_what_there_is(run_dir, cli):
     assert "val/error 0." in result.out
 
 
+def test_a_bit_that_has_flipped_is_noticed(run_dir, tmp_path):
+    weights = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")["state_dict"]["linear.weight"]
+    content = bytearray((run_dir / "checkpoints" / "last.ckpt").read_bytes())
+    content[content.index(weights.numpy().tobytes()) + 3] ^= 1
+    (tmp_path / "bad.ckpt").write_bytes(content)
+    with pytest.raises(DlpipeError, match=r"bad.ckpt cannot be read: .* in it has another checksum. It is damaged"):
+        read_checkpoint(tmp_path / "bad.ckpt")
+
+
 def test_a_mutated_checkpoint_is_read_or_refused_with_a_clear_error(run_dir, tmp_path):
     """Bytes changed, cut out or cut off at random, half of them in the pickle and the archive's directory."""
     whole = (run_dir / "checkpoints" / "last.ckpt").read_bytes()
+    weights = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")["state_dict"]
     draw, bad = random.Random(6), tmp_path / "bad.ckpt"
     told = []
     for number in range(300):
@@ -84,7 +94,8 @@ def test_a_mutated_checkpoint_is_read_or_refused_with_a_clear_error(run_dir, tmp
             del content[start : start + 100]
         bad.write_bytes(content)
         try:
-            assert isinstance(read_checkpoint(bad), dict)
+            found = read_checkpoint(bad)
+            assert all(found["state_dict"][name].equal(tensor) for name, tensor in weights.items())
         except DlpipeError as error:
             told.append(str(error))
     assert len(told) > 100

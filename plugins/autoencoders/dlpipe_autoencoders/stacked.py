@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from dlpipe.stages import Stage
 from dlpipe_autoencoders.denoising import DenoisingAutoencoder
 from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.shifts import shifted_columns
 from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
 Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -35,6 +37,7 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         corruption: of each layer, the probability of an entry of its input to be set to zero.
         input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
         hidden_dropout: the same of the units of each layer.
+        max_shift: in fine-tuning, the pixels by which a minibatch's images are moved at most, in each direction.
 
     Source: Vincent et al. (2010), Stacked Denoising Autoencoders, and "Stacked Denoising Autoencoders (SdA)", where
     layers and autoencoders share their weights.
@@ -49,6 +52,7 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         corruption: list[Level],
         input_dropout: Level = 0.0,
         hidden_dropout: Level = 0.0,
+        max_shift: NotNegative = 0,
     ) -> None:
         super().__init__()
         if len(corruption) != len(hidden_sizes):
@@ -61,7 +65,8 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         shapes = [image_shape, *([size] for size in hidden_sizes[:-1])]
         options = zip(below, shapes, hidden_sizes, corruption, strict=True)
         self.autoencoders = nn.ModuleList(DenoisingAutoencoder(*own) for own in options)
-        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout)
+        shifts = shifted_columns(image_shape, max_shift)
+        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout, shifts)
 
     def stages(self) -> list[Stage]:
         """Each autoencoder, from the lowest up, and the network."""

@@ -15,9 +15,11 @@ from dlpipe_boltzmann.energy import Parameters, hidden_mean
 from dlpipe_boltzmann.rbm import RBM
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
 from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.shifts import shifted_columns
 from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
 Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -38,6 +40,7 @@ class DeepBeliefNetwork(pl.LightningModule):
         sampling_steps: Gibbs steps of the top RBM from the test images to `sample`, and between rows of the figure.
         input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
         hidden_dropout: the same of the units of each layer.
+        max_shift: in fine-tuning, the pixels by which a minibatch's images are moved at most, in each direction.
 
     Source: "Deep Belief Networks".
     """
@@ -52,6 +55,7 @@ class DeepBeliefNetwork(pl.LightningModule):
         sampling_steps: Positive = 10,
         input_dropout: Level = 0.0,
         hidden_dropout: Level = 0.0,
+        max_shift: NotNegative = 0,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
@@ -59,7 +63,8 @@ class DeepBeliefNetwork(pl.LightningModule):
         below = [num_features, *hidden_sizes[:-1]]
         sizes = zip(below, hidden_sizes, strict=True)
         self.rbms = nn.ModuleList(RBM(lower, image_shape, upper, k, persistent=False) for lower, upper in sizes)
-        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout)
+        shifts = shifted_columns(image_shape, max_shift)
+        self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout, shifts)
 
     def stages(self) -> list[Stage]:
         """``pretrain/0`` and so on, a layer each, and ``finetune``."""

@@ -30,10 +30,14 @@ class SigmoidNetwork(pl.LightningModule):
         num_classes: classes to tell apart.
         input_dropout: probability that an entry of x is left out of a training step.
         hidden_dropout: the same of the units of each sigmoid layer. What is left is scaled up to keep the mean.
+        shifts: (shifts, num_features) of int64, from `shifted_columns`: a training step looks at its minibatch moved
+            by one of them, drawn at random. None moves nothing.
 
     Source: "Stacked Denoising Autoencoders" and "Deep Belief Networks"; W from U[-a, a],
     a = 4 sqrt(6 / (fan_in + fan_out)), the rest 0.
     """
+
+    shifts: Tensor | None
 
     def __init__(
         self,
@@ -42,8 +46,10 @@ class SigmoidNetwork(pl.LightningModule):
         num_classes: Positive,
         input_dropout: Level = 0.0,
         hidden_dropout: Level = 0.0,
+        shifts: Tensor | None = None,
     ) -> None:
         super().__init__()
+        self.register_buffer("shifts", shifts, persistent=False)
         self.input_dropout = input_dropout
         self.hidden_dropout = hidden_dropout
         below = [num_features, *hidden_sizes[:-1]]
@@ -101,8 +107,11 @@ class SigmoidNetwork(pl.LightningModule):
         return self.output(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean negative log-likelihood of a minibatch."""
+        """The mean negative log-likelihood of a minibatch, moved by one of the shifts."""
         x, y = batch
+        if self.shifts is not None:
+            drawn = torch.randint(len(self.shifts), (1,), device=x.device)
+            x = x.index_select(1, self.shifts.index_select(0, drawn).squeeze(0))
         return negative_log_likelihood(self(x), y)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

@@ -12,6 +12,7 @@ from dlpipe import run_directory
 from dlpipe.atomic import remove_leftovers
 from dlpipe.build import build_dataset, processes
 from dlpipe.data import loaded
+from dlpipe.data.files import sha256_of
 from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError
@@ -22,6 +23,7 @@ from dlpipe.resume.full_disk import told_when_full
 from dlpipe.resume.lock import holding
 from dlpipe.resume.where import checkpoints_to_resume, note_resumption, same_run
 from dlpipe.stages.configs import with_stage_configs
+from dlpipe.stages.init_from import weights_to_start_from
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ def run(cfg: DictConfig) -> float | None:
     Raises:
         DlpipeError: as the parts raise it.
     """
+    if cfg.init_from:
+        cfg.init_from = str(Path(cfg.init_from).absolute())  # the run may be gone on with from another folder
     cfg, directory = with_stage_configs(cfg), Path(cfg.output_dir)
     with told_when_full(), _with_other_ranks() as ranks:
         directory.mkdir(parents=True, exist_ok=True)
@@ -73,11 +77,8 @@ def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | Non
         return _best_of(directory)
     checkpoints = checkpoints_to_resume(cfg)
     note_resumption(directory, provenance_of(cfg))
-    if checkpoints:
-        log.info("going on from %s", list(checkpoints.values())[-1])
-    else:
+    if not checkpoints:
         log.info("there is no checkpoint to go on from: beginning again")
-        (directory / run_directory.METRICS).unlink(missing_ok=True)
     return _train(cfg, checkpoints, ranks)
 
 
@@ -97,7 +98,8 @@ def provenance_of(cfg: DictConfig) -> dict[str, Any]:
     """What a run of this config would come from, now and here."""
     with quiet_lightning():
         checksums = getattr(build_dataset(cfg.dataset), "checksums", dict)
-    return provenance(checksums(), cfg.threads)
+    start = {stage: sha256_of(path) for stage, path in weights_to_start_from(cfg).items()}
+    return provenance(Path(cfg.output_dir), checksums(), start, cfg.threads)
 
 
 def _best_of(directory: Path) -> float | None:

@@ -21,12 +21,14 @@ from dlpipe.atomic import replacing
 from dlpipe.build import build_dataset, build_model
 from dlpipe.callbacks.checkpoints import BestAndLast
 from dlpipe.callbacks.report import Report
+from dlpipe.checkpoint_file import read_checkpoint
 from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.division import divide
 from dlpipe.distributed.place import Place, place
 from dlpipe.drawing import pictures
 from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
+from dlpipe.loggers.csv import EMPTY
 from dlpipe.quiet import quiet_lightning
 from dlpipe.resume.draws import TEST, seed_draws
 from dlpipe.resume.full_disk import told_when_full
@@ -68,6 +70,10 @@ def execute(cfg: DictConfig, checkpoints: Checkpoints | None = None, ranks: Rank
             if here.rank == 0:
                 run_directory.write_json(Path(cfg.output_dir) / run_directory.RANKS, known)
         with _loggers(cfg, here) as loggers:
+            if not checkpoints:  # a run that begins again begins its record again
+                for logger in loggers:
+                    if hasattr(logger, "rewind"):
+                        logger.rewind(EMPTY)
             return _execute(cfg, here, loggers, checkpoints)
 
 
@@ -79,13 +85,13 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Chec
     pl.seed_everything(cfg.seed, verbose=False)
     data, model = _data(cfg, here), build_model(cfg.model)
     if cfg.init_from:
-        start_from(cfg, model, write=here.rank == 0 and not checkpoints)
+        start_from(cfg, model, write=here.rank == 0)
     results: list[StageResult] = []
     status, test = "failed", {}
     try:
         trainer = _train(cfg, model, data, here, loggers, checkpoints, results)
-        seed_draws(cfg.seed, here.rank, TEST)
-        test = _test_best(trainer, model, data)
+        seed_draws(cfg.seed, TEST, here.rank)
+        test = _test_best(trainer, model, data, directory)
         if report := callback_of(trainer, Report):
             results[-1] = replace(results[-1], evaluated=report.evaluated)
         status = "finished"
@@ -178,7 +184,9 @@ def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
     return logger
 
 
-def _test_best(trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, float]:
+def _test_best(
+    trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, directory: Path
+) -> dict[str, float]:
     """Test the best weights: in one process they are loaded into the module, in several each rank loads its own.
 
     The modules of several stages have theirs already.
@@ -189,9 +197,14 @@ def _test_best(trainer: pl.Trainer, model: pl.LightningModule, data: pl.Lightnin
         for logger in trainer.loggers:
             logger.stage = TRAIN  # type: ignore[attr-defined]  # the test is the run's
     elif checkpoints and trainer.world_size > 1:
+        read_checkpoint(checkpoints.best_path)  # refuses what Lightning's FSDP would unpickle
         options = {"ckpt_path": str(checkpoints.best_path), "weights_only": True}
     elif checkpoints:
         fill(model, checkpoints.best_path)
+    last = stages_of(model)[-1].name
+    if last and not run_directory.best_of(directory, last).is_file():
+        log.info("no test: stage %s has not been trained", last)
+        return {}
     if not is_overridden("test_step", model, pl.LightningModule):
         log.info("no test: %s has no test_step", type(model).__name__)
         return {}

@@ -1,36 +1,45 @@
 """Where a run came from: versions, git state, data, machine."""
 
+import contextlib
 import hashlib
 import os
 import platform
 import subprocess
 import sys
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dlpipe import plugins
 
-LIBRARIES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "numpy", "dlpipe")
 
+def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], threads: int) -> dict[str, Any]:
+    """Plain containers that say what ran, on what, with which data.
 
-def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
-    """Plain containers that say what ran, on what, with which data."""
+    Args:
+        run_dir: where it runs.
+        checksums: of the data.
+        start: sha256 of the weights of another run that it starts from, by stage.
+        threads: of torch.
+    """
     import torch
 
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": [os.path.basename(sys.executable), *sys.argv],
         "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": libraries(),
         "plugins": {offer.distribution: offer.version for offer in plugins.all_offers()},
         "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},
-        "git": _git_state(),
+        "git": _git_state(run_dir),
         "data": checksums,
+        "start": start,
         "machine": {
             "platform": platform.platform(),
             "python": platform.python_version(),
@@ -45,11 +54,29 @@ def provenance(checksums: dict[str, str], threads: int) -> dict[str, Any]:
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What the numbers of a run may depend on and is not as it was; what was not noted then is left out."""
     told = []
-    for part in ("libraries", "plugins", "code", "data", "machine"):
+    for part in ("libraries", "plugins", "code", "data", "start", "machine"):
         had, has = before.get(part, {}), now[part]
         keys = sorted(key for key in had if had[key] != has.get(key))
         told += [f"{part}: {key} was {had.get(key)} and is {has.get(key)}" for key in keys]
     return told
+
+
+def libraries() -> dict[str, str]:
+    """Name to version of dlpipe and its plugins, and of what they and Lightning require and is installed."""
+    own = {"dlpipe", *(offer.distribution for offer in plugins.all_offers())}
+    names = own.union(*map(_requirements, [*own, "pytorch-lightning"]))
+    found = {}
+    for name in sorted(map(canonicalize_name, names)):
+        with contextlib.suppress(PackageNotFoundError):  # of another system
+            found[str(name)] = version(name)
+    return found
+
+
+def _requirements(name: str) -> list[str]:
+    """What a distribution needs by itself, without extras."""
+    texts = requires(name) or []
+    needed = [requirement for requirement in map(Requirement, texts) if "extra" not in str(requirement.marker)]
+    return [requirement.name for requirement in needed]
 
 
 def _plugin_packages() -> list[str]:
@@ -80,11 +107,18 @@ def cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def _git_state() -> dict[str, Any] | None:
-    """Commit and whether the work tree differs from it; None outside a repository or without git."""
+def _git_state(run_dir: Path) -> dict[str, Any] | None:
+    """Commit and whether the work tree differs from it; None outside a repository or without git.
+
+    None too of a repository inside of the run's directory: git would run what its configuration names, and anybody may
+    have put it there.
+    """
     try:
+        if Path(_git("rev-parse", "--show-toplevel")).resolve().is_relative_to(run_dir.resolve()):
+            return None
         commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "modified": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+        changed = _git("-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no")
+        return {"commit": commit, "modified": bool(changed)}
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -17,14 +17,17 @@ PROVENANCE = "provenance.json"
 RANKS = "ranks.json"
 METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
+STAGE = "stage.json"  # what a stage that is over came to, beside its checkpoints
 CHECKPOINTS = "checkpoints"
+BEST = "best.ckpt"
+START = "start.ckpt"  # a copy of the weights of another run
 FIGURES = "figures"
 SAMPLES = "samples"
 
 
 def best_of(run_dir: Path, stage: str = "") -> Path:
     """The best checkpoint of a stage; of a run without stages, its only one."""
-    return run_dir / CHECKPOINTS / stage / "best.ckpt"
+    return run_dir / CHECKPOINTS / stage / BEST
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,6 +10,8 @@ import time
 import pytest
 import torch
 
+from dlpipe.callbacks.leave_on_signal import LeaveOnSignal
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
@@ -76,3 +78,12 @@ def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, m
     assert cli.main(["model=mlp"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err == "dlpipe: interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_ctrl_c_end_a_run_that_another_signal_has_told_to_leave():
+    callback = LeaveOnSignal()
+    callback._receive(signal.SIGTERM, None)
+    callback._receive(signal.SIGINT, None)
+    assert callback.received == signal.SIGTERM
+    with pytest.raises(KeyboardInterrupt):
+        callback._receive(signal.SIGINT, None)

@@ -94,6 +94,7 @@ def test_load_gives_the_module_with_its_best_weights(run_dir):
 def test_provenance_names_versions_machine_and_data(run_dir):
     provenance = json.loads((run_dir / "provenance.json").read_text())
     assert provenance["libraries"]["torch"] == torch.__version__
+    assert {"dlpipe", "scipy", "safetensors", "torchmetrics", "arviz-stats"} <= provenance["libraries"].keys()
     assert provenance["plugins"]["dlpipe-supervised"] == "0.1.0"
     assert set(provenance["data"]) == {"train", "val", "test"}
     assert provenance["machine"]["cpus"] > 0

@@ -37,7 +37,8 @@ class LeaveOnSignal(pl.Callback):
     """
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self.received: int | None = None  # the first signal
+        self._pressed = False  # Ctrl-C
         self._alone = True
         self._before: dict[int, Any] = {}
 
@@ -50,8 +51,9 @@ class LeaveOnSignal(pl.Callback):
                     self._before[number] = signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.received == number and self._alone:
+        if number == signal.SIGINT and self._pressed and self._alone:
             raise KeyboardInterrupt
+        self._pressed = self._pressed or number == signal.SIGINT
         if self.received is None:
             self.received = number
             again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._alone else ""

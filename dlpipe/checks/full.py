@@ -4,6 +4,7 @@ It runs before any directory exists, so that a request that cannot be run leaves
 """
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -22,7 +23,7 @@ from dlpipe.build import (
 )
 from dlpipe.checks.constructor import constructor_problems
 from dlpipe.checks.devices import count_problems, device_problems
-from dlpipe.checks.objects import find_object
+from dlpipe.checks.objects import find_object, from_inside
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.checks.recipe import Core, core_problems
 from dlpipe.checks.stored import NODES
@@ -85,6 +86,9 @@ def check_stored(cfg: DictConfig) -> None:
     lacking = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in cfg]
     if problems := lacking or core_problems(cfg):
         raise RequestError(problems)
+    if inside := from_inside(_plain(cfg), Path(cfg.output_dir)):
+        told = "its code lies in the run's own directory, where anybody may have put it; take it out of there"
+        raise RequestError([Problem(f"_target_={path}", told) for path in inside])
     try:
         stages = [config_of(cfg, name) for name in cfg.get("stage_configs", {})]
     except Exception as error:  # what cannot be laid over the config
@@ -201,14 +205,19 @@ def _stage_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]
 
 
 def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
-    """Find, download or refuse the data; tensors of ours are also held against the config."""
+    """Find, download or refuse the data; tensors of ours are also held against the config, of each stage."""
+    whole, found = with_stage_configs(cfg), dict[str, pl.LightningDataModule]()
     try:
-        data = build_dataset(cfg.dataset)
-        data.prepare_data()
-        if isinstance(data, TensorDataModule):
-            data.part = Part(0, processes(cfg.trainer))
+        for stage in selected(stages_of(model), cfg.stages):
+            own = config_of(whole, stage.name)
+            data = found.setdefault(str(own.dataset), build_dataset(own.dataset))
+            data.prepare_data()
+            if not isinstance(data, TensorDataModule):
+                continue
+            data.part = Part(0, processes(own.trainer))
             data.setup("fit")
-            return whole_set_problems(model, data, cfg)
+            if not stage.encode and (problems := whole_set_problems(stage.module, data, own)):
+                return problems
     except DlpipeError as error:
         return [Problem(f"dataset={cfg.dataset.name}", str(error))]
     except (Exception, SystemExit) as error:  # whatever a dataset's or, under a whole-set method, a model's code does

@@ -6,6 +6,8 @@ Hydra calls whatever it finds under that key; a run's config may be anybody's.
 import logging
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -39,6 +41,27 @@ def find_object(node: Any, where: str, problems: list[Problem]) -> Callable[...,
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     return _find(plain, TAKEN[where.partition(".")[0]], where, problems)
+
+
+def from_inside(node: Any, directory: Path) -> list[str]:
+    """The ``_target_`` in a config, at any depth, whose code lies in a directory; nothing is imported."""
+    if isinstance(node, list):
+        return [path for item in node for path in from_inside(item, directory)]
+    if not isinstance(node, Mapping):
+        return []
+    path = node.get("_target_")
+    own = [path] if isinstance(path, str) and _lies_in(path, directory.resolve()) else []
+    return own + [path for item in node.values() for path in from_inside(item, directory)]
+
+
+def _lies_in(path: str, directory: Path) -> bool:
+    package, *rest = path.split(".")
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return False
+    roots = [*(spec.submodule_search_locations or []), *filter(None, [spec.origin])] if spec else []
+    return any(Path(root, *rest).resolve().is_relative_to(directory) for root in roots)
 
 
 def _find(node: Any, taken: tuple[type, ...], where: str, problems: list[Problem]) -> Callable[..., Any] | None:

@@ -25,10 +25,11 @@ def read(path: Path) -> DictConfig:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise ValueError("it has an alias, *name, which a run does not write")  # they can stand for any amount
-        if "${" in text:
-            raise ValueError("it has an interpolation, ${name}, which a run does not write")
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):  # they can stand for any amount
+                raise ValueError("it has an alias, *name, which a run does not write")
+            if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
+                raise ValueError("it has an interpolation, ${name}, which a run does not write")
         config = OmegaConf.load(io.StringIO(text))
     except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise DlpipeError(f"{path} cannot be read: {' '.join(str(error).split())}. {_advice(path)}") from error

@@ -13,6 +13,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from dlpipe.atomic import replacing
 
 log = logging.getLogger(__name__)
+FIRST = ("step", "epoch")  # columns
+EMPTY: dict[str, Any] = {"rows": 0, "last": {}}  # the position at which a record begins
 
 
 class MetricsCsv(Logger):
@@ -29,7 +31,7 @@ class MetricsCsv(Logger):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = Path(path)
-        self.columns = ["step", "epoch"]
+        self.columns = list(FIRST)
         self._last: dict[str, Any] = {}
         self._start = 0  # of the last row in the file
         self._count = 0
@@ -82,6 +84,10 @@ class MetricsCsv(Logger):
     def rewind(self, position: dict[str, Any]) -> None:
         """Take back all that was written after this `position`, and a row that an interruption left half written."""
         self._last = dict(position["last"])
+        if not position["rows"]:
+            self.path.unlink(missing_ok=True)
+            self.columns, self._count = list(FIRST), 0
+            return
         before = position["rows"] - bool(self._last)
         rows = self._rows()[:before]
         if len(rows) < before:

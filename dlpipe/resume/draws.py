@@ -9,12 +9,12 @@ import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
 
-EPOCH, TEST, BEGIN, SAMPLE = 0, 1, 2, 3
+EPOCH, TEST, BEGIN, SAMPLE, ORDER = range(5)  # what is drawn for
 
 
-def seed_draws(*key: int) -> None:
+def seed_draws(seed: int, purpose: int, rank: int = 0, epoch: int = 0) -> None:
     """Seed torch on all devices, numpy's legacy generator and Python's."""
-    own = np.random.SeedSequence(key).generate_state(3)
+    own = _sequence(seed, purpose, rank, epoch).generate_state(3)
     torch.manual_seed(int(own[0]))
     np.random.seed(own[1])
     random.seed(int(own[2]))
@@ -22,13 +22,18 @@ def seed_draws(*key: int) -> None:
 
 def begin_epoch(seed: int, epoch: int, rank: int, loaders: Iterable[Any]) -> None:
     """Seed what an epoch draws from, and the generators of its loaders, which on all ranks give the same order."""
-    seed_draws(seed, rank, EPOCH, epoch)
-    order = int(np.random.SeedSequence((seed, EPOCH, epoch)).generate_state(1)[0])
+    seed_draws(seed, EPOCH, rank, epoch)
+    order = int(_sequence(seed, ORDER, 0, epoch).generate_state(1)[0])
     for loader in loaders:
         for owner in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
             generator = getattr(owner, "generator", None)
             if isinstance(generator, torch.Generator):
                 generator.manual_seed(order)
+
+
+def _sequence(seed: int, purpose: int, rank: int, epoch: int) -> np.random.SeedSequence:
+    """One for each key: numpy fills keys up with zeros, so that all have the same parts in the same places."""
+    return np.random.SeedSequence((seed, rank, 0, epoch, purpose))
 
 
 def draws(module: nn.Module) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from dlpipe.errors import DlpipeError
 
@@ -23,7 +24,7 @@ def holding(directory: Path) -> Iterator[None]:
     Raises:
         DlpipeError: another process holds it, which is named.
     """
-    with (directory / LOCK).open("a+", encoding="utf-8") as file:
+    with _open(directory / LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -38,6 +39,20 @@ def holding(directory: Path) -> Iterator[None]:
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         file.flush()
         yield
+
+
+def _open(path: Path) -> TextIO:
+    """The file, made where there is none; what is a link is not followed, as what it leads to would be overwritten.
+
+    Raises:
+        DlpipeError: it is a link.
+    """
+    try:
+        return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+", encoding="utf-8")
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise DlpipeError(f"{path} is a link, which a run does not make; remove it") from error
 
 
 def _told(text: str) -> str:

@@ -12,7 +12,7 @@ from dlpipe.errors import DlpipeError, listed
 from dlpipe.flat import flat
 from dlpipe.provenance import differences
 from dlpipe.resume.run_state import KEY
-from dlpipe.run_directory import PROVENANCE, read_provenance, write_json
+from dlpipe.run_directory import PROVENANCE, STAGE, read_provenance, write_json
 from dlpipe.stages.configs import config_of, is_checkpoints
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,13 @@ def checkpoints_to_resume(cfg: DictConfig) -> dict[str, Path]:
     for root in roots:
         for folder in sorted({path.parent for name in NAMES for path in root.rglob(name)}):
             stage = "" if folder == root else folder.relative_to(root).as_posix()
-            if checkpoint := _checkpoint_in(folder, config_of(cfg, stage)):
-                found[stage] = checkpoint
+            try:
+                if checkpoint := _checkpoint_in(folder, config_of(cfg, stage)):
+                    found[stage] = checkpoint
+            except DlpipeError as error:
+                if not (folder / STAGE).is_file():
+                    raise
+                log.warning("%s; stage %s is over", error, stage)  # only its best weights are needed
     return found
 
 

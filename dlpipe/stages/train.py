@@ -24,14 +24,13 @@ from dlpipe.optimizers.composed import give_optimizer
 from dlpipe.resume.draws import BEGIN, seed_draws
 from dlpipe.resume.loops import rest_between_epochs
 from dlpipe.resume.run_state import RunState
-from dlpipe.run_directory import best_of, write_json
+from dlpipe.run_directory import STAGE, best_of, write_json
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.updates import FusedUpdates
 from dlpipe.stages.stage import Stage
 from dlpipe.weights import fill
 
 log = logging.getLogger(__name__)
-RESULT = "stage.json"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,9 @@ def train(
     if trainer.world_size > 1:
         trainer.callbacks += [ShareOfLoss(), AsRank()]  # type: ignore[attr-defined]
     give_optimizer(stage.module, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
-    if checkpoint is None:
+    if checkpoint:
+        log.info("going on from %s", checkpoint)
+    else:
         if stage.name:
             log.info("stage %s", stage.name)
         if stage.begin:
@@ -104,7 +105,7 @@ def train(
     if stage.name and checkpoints:
         fill(stage.module, checkpoints.best_path)
         if trainer.is_global_zero:
-            write_json(checkpoints.directory / RESULT, asdict(before[-1]))
+            write_json(checkpoints.directory / STAGE, asdict(before[-1]))
     return trainer
 
 
@@ -116,7 +117,7 @@ def take_over(cfg: DictConfig, stage: Stage) -> StageResult:
     """
     best = best_of(Path(cfg.output_dir), stage.name)
     fill(stage.module, best)
-    path = best.with_name(RESULT)
+    path = best.with_name(STAGE)
     try:
         return StageResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:

@@ -10,14 +10,14 @@ from dlpipe import health, plugins
 from dlpipe.data.files import DATA_VARIABLE, cache_directory
 from dlpipe.errors import listed
 from dlpipe.plugins import Offer
-from dlpipe.provenance import LIBRARIES
+from dlpipe.provenance import libraries
 from dlpipe.verbs.import_check import MARK
 
 
 def main() -> int:
     """Print a line for everything looked at; exit code 1 where something is wrong."""
-    for name in LIBRARIES:
-        print(f"ok       {name} {version(name)}")
+    for name, installed in libraries().items():
+        print(f"ok       {name} {installed}")
     problems = [*_mixed_lightning(), *_unknown_allowed(), *_shared_names(), *_orphan_yaml()]
     for problem in problems:
         print(f"problem  {problem}")

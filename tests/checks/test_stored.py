@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 import torch
 import yaml
 
 from dlpipe import DlpipeError, load
+from dlpipe.provenance import _git_state
 from dlpipe.run_directory import read_config, read_provenance, read_ranks, read_summary
 from dlpipe.verbs import test_verb
 
@@ -47,6 +49,7 @@ UNREADABLE = {
         b"model: ${oc.env:HOME}\n",
         r"it has an interpolation, \$\{name\}, which a run does not write",
     ),
+    "an interpolation that is hidden": (b'model: "\\x24{oc.env:HOME}"\n', r"it has an interpolation"),
     "a key twice": (b"model: 1\nmodel: 2\n", "found duplicate key model"),
     "a key that is none": (b"model: {null: 1}\n", "Incompatible key type"),
     "depth": (b"model: " + b"[" * 3000 + b"]" * 3000, "maximum recursion depth"),
@@ -194,12 +197,17 @@ def test_a_summary_without_numbers_is_told(run_dir, cli):
     assert "does not work: ValueError: could not convert string to float: 'much'" in result.err
 
 
-def test_a_run_without_a_record_is_reproduced(run_dir, cli, tmp_path):
+@pytest.mark.parametrize("name", ["metrics.csv", "weights.safetensors"])
+def test_what_cannot_be_compared_is_told_before_it_is_run_again(run_dir, cli, tmp_path, name):
     other = shutil.copytree(run_dir, tmp_path / "other")
-    (other / "metrics.csv").unlink()
+    (other / name).unlink()
     result = cli("reproduce", str(other))
-    assert result.code == 1
-    assert "metrics.csv differs" in result.out
+    assert result.code == 2
+    assert result.err == f"dlpipe: {other} has no {name} to compare with; take a whole copy of the run\n"
+    if name == "weights.safetensors":
+        (other / name).write_bytes(b"nonsense")
+        assert f"{other / name} cannot be read: " in cli("reproduce", str(other)).err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other"]
 
 
 def test_a_checkpoint_with_something_else_where_dlpipe_has_its_own_is_told(tmp_path, cli):
@@ -208,3 +216,41 @@ def test_a_checkpoint_with_something_else_where_dlpipe_has_its_own_is_told(tmp_p
     assert result.code == 2
     assert f"{tmp_path / 'other.ckpt'} is damaged, or no checkpoint: AttributeError: 'int' object has" in result.err
     assert result.out == ""
+
+
+@pytest.mark.parametrize("place", ["beside", "inside"])
+def test_code_in_the_runs_own_directory_is_not_imported(place, changed, cli, tmp_path, monkeypatch):
+    """Python's path has the working folder, in which a run directory is a package."""
+    path = {"beside": "run.evil.Evil", "inside": "evil.Evil"}[place]
+    run_dir = changed(callbacks__evil={"_target_": path})
+    (run_dir / "evil.py").write_text("raise SystemExit('evil was imported')")
+    (run_dir / "summary.json").rename(run_dir / "kept.json")
+    monkeypatch.syspath_prepend(str(run_dir.parent if place == "beside" else run_dir))
+    resumed = cli("resume", str(run_dir))
+    (run_dir / "kept.json").rename(run_dir / "summary.json")
+    for result in (resumed, cli("reproduce", str(run_dir))):
+        assert result.code == 2
+        told = "its code lies in the run's own directory, where anybody may have put it; take it out of there"
+        assert f"  _target_={path}: {told}\n" in result.err
+
+
+def test_a_repository_in_the_runs_own_directory_runs_nothing(run_dir, cli, monkeypatch):
+    for command in (["init", "-q"], ["config", "core.fsmonitor", f"touch {run_dir / 'ran'}; false"]):
+        subprocess.run(["git", *command], cwd=run_dir, check=True)
+    subprocess.run(["git", "-c", "core.fsmonitor=", "add", "config.yaml"], cwd=run_dir, check=True)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *author, "-c", "core.fsmonitor=", "commit", "-qm", "a"], cwd=run_dir, check=True)
+    (run_dir / "ran").unlink(missing_ok=True)
+    monkeypatch.chdir(run_dir)
+    assert _git_state(run_dir) is None
+    assert _git_state(run_dir.parent / "other") is not None
+    assert not (run_dir / "ran").exists()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(run_dir, cli, tmp_path):
+    (tmp_path / "precious").write_text("content")
+    (run_dir / ".lock").unlink()
+    (run_dir / ".lock").symlink_to(tmp_path / "precious")
+    result = cli("resume", str(run_dir))
+    assert f"{run_dir / '.lock'} is a link, which a run does not make; remove it" in result.out + result.err
+    assert (tmp_path / "precious").read_text() == "content"

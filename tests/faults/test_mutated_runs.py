@@ -14,7 +14,7 @@ import yaml
 
 pytestmark = pytest.mark.timeout(300)
 RUN = ("model=mlp", "model.num_hidden=5", "recipe.max_epochs=2", "trainer.limit_train_batches=2", "trainer.max_steps=4")
-VERBS = ("test", "resume", "predict", "resume", "figures")
+VERBS = ("test", "resume", "predict", "resume", "figures", "reproduce")
 MALICIOUS = (
     {"_target_": "os.mkdir", "path": "ran"},
     {"_target_": "os.system", "command": "touch ran"},
@@ -60,6 +60,8 @@ def told(whole, tmp_path, cli, monkeypatch):
             (run / name).write_bytes(content)
         result = cli(verb, str(run))
         assert result.written == [], (verb, result.written)
+        for again in tmp_path.glob("run-again-*") if verb == "reproduce" else ():
+            shutil.rmtree(again)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["run"], verb
         assert "Traceback" not in result.out + result.err, (verb, result.out, result.err)
         if result.code == 2:

@@ -54,6 +54,18 @@ def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path):
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["resumed"]) >= 1
 
 
+def test_a_run_that_begins_again_begins_its_record_again_whatever_its_name(cli):
+    words = ("model=logreg", "recipe.max_epochs=2", "logger.csv.path=${output_dir}/record.csv", "hydra.run.dir=run")
+    run_dir = cli(*words).run_dir
+    record = (run_dir / "record.csv").read_bytes()
+    shutil.rmtree(run_dir / "checkpoints")
+    (run_dir / "summary.json").unlink()
+    result = cli("resume", str(run_dir))
+    assert result.code == 0
+    assert "there is no checkpoint to go on from: beginning again" in result.out
+    assert (run_dir / "record.csv").read_bytes() == record
+
+
 def test_a_record_that_is_gone_is_told_and_begun_again(copy, cli):
     (copy / "metrics.csv").unlink()
     result = cli("resume", str(copy))

@@ -1,7 +1,9 @@
 """A model with stages, run by the command line."""
 
 import csv
+import hashlib
 import json
+import shutil
 
 import pytest
 import torch
@@ -167,6 +169,73 @@ def test_a_run_may_start_from_anothers_stages(stacked, cli):
     whole, found = (dlpipe.load(second.folder / name).state_dict() for name in ("whole", "second"))
     assert all(torch.equal(value, whole[name]) for name, value in found.items())
     assert all("pretrain" not in name for _, names in record(second.folder / "second") for name in names)
+
+
+def test_a_run_that_is_gone_on_with_starts_from_its_own_copy(stacked, cli, tmp_path):
+    """Also in another folder than it was begun in, and where the other run is gone."""
+    assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
+    words = ["model=stacked", "stages=[pretrain/1,finetune]", "init_from=first"]
+    whole = cli(*words, "hydra.run.dir=whole")
+    assert whole.code == 0, whole.err
+    left, folder = tmp_path / "left", whole.folder
+    shutil.copytree(folder / "whole", left)
+    (left / "summary.json").unlink()
+    for path in left.rglob("*.ckpt"):
+        if path.name != "start.ckpt":
+            path.unlink()
+    shutil.move(folder / "first", folder / "moved")
+    resumed = cli("resume", str(left))
+    assert resumed.code == 0, resumed.out + resumed.err
+    assert same_bits(folder / "whole", left)
+    for path in [*left.rglob("start.ckpt"), left / "summary.json"]:
+        path.unlink()
+    for path in left.rglob("last.ckpt"):
+        path.unlink()
+        path.with_name("previous.ckpt").unlink()
+    gone = cli("resume", str(left))
+    assert gone.code == 1
+    assert f"init_from={folder / 'first'} has no weights of this model any more; bring that run back" in gone.out
+
+
+def test_what_a_run_starts_from_is_in_its_provenance(stacked, cli):
+    assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
+    second = cli("model=stacked", "stages=[finetune]", "init_from=first", "hydra.run.dir=second")
+    found = json.loads((second.folder / "second" / "provenance.json").read_text())["start"]
+    best = second.folder / "first" / "checkpoints" / "pretrain" / "0" / "best.ckpt"
+    assert found["pretrain/0"] == hashlib.sha256(best.read_bytes()).hexdigest()
+    assert sorted(found) == ["pretrain/0", "pretrain/1"]
+
+
+def test_only_what_comes_before_is_needed_to_start_from(stacked, cli):
+    assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
+    again = cli("model=stacked", "stages=[pretrain/1]", "init_from=first", "hydra.run.dir=second")
+    assert again.code == 0, again.err
+
+
+def test_a_classifier_that_was_not_trained_is_not_tested(stacked, cli):
+    result = cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=run")
+    assert result.code == 0
+    assert "no test: stage finetune has not been trained" in result.out
+    assert summary(result.folder / "run")["test"] == {}
+
+
+def test_a_minibatch_of_a_stage_that_is_larger_than_the_dataset_is_refused_at_once(stacked, cli):
+    result = cli("model=stacked", "recipe.stages.finetune.batch_size=5000", "recipe.drop_last=true")
+    assert result.code == 2
+    assert "fewer than one minibatch of 5000" in result.err
+    assert result.written == []
+
+
+def test_a_stage_that_is_over_needs_its_best_weights_alone(stacked, cli, tmp_path):
+    run = tmp_path / "run"
+    crash = {"_target_": "crash.Crash", "flag": tmp_path / "flag", "stage": "finetune", "update": 40}
+    assert cli("model=stacked", *(f"+callbacks.crash.{k}={v}" for k, v in crash.items()), f"hydra.run.dir={run}").code
+    for name in ("last.ckpt", "previous.ckpt"):
+        (run / "checkpoints" / "pretrain" / "0" / name).write_bytes(b"damaged")
+    resumed = cli("resume", str(run))
+    assert resumed.code == 0, resumed.out + resumed.err
+    assert "can be read; start the run in another directory; stage pretrain/0 is over" in resumed.out
+    assert f"going on from {run}/checkpoints/finetune/last.ckpt" in resumed.out
 
 
 def test_what_a_run_starts_from_has_to_be_there(stacked, cli):

@@ -29,6 +29,7 @@ from dlpipe.checks.recipe import Core, core_problems
 from dlpipe.checks.stored import NODES
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
+from dlpipe.data.resident import ResidentDataModule
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.load_class import load_class
@@ -212,7 +213,7 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
             own = config_of(whole, stage.name)
             data = found.setdefault(str(own.dataset), build_dataset(own.dataset))
             data.prepare_data()
-            if not isinstance(data, TensorDataModule):
+            if not isinstance(data, ResidentDataModule):
                 continue
             data.part = Part(0, processes(own.trainer))
             data.setup("fit")

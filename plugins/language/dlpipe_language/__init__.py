@@ -1,0 +1,1 @@
+"""Recurrent networks that fill slots in sentences and judge reviews."""

@@ -1,0 +1,100 @@
+"""ATIS: requests for flights whose words are labelled with slots."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from dlpipe.data import RemoteFile, SequenceSplit, files
+from dlpipe.data.legacy_pickle import read_pickles
+from dlpipe.data.minibatches import SplitName
+from dlpipe.errors import DataError
+from dlpipe_language.sentences import LabelledSentences, labelled
+from dlpipe_language.vocabulary import Vocabulary
+
+NAME = "atis"
+MIRROR = "http://lisaweb.iro.umontreal.ca/transfert/lisa/users/mesnilgr/atis/"
+SHA256 = (
+    "42f22ed2fedd8914ff6c48ad9758425ce4cd587218e8e85e600000c805115253",
+    "086d548beb059913c6905e029ca19062b7c5e3be8ce937fdf3a3a0173e7b6ab6",
+    "7a82afdca75d975753b04729dca0ece1a9ea67563c12db91848b83b23d9aaa07",
+    "5964373e45d04c8ff7c72833e0e933e828128988796e96c6ac8f6876c38d78f7",
+    "076ad51cda0d282a6e160afa32307f5b820d5d3aa42f0b5f9e08ebda294648ec",
+)
+
+
+class Atis(LabelledSentences):
+    """3,983 train, 995 val and 893 test sentences of 572 words with 127 labels, in one of five divisions.
+
+    Source: Hemphill et al. (1990), The ATIS spoken language systems pilot corpus, as Mesnil et al. (2013) divide it:
+    lower case, ``DIGIT`` for each digit, ``<UNK>`` for what occurs once. The test sentences are those of each fold.
+
+    Args:
+        fold: 0 to 4.
+        directory: with the files ``atis.fold0.pkl.gz`` to 4; None looks in ``$DLPIPE_DATA/atis`` and the user's cache.
+        offline: whether nothing is downloaded.
+        rest: as for `LabelledSentences`.
+    """
+
+    def __init__(
+        self,
+        *,
+        fold: Annotated[int, Field(ge=0, le=4)],
+        directory: str | None,
+        offline: bool,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        self.directory = directory
+        self.offline = offline
+        name = f"atis.fold{fold}.pkl.gz"
+        self.file = RemoteFile(name, SHA256[fold], (MIRROR + name,))
+
+    def prepare_data(self) -> None:
+        """Find the fold, or download it into the user's cache.
+
+        Raises:
+            DataError: it is damaged, or nowhere to be had.
+        """
+        path = self._path()
+        if path is None:
+            places = files.search_places(NAME, self.directory)
+            told = f"{self.file.name} is not in {' or '.join(map(str, places))}"
+            if self.offline or self.directory is not None:
+                raise DataError(f"{told}; put it there" + (", or leave out offline=true" if self.offline else ""))
+            path = files.download(self.file, files.cache_directory(NAME))
+        files.check(path, self.file)
+
+    def _path(self) -> Path | None:
+        places = files.search_places(NAME, self.directory)
+        return next((place / self.file.name for place in places if (place / self.file.name).is_file()), None)
+
+    def load_splits(self) -> dict[SplitName, SequenceSplit]:
+        """Sentences of words (x) and labels (y)."""
+        path = self._path()
+        if path is None:
+            raise DataError(f"{self.file.name} is gone since it was looked for")
+        (content,) = read_pickles(path)
+        try:
+            *sets, names = content
+            self.vocabulary, self.labels = Vocabulary(_in_order(names["words2idx"])), _in_order(names["labels2idx"])
+            found = [labelled(words, labels, self.num_words) for words, _, labels in sets]
+            return dict(zip(("train", "val", "test"), found, strict=True))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise DataError(f"{path} is not (train, val, test, dictionaries) of sentences: {error}") from error
+
+    def checksums(self) -> dict[str, str]:
+        """File name to sha256."""
+        return {self.file.name: self.file.sha256}
+
+
+def _in_order(numbers: dict[str, int]) -> list[str]:
+    """Names by their numbers, which are 0 to as many.
+
+    Raises:
+        ValueError: they aren't.
+    """
+    names = sorted(numbers, key=numbers.__getitem__)
+    if [numbers[name] for name in names] != list(range(len(names))):
+        raise ValueError("its dictionaries do not number from 0")
+    return names

@@ -10,7 +10,7 @@ from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import SplitName
 from dlpipe.errors import DataError
 from dlpipe_language.sentences import LabelledSentences, labelled
-from dlpipe_language.vocabulary import Vocabulary
+from dlpipe_language.vocabulary import Vocabulary, travel_words
 
 NAME = "atis"
 MIRROR = "http://lisaweb.iro.umontreal.ca/transfert/lisa/users/mesnilgr/atis/"
@@ -82,6 +82,10 @@ class Atis(LabelledSentences):
             return dict(zip(("train", "val", "test"), found, strict=True))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise DataError(f"{path} is not (train, val, test, dictionaries) of sentences: {error}") from error
+
+    def words_of(self, text: str) -> list[str]:
+        """The words of a request, written as ATIS writes them."""
+        return travel_words(text)
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""

@@ -1,5 +1,6 @@
 """Datasets of sentences whose words are labelled."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -32,6 +33,10 @@ class LabelledSentences(SequenceDataModule):
         self.num_words = num_words
         self.num_labels = num_labels
 
+    @abstractmethod
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text, as the vocabulary writes them."""
+
     def setup(self, stage: str) -> None:
         """Load and check.
 
@@ -49,7 +54,10 @@ class LabelledSentences(SequenceDataModule):
     def _check(self, name: SplitName, split: SequenceSplit) -> None:
         super()._check(name, split)
         assert isinstance(split.y, Ragged)
-        for what, values, count in (("word", split.x.values, self.num_words), ("label", split.y.values, self.num_labels)):
+        for what, values, count in (
+            ("word", split.x.values, self.num_words),
+            ("label", split.y.values, self.num_labels),
+        ):
             least, most = int(values.min()), int(values.max())
             if least < 0 or most >= count:
                 told = f"{name} has {what} numbers from {least} to {most}; the dictionary has 0 to {count - 1}"

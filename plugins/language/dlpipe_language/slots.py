@@ -33,9 +33,7 @@ def slot_scores(gold: Sequence[Sequence[str]], guessed: Sequence[Sequence[str]])
         warnings.filterwarnings("ignore", message=".* seems not to be NE tag")  # such as a label without a type
         report = classification_report(list(gold), list(guessed), output_dict=True, zero_division=0)
     found = {
-        kind: SlotScore(
-            float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"])
-        )
+        kind: SlotScore(float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"]))
         for kind, row in report.items()
         if kind not in ("macro avg", "weighted avg")
     }

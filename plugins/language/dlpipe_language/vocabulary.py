@@ -39,6 +39,6 @@ def travel_words(text: str) -> list[str]:
 
     ``"Flights to St. Louis, at 1030"`` gives flights to st. louis at DIGITDIGITDIGITDIGIT.
     """
-    words = [word.strip(",;:!?\"()") for word in text.lower().split()]
+    words = [word.strip(',;:!?"()') for word in text.lower().split()]
     words = [word[:-1] if word.endswith(".") and len(word) > 4 else word for word in words]
     return [re.sub(r"\d", DIGIT, word) for word in words if word]

@@ -1,0 +1,200 @@
+"""The recurrent network that fills slots in sentences."""
+
+from typing import Annotated, Literal, final
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlpipe.data import SequenceBatch, mask_of
+from dlpipe_language.embeddings import nearest, to_unit_sphere
+from dlpipe_language.halving import HalveAndGoBack
+from dlpipe_language.pictures import neighbour_picture, slot_picture
+from dlpipe_language.recurrence import elman, jordan
+from dlpipe_language.sentences import NO_LABEL, LabelledSentences
+from dlpipe_language.slots import ALL, slot_scores
+from dlpipe_language.windows import check_window, context_windows
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+@final
+class RnnSlu(pl.LightningModule):
+    """A network of Elman's or Jordan's over windows of word embeddings, with a label for each word.
+
+    The loss is the mean over sentences of the mean over a sentence's words of -log p(label). After every update each
+    embedding, also that of what is beyond a sentence, is divided by its length.
+
+    Args:
+        num_words: words in the vocabulary; one more embedding is that of what is beyond a sentence.
+        num_labels: labels to tell apart.
+        recurrence: ``elman``, whose hidden units see those of the word before, or ``jordan``, whose see its output.
+        window: odd; words around each, itself included, that the network sees at once.
+        embedding_size: entries of a word's vector.
+        num_hidden: recurrent units.
+        halve_after: epochs without a better val/f1 after which, and after each epoch from then on, the learning rate
+            is halved and the best weights are gone back to; None never does.
+        least_lr: a smaller learning rate ends the run.
+
+    Raises:
+        ValueError: ``window`` is even.
+
+    Source: "Recurrent Neural Networks with Word Embeddings"; embeddings and weights from 0.2 U[-1, 1], the rest 0.
+    """
+
+    def __init__(
+        self,
+        num_words: Positive,
+        num_labels: Positive,
+        recurrence: Literal["elman", "jordan"] = "elman",
+        window: Positive = 7,
+        embedding_size: Positive = 50,
+        num_hidden: Positive = 200,
+        halve_after: Positive | None = 10,
+        least_lr: Annotated[float, Field(ge=0)] = 1e-5,
+    ) -> None:
+        super().__init__()
+        check_window(window)
+        self.recurrence = recurrence
+        self.window = window
+        self.padding = num_words
+        self.halve_after = halve_after
+        self.least_lr = least_lr
+        told = num_hidden if recurrence == "elman" else num_labels
+        self.embeddings = _uniform(num_words + 1, embedding_size)
+        self.weight_in = _uniform(window * embedding_size, num_hidden)
+        self.weight_recurrent = _uniform(told, num_hidden)
+        self.weight_out = _uniform(num_hidden, num_labels)
+        self.bias_in = nn.Parameter(torch.zeros(num_hidden))
+        self.bias_out = nn.Parameter(torch.zeros(num_labels))
+        self.initial = nn.Parameter(torch.zeros(told))
+        self._sentences: list[tuple[list[int], list[int]]] = []  # gold and guessed labels, in an evaluation
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """What halves the learning rate."""
+        return [HalveAndGoBack("val/f1", self.halve_after, self.least_lr)] if self.halve_after else []
+
+    def on_train_start(self) -> None:
+        """Let each update of the optimizer end on the unit sphere."""
+        (optimizer,) = self.trainer.optimizers
+        self._hook = optimizer.register_step_post_hook(lambda *_: to_unit_sphere(self.embeddings))
+
+    def on_train_end(self) -> None:
+        """Let go of the optimizer."""
+        self._hook.remove()
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Logits (examples, steps, num_labels) of the numbers of words (examples, steps)."""
+        seen = self.embeddings[context_windows(words, self.window, self.padding)].flatten(2)
+        inputs = seen @ self.weight_in + self.bias_in
+        if self.recurrence == "elman":
+            hidden = elman(inputs, self.weight_recurrent, self.initial)
+        else:
+            hidden = jordan(inputs, self.weight_recurrent, self.initial, self.weight_out, self.bias_out)
+        return hidden @ self.weight_out + self.bias_out
+
+    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        """The loss of a minibatch."""
+        words, labels, lengths = batch
+        return sentence_loss(self(words), labels, lengths)
+
+    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        """Log val/loss and val/error, of words, and keep the labels for val/f1."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        """Log test/loss and test/error, of words, and keep the labels for test/f1."""
+        self._evaluate("test", batch)
+
+    def _evaluate(self, split: str, batch: SequenceBatch) -> None:
+        words, labels, lengths = batch
+        logits = self(words)
+        guessed = logits.argmax(2)
+        count = int(lengths.sum())
+        wrong = ((guessed != labels) & mask_of(lengths, words.shape[1])).sum() / count
+        self.log(f"{split}/loss", sentence_loss(logits, labels, lengths), batch_size=len(words))
+        self.log(f"{split}/error", wrong, batch_size=count)
+        for gold, own, length in zip(labels.tolist(), guessed.tolist(), lengths.tolist(), strict=True):
+            self._sentences.append((gold[:length], own[:length]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log val/f1."""
+        self._log_f1("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log test/f1, test/precision and test/recall."""
+        self._log_f1("test")
+
+    def _log_f1(self, split: str) -> None:
+        names = self._data(self.trainer.datamodule).labels  # type: ignore[attr-defined]  # Lightning sets it
+        gold, guessed = ([[names[label] for label in pair[side]] for pair in self._sentences] for side in (0, 1))
+        self._sentences = []
+        score = slot_scores(gold, guessed)[ALL]
+        self.log(f"{split}/f1", score.f1)
+        if split == "test":
+            self.log_dict({"test/precision": score.precision, "test/recall": score.recall})
+
+    def _data(self, data: pl.LightningDataModule) -> LabelledSentences:
+        if not isinstance(data, LabelledSentences):
+            raise TypeError(f"{type(data).__name__} is no dataset of labelled sentences, which rnn_slu is trained on")
+        return data
+
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        """Probabilities (examples, steps, num_labels)."""
+        return torch.softmax(self(batch[0]), 2)
+
+    def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
+        """A line a word, with its slot; what is not in the vocabulary is marked."""
+        own = self._data(data)
+        words = own.words_of(text)
+        if not words:
+            return ["no words"]
+        numbers = torch.tensor([[own.vocabulary.number(word) for word in words]])
+        with torch.inference_mode():
+            labels = self(numbers)[0].argmax(1).tolist()
+        width = max(map(len, words))
+        return [
+            f"{word:{width}}  {own.labels[label]}" + ("" if word in own.vocabulary else "  (unknown word)")
+            for word, label in zip(words, labels, strict=True)
+        ]
+
+    def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
+        """The nearest neighbours of frequent words, and F1 of each type of slot on the test set."""
+        own = self._data(data)
+        self._sentences = []
+        gold, guessed = [], []
+        for words, labels, lengths in own.test_dataloader():
+            for row, told, length in zip(
+                self(words).argmax(2).tolist(), labels.tolist(), lengths.tolist(), strict=True
+            ):
+                guessed.append([own.labels[label] for label in row[:length]])
+                gold.append([own.labels[label] for label in told[:length]])
+        counts = torch.bincount(own.splits["train"].x.values, minlength=self.padding)
+        frequent = counts.topk(min(20, self.padding)).indices
+        neighbours = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))[frequent].tolist()
+        words_of = own.vocabulary.words
+        table = {
+            words_of[row]: [words_of[other] for other in near]
+            for row, near in zip(frequent.tolist(), neighbours, strict=True)
+        }
+        return {"neighbours": neighbour_picture(table), "slots": slot_picture(slot_scores(gold, guessed))}
+
+
+def sentence_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over sentences of the mean over a sentence's words of -log p(label).
+
+    Args:
+        logits: (sentences, steps, labels).
+        labels: (sentences, steps), `NO_LABEL` beyond a sentence's end.
+        lengths: (sentences,).
+    """
+    losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=NO_LABEL, reduction="none")
+    return (losses.sum(1) / lengths).mean()
+
+
+def _uniform(rows: int, columns: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(rows, columns).uniform_(-0.2, 0.2))

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from dlpipe import DlpipeError
+from dlpipe.cli import main
 from dlpipe.testing import check_model
 from dlpipe_hmc.hamiltonian_monte_carlo import HamiltonianMonteCarlo
 from dlpipe_hmc.moves import Moves
@@ -149,8 +151,21 @@ def test_samples_are_draws_of_every_chain():
 
 
 def test_more_samples_than_draws_are_refused():
-    with pytest.raises(ValueError, match="91 samples were asked for; 3 chains of 30 draws have 1 to 90"):
+    with pytest.raises(DlpipeError, match="91 samples were asked for, and 3 chains of 30 draws have 90; ask for"):
         made().sample(91, DATA)
+
+
+def test_the_command_line_asks_for_fewer_and_does_not_blame_the_model(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    assert main(["model=hmc", "model.num_burn_in=10", "model.num_draws=10", f"hydra.run.dir={run}"]) == 0
+    for asked in (["-n", "5000"], []):  # 100 by default
+        capsys.readouterr()
+        assert main(["sample", run, *asked]) == 2
+        told = (
+            f"dlpipe: {(asked or ['', '100'])[1]} samples were asked for, and 3 chains of 10 draws have 30; ask for at"
+        )
+        assert capsys.readouterr().err.startswith(told)
+    assert main(["sample", run, "-n", "30"]) == 0
 
 
 def logged_by_test(model):

@@ -135,13 +135,21 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
         Image.fromarray(image).save(beside, format="PNG")
 
 
-def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-    """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
+def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
+    """What the module's ``figures()`` gives, called in evaluation mode and without gradients; none where there is none."""
     model.eval()
     own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
-    of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
     with torch.inference_mode():
-        figures = {**(own() if own else {}), **(of_data(data) if of_data else {})}
+        return own() if own else {}
+
+
+def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
+    """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
+    figures = own_figures(model)
+    of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
+    if of_data:
+        with torch.inference_mode():
+            figures = {**figures, **of_data(data)}
     num_classes = getattr(data, "num_classes", None)
     if num_classes is not None and (found := predict_labels(model, data, num_classes)) is not None:
         figures["confusion_matrix"] = confusion_matrix_figure(*found, num_classes)

@@ -83,7 +83,7 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
     ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
     axes.set(title="test set", xlabel="predicted", ylabel="true")
-    return _picture_of(figure)
+    return picture_of(figure)
 
 
 def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
@@ -104,11 +104,14 @@ def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
                 axes.plot(*zip(*points, strict=True), label=name)
         axes.set(xlabel="updates", ylabel=kind)
         axes.legend()
-    return _picture_of(figure)
+    return picture_of(figure)
 
 
-def _picture_of(figure: "Figure") -> NDArray[np.uint8]:
-    """A matplotlib figure as colours (height, width, 3), drawn by itself: no window, no global pyplot state."""
+def picture_of(figure: "Figure") -> NDArray[np.uint8]:
+    """A matplotlib figure as a picture, colours (height, width, 3), drawn by itself: no window, no global pyplot state.
+
+    For a module's ``figures()``; make the figure by ``matplotlib.figure.Figure(...)``, not by pyplot.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -136,7 +139,7 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
 
 
 def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
-    """What the module's ``figures()`` gives, called in evaluation mode and without gradients; none where there is none."""
+    """What the module's ``figures()`` gives in evaluation mode and without gradients; none where there is none."""
     model.eval()
     own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
     with torch.inference_mode():

@@ -12,6 +12,7 @@ from dlpipe.cli import main
 from dlpipe.testing import check_model
 from dlpipe_hmc.hamiltonian_monte_carlo import HamiltonianMonteCarlo
 from dlpipe_hmc.moves import Moves
+from dlpipe_hmc.pictures import pair_picture, trace_picture
 
 DATA = Moves(num_burn_in=1, num_draws=1, num_epochs=1, batch_size=None)  # of which samples need nothing
 
@@ -131,6 +132,14 @@ def test_figures_of_one_coordinate_and_of_many(monkeypatch):
     funnel = made(energy="funnel").figures()
     assert funnel["trace"].shape == (960, 900, 3)  # of its first six coordinates
     assert funnel["pairs"].shape == (1060, 1060, 3)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_draws_that_are_no_numbers_are_drawn_without_their_densities(wrong):
+    draws = np.random.default_rng(0).normal(size=(50, 3, 2))
+    draws[7, 1, 0] = wrong
+    for picture in (trace_picture(draws), pair_picture(draws.reshape(-1, 2))):
+        assert picture.std() > 5  # something is drawn
 
 
 def test_before_the_first_draw_there_is_the_adaptation_to_see():

@@ -31,7 +31,8 @@ class RBM(pl.LightningModule):
 
     Args:
         num_visible: entries of one example.
-        image_shape: channels, height, width, to draw filters and samples with.
+        image_shape: channels, height, width, to draw filters and samples with; no filters are drawn of another form, as
+            [1000] of hidden units.
         num_hidden: hidden units.
         k: Gibbs steps of an update.
         persistent: whether chains go on from update to update (PCD) instead of beginning at the data (CD).

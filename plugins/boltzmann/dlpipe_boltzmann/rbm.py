@@ -17,6 +17,7 @@ from dlpipe_boltzmann.reconstruction import reconstruction_log_likelihood
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
 from dlpipe_supervised.classification import filter_figures
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
+from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -90,11 +91,12 @@ class RBM(pl.LightningModule):
         found = contrastive_divergence(self.machine, x, self.k, self.chain)
         with torch.no_grad():
             if self.chain is None:
-                self.monitored.add_(reconstruction_log_likelihood(x, found.end.preactivation))
+                monitored = reconstruction_log_likelihood(x, found.end.preactivation)
             else:
-                self.monitored.add_(stochastic_pseudo_likelihood(self.machine, x.round(), self.bit).mean())
+                monitored = stochastic_pseudo_likelihood(self.machine, x.round(), self.bit).mean()
                 self.bit.add_(1).remainder_(len(self.b))
                 self.chain.copy_(sample_units(found.preactivation))
+            self.monitored.add_(mean_over_ranks(monitored))
             self.updates.add_(1)
         return found.loss
 

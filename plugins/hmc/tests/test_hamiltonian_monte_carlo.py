@@ -1,5 +1,6 @@
 """The module: its chains, its draws, its pictures, and a run through the pipeline."""
 
+import json
 import logging
 import statistics
 
@@ -234,6 +235,15 @@ def test_twenty_runs_are_as_the_published_ones():
     for found, (mean, deviation) in zip(zip(*runs, strict=True), PUBLISHED, strict=True):
         assert statistics.mean(found) == pytest.approx(mean, abs=5 * deviation * (2 / 20) ** 0.5)
         assert statistics.stdev(found) < 3 * deviation
+
+
+def test_no_energy_is_judged_by_a_number_of_another(tmp_path):
+    run = tmp_path / "run"
+    assert (
+        main(["model=hmc", "model.energy=banana", "model.num_burn_in=10", "model.num_draws=10", f"hydra.run.dir={run}"])
+        == 0
+    )
+    assert json.loads((run / "summary.json").read_text())["targets"] == []
 
 
 @pytest.mark.parametrize("energy", ["gaussian", "banana", "funnel", "gaussian_rbm"])

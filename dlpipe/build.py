@@ -13,6 +13,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.model_helpers import is_overridden
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from dlpipe.distributed.place import place
 from dlpipe.errors import PluginError
@@ -28,6 +29,13 @@ def options_of(node: DictConfig) -> dict[str, Any]:
 def build_model(node: DictConfig) -> pl.LightningModule:
     """The LightningModule that ``node.name`` means."""
     return load_class("model", node.name)(**options_of(node))  # type: ignore[no-any-return]
+
+
+def build_model_as_run(cfg: DictConfig) -> pl.LightningModule:
+    """The model as the run of a config makes it: a constructor may draw, and judge what it drew."""
+    with isolate_rng():
+        pl.seed_everything(cfg.seed, verbose=False)
+        return build_model(cfg.model)
 
 
 def build_dataset(node: DictConfig) -> pl.LightningDataModule:

@@ -7,8 +7,8 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from dlpipe.build import build_model
-from dlpipe.figures import figures_of
+from dlpipe.build import build_model_as_run
+from dlpipe.figures import figures_of, own_figures
 from dlpipe.run_directory import CHECKPOINTS, read_config
 from dlpipe.stages.stage import stages_of
 from dlpipe.weights import fill
@@ -25,10 +25,9 @@ def pictures(
         data: of it, set up for testing.
     """
     yield from figures_of(model, data).items()
-    stages = stages_of(build_model(read_config(directory).model))  # a second one, whose weights may be changed
+    stages = stages_of(build_model_as_run(read_config(directory)))  # a second one, whose weights may be changed
     for stage in stages:
-        draw = getattr(stage.module, "figures", dict)
         for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
             fill(stage.module, kept)
-            for name, image in draw().items():
+            for name, image in own_figures(stage.module).items():
                 yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image

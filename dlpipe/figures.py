@@ -83,7 +83,7 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
     ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
     axes.set(title="test set", xlabel="predicted", ylabel="true")
-    return _picture_of(figure)
+    return picture_of(figure)
 
 
 def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
@@ -104,11 +104,14 @@ def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
                 axes.plot(*zip(*points, strict=True), label=name)
         axes.set(xlabel="updates", ylabel=kind)
         axes.legend()
-    return _picture_of(figure)
+    return picture_of(figure)
 
 
-def _picture_of(figure: "Figure") -> NDArray[np.uint8]:
-    """A matplotlib figure as colours (height, width, 3), drawn by itself: no window, no global pyplot state."""
+def picture_of(figure: "Figure") -> NDArray[np.uint8]:
+    """A matplotlib figure as a picture, colours (height, width, 3), drawn by itself: no window, no global pyplot state.
+
+    For a module's ``figures()``; make the figure by ``matplotlib.figure.Figure(...)``, not by pyplot.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -135,13 +138,21 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
         Image.fromarray(image).save(beside, format="PNG")
 
 
-def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-    """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
+def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
+    """What the module's ``figures()`` gives in evaluation mode and without gradients; none where there is none."""
     model.eval()
     own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
-    of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
     with torch.inference_mode():
-        figures = {**(own() if own else {}), **(of_data(data) if of_data else {})}
+        return own() if own else {}
+
+
+def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
+    """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
+    figures = own_figures(model)
+    of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
+    if of_data:
+        with torch.inference_mode():
+            figures = {**figures, **of_data(data)}
     num_classes = getattr(data, "num_classes", None)
     if num_classes is not None and (found := predict_labels(model, data, num_classes)) is not None:
         figures["confusion_matrix"] = confusion_matrix_figure(*found, num_classes)

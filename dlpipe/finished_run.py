@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from dlpipe.build import build_dataset, build_model
+from dlpipe.build import build_dataset, build_model_as_run
 from dlpipe.checks.full import check_parts
 from dlpipe.data.minibatches import Part
 from dlpipe.data.resident import ResidentDataModule
@@ -48,7 +48,7 @@ def open_run(run_dir: str | Path) -> FinishedRun:
     cfg = checked_config(directory, check_parts)
     if "threads" in cfg:
         torch.set_num_threads(cfg.threads)
-    model = build_model(cfg.model)
+    model = build_model_as_run(cfg)
     fill_stages(model, directory, cfg.get("stages"))
     return FinishedRun(directory, cfg, model.eval())
 

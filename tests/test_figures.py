@@ -1,9 +1,11 @@
 """Sheets of images, as the tutorials tile filters and samples."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from dlpipe.figures import scale_to_unit_interval, tile_raster_images
+from dlpipe.figures import picture_of, scale_to_unit_interval, tile_raster_images
 
 
 def ramp(count, pixels):
@@ -114,3 +116,12 @@ def test_four_channels_of_values_keep_their_type():
 def test_a_tuple_has_four_channels(channels):
     with pytest.raises(ValueError, match="red, green, blue, alpha"):
         tile_raster_images(channels, (2, 2), (1, 1))
+
+
+def test_a_figure_becomes_a_picture_of_its_size_and_opens_no_window():
+    figure = Figure(figsize=(3, 2), dpi=50)
+    figure.add_subplot().plot([0, 1])
+    picture = picture_of(figure)
+    assert (picture.shape, picture.dtype) == ((100, 150, 3), np.uint8)
+    assert picture.std() > 5  # something is drawn
+    assert plt.get_fignums() == []

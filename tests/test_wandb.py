@@ -266,11 +266,11 @@ def test_config_is_the_resolved_one(first):
     assert logged == yaml.safe_load((first / "config.yaml").read_text())
 
 
-def test_metrics_are_those_of_metrics_csv_on_the_same_axis(first):
-    logged = [record["item"] for record in records(first, "history")]
-    with (first / "metrics.csv").open(newline="") as file:
+def assert_metrics_are_those_of_metrics_csv(run_dir):
+    """On the same axis; gives the rows."""
+    logged = [record["item"] for record in records(run_dir, "history")]
+    with (run_dir / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3
     for row in rows:
         here = {}
         for item in logged:
@@ -279,6 +279,32 @@ def test_metrics_are_those_of_metrics_csv_on_the_same_axis(first):
         for name, text in row.items():
             if name != "step" and text:
                 assert here[name] == pytest.approx(float(text)), (name, row)
+    return rows
+
+
+def test_metrics_are_those_of_metrics_csv_on_the_same_axis(first):
+    assert len(assert_metrics_are_those_of_metrics_csv(first)) == 3
+
+
+def test_stages_are_logged_under_their_names_in_one_run(wandb_cli):
+    sizes = ("model.hidden_sizes=[9,4]", "model.corruption=[0.1,0.1]", "trainer.limit_train_batches=3")
+    stages = ("recipe.stages.pretrain.max_epochs=2", "recipe.stages.pretrain.keep_every_n_epochs=2")
+    result = wandb_cli("model=sda", *sizes, *stages)
+    assert result.code == 0, result.err
+    (run,) = records(result.run_dir, "run")
+    assert (result.run_dir / "wandb_run_id").read_text() == run["run_id"]
+    history = [record["item"] for record in records(result.run_dir, "history")]
+    steps = {}  # of each metric
+    for item in history:
+        for name in item:
+            steps.setdefault(name, []).append(item.get("trainer/global_step"))
+    assert steps["pretrain/0/loss"] == [2, 5]
+    assert steps["pretrain/1/loss"] == [8, 11]
+    assert steps["finetune/loss"] == steps["finetune/val/error"] == [14]
+    assert "test/error" in steps
+    assert not [name for name in steps if name.startswith("train/")]
+    assert "figures/pretrain/0/filters_epoch_0002.filenames" in steps
+    assert_metrics_are_those_of_metrics_csv(result.run_dir)
 
 
 def test_axis_of_every_metric_is_lightnings_step(first):

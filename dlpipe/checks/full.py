@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import plugins
 from dlpipe.build import (
     bare_trainer,
     build_dataset,
-    build_model,
+    build_model_as_run,
     check_testable,
     check_trainable,
     options_of,
@@ -173,8 +172,7 @@ def _cause(error: BaseException) -> str:
 def _construction_problems(cfg: DictConfig, look_at_data: bool) -> list[Problem]:
     """Build the model and its optimizer once, as the run will, and look for the data."""
     try:
-        with torch.random.fork_rng():
-            model = build_model(cfg.model)
+        model = build_model_as_run(cfg)
         if not is_staged(model):
             check_trainable(model, cfg.model.name)
         check_testable(model, cfg.model.name, cfg.recipe.significance)

@@ -1,13 +1,31 @@
 """What a stage of a model trains on: the examples as the layers below represent them, computed once."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlpipe.data.loaded import Splits
 from dlpipe.data.minibatches import Split
 from dlpipe.data.pixels import floating
+
+
+@contextlib.contextmanager
+def _evaluating(encode: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Evaluation mode for the module that an encoder is or is a method of, and then the modes that its parts had."""
+    while isinstance(encode, partial):
+        encode = encode.func
+    owner = getattr(encode, "__self__", encode)
+    modes = {part: part.training for part in owner.modules()} if isinstance(owner, nn.Module) else {}
+    for part in modes:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 @torch.no_grad()
@@ -16,11 +34,14 @@ def encoded(splits: Splits, encode: Callable[[Tensor], Tensor], batch_size: int)
 
     Args:
         splits: x (examples, features), of floating point or of bytes.
-        encode: of x (examples, features), to (examples, units); each row a function of its own row alone.
+        encode: of x (examples, features), to (examples, units); each row a function of its own row alone. A module, or
+            that of a method or a partial, is in evaluation mode meanwhile: what dropout left out would be left out of
+            all epochs.
         batch_size: examples at a time.
     """
-    return {
-        name: Split(torch.cat([encode(floating(rows)) for rows in torch.split(x, batch_size)]), y)
-        for name, (x, y) in splits.items()
-        if name != "test"
-    }
+    with _evaluating(encode):
+        return {
+            name: Split(torch.cat([encode(floating(rows)) for rows in torch.split(x, batch_size)]), y)
+            for name, (x, y) in splits.items()
+            if name != "test"
+        }

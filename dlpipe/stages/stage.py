@@ -23,7 +23,8 @@ class Stage:
         name: such as ``pretrain/0``; ``recipe.stages.pretrain`` is laid over the recipe for it.
         module: what is trained: a part of the model, so that the model's state_dict has its weights, or the model.
         encode: makes of the dataset's x (examples, features) what the module is trained on, such as the activations
-            of the layers below; called once when the stage starts, without gradients.
+            of the layers below; called once when the stage starts, without gradients, and the same for all epochs,
+            so that it must not draw. A module, or that of a method or a partial, is in evaluation mode meanwhile.
         begin: called when the stage starts, not when it is resumed; such as to copy weights of the stages before.
         callbacks: of this stage, beside those that the config composes.
     """

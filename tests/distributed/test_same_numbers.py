@@ -56,6 +56,65 @@ def test_two_processes_equal_one_with_the_doubled_minibatch(cli):
     assert repeated.out.count("as the run") == 2
 
 
+def test_what_a_module_adds_up_in_buffers_is_of_both_processes(cli):
+    """DDP gives all ranks the buffers of rank 0 before each step."""
+    short = ("model=ca", "model.num_hidden=20", *SHORT)
+    two = cli(*short, "trainer.devices=2", "recipe.batch_size=32", "hydra.run.dir=two")
+    assert two.code == 0, two.err
+    one = cli(*short, "recipe.batch_size=64", "hydra.run.dir=one")
+    assert "train/contraction" in rows(one.folder / "one")[0]
+    assert_same_numbers(one.folder / "one", two.folder / "two")
+
+
+def test_what_an_rbm_is_monitored_by_is_of_both_processes(cli, install):
+    install("dlpipe-listening", {}, {"listening.py": MONITORED})
+    short = (
+        "model=rbm",
+        "model.persistent=false",
+        "model.num_hidden=20",
+        "model.k=1",
+        "model.sampling_steps=1",
+        *SHORT,
+    )
+    callback = "+callbacks.listening._target_=listening.Listening"
+    result = cli(*short, callback, "trainer.devices=2", "recipe.batch_size=32", "hydra.run.dir=two")
+    assert result.code == 0, result.err
+    two = result.folder / "two"
+    by_rank = [json.loads((two / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
+    logged = [row["train/reconstruction"] for row in rows(two) if "train/reconstruction" in row]
+    assert len(logged) == len(by_rank[0]) == 2
+    for epoch, value in enumerate(logged):
+        assert by_rank[0][epoch] != pytest.approx(by_rank[1][epoch], rel=1e-6)  # each has examples of its own
+        assert value == pytest.approx((by_rank[0][epoch] + by_rank[1][epoch]) / 2, rel=1e-6)
+
+
+MONITORED = """
+import json
+from pathlib import Path
+import pytorch_lightning as pl
+from dlpipe_boltzmann import rbm
+
+
+class Listening(pl.Callback):
+    def on_train_start(self, trainer, module):
+        self.epochs = []
+        monitored = rbm.reconstruction_log_likelihood
+
+        def listening(*args):
+            found = monitored(*args)
+            if module.training:
+                self.own.append(float(found))
+            return found
+
+        rbm.reconstruction_log_likelihood = listening
+
+    def on_train_epoch_start(self, trainer, module):
+        self.own = []
+
+    def on_train_epoch_end(self, trainer, module):
+        self.epochs.append(sum(self.own) / len(self.own))
+        Path(trainer.default_root_dir, f"rank_{trainer.global_rank}.json").write_text(json.dumps(self.epochs))
+"""
 ODD = """
 import torch
 from dlpipe.data import Split, TensorDataModule

@@ -14,6 +14,7 @@ from dlpipe_autoencoders.figures import first_test_images, reconstruction_figure
 from dlpipe_autoencoders.reconstruction import reconstruction_loss
 from dlpipe_autoencoders.tied import TiedLayers
 from dlpipe_supervised.classification import filter_figures
+from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -50,7 +51,7 @@ class ContractiveAutoencoder(pl.LightningModule):
         self.image_shape = image_shape
         self.contraction = contraction
         self.layers = TiedLayers(num_visible, num_hidden)
-        # of the epoch so far: reconstruction, contraction, minibatches
+        # of the epoch so far, the same on all ranks: reconstruction, contraction, minibatches
         self.register_buffer("epoch_sums", torch.zeros(3))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +68,8 @@ class ContractiveAutoencoder(pl.LightningModule):
         codes = self.encode(x)
         reconstruction = reconstruction_loss(self.layers.decode(codes), x)
         contraction = squared_jacobian_norm(codes, self.layers.weight)
-        self.epoch_sums += torch.stack([reconstruction, contraction, torch.ones_like(contraction)]).detach()
+        parts = torch.stack([reconstruction, contraction, torch.ones_like(contraction)]).detach()
+        self.epoch_sums += mean_over_ranks(parts)
         return reconstruction + self.contraction * contraction
 
     def on_train_epoch_end(self) -> None:
@@ -77,7 +79,7 @@ class ContractiveAutoencoder(pl.LightningModule):
             "train/reconstruction": reconstruction / minibatches,
             "train/contraction": contraction / minibatches,
         }
-        self.log_dict(means, batch_size=1, sync_dist=True)
+        self.log_dict(means, batch_size=1, sync_dist=self.trainer.world_size > 1)
         self.epoch_sums.zero_()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

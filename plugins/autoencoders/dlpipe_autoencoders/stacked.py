@@ -71,18 +71,18 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
     def stages(self) -> list[Stage]:
         """Each autoencoder, from the lowest up, and the network."""
         pretraining = [
-            Stage(f"pretrain/{depth}", autoencoder, encode=partial(self.codes, depth=depth) if depth else None)
+            Stage(f"pretrain/{depth}", autoencoder, encode=partial(self.encode, depth=depth) if depth else None)
             for depth, autoencoder in enumerate(self._autoencoders())
         ]
-        return [*pretraining, Stage("finetune", self.network, begin=self.copy_encoders)]
+        return [*pretraining, Stage("finetune", self.network, begin=self.copy_weights)]
 
-    def codes(self, x: Tensor, depth: int) -> Tensor:
+    def encode(self, x: Tensor, depth: int) -> Tensor:
         """What the lowest ``depth`` encoders make of x (examples, num_features), one after the other."""
         for autoencoder in self._autoencoders()[:depth]:
             x = autoencoder.encode(x)
         return x
 
-    def copy_encoders(self) -> None:
+    def copy_weights(self) -> None:
         """Give the network's layers the weights and hidden biases of the autoencoders, and a softmax of zeros."""
         layers = [autoencoder.layers for autoencoder in self._autoencoders()]
         self.network.take_layers([(layer.weight, layer.hidden_bias) for layer in layers])

@@ -1,6 +1,7 @@
 """The contractive autoencoder against the definition of its loss."""
 
 import csv
+import types
 
 import pytest
 import torch
@@ -66,6 +67,7 @@ def test_a_larger_weight_gives_codes_that_change_less(make, x):
 
 def test_an_epoch_reports_the_means_of_both_parts_and_the_next_begins_anew(make, x, monkeypatch):
     model, logged = make(0.1), []
+    model._trainer = types.SimpleNamespace(world_size=1)
     monkeypatch.setattr(model, "log_dict", lambda means, **_: logged.append(means))
     for epoch in (x.split([2, 2, 3]), x.split([3, 4])):
         for minibatch in epoch:

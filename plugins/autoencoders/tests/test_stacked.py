@@ -65,7 +65,7 @@ def test_only_finetuning_begins_with_something():
 
 
 def test_finetuning_leaves_the_autoencoders_as_they_were(model, x):
-    model.copy_encoders()
+    model.copy_weights()
     before = [parameter.clone() for parameter in model.autoencoders.parameters()]
     optimizer = torch.optim.SGD(model.network.parameters(), lr=0.1)
     for _ in range(2):  # through a softmax of zeros no gradient comes down

@@ -61,8 +61,9 @@ class DeepBeliefNetwork(pl.LightningModule):
         self.image_shape = image_shape
         self.sampling_steps = sampling_steps
         below = [num_features, *hidden_sizes[:-1]]
-        sizes = zip(below, hidden_sizes, strict=True)
-        self.rbms = nn.ModuleList(RBM(lower, image_shape, upper, k, persistent=False) for lower, upper in sizes)
+        shapes = [image_shape, *([size] for size in hidden_sizes[:-1])]  # means of hidden units are no image
+        options = zip(below, shapes, hidden_sizes, strict=True)
+        self.rbms = nn.ModuleList(RBM(*own, k, persistent=False) for own in options)
         shifts = shifted_columns(image_shape, max_shift)
         self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout, shifts)
 

@@ -17,6 +17,7 @@ from dlpipe_boltzmann.reconstruction import reconstruction_log_likelihood
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
 from dlpipe_supervised.classification import filter_figures
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
+from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -31,7 +32,8 @@ class RBM(pl.LightningModule):
 
     Args:
         num_visible: entries of one example.
-        image_shape: channels, height, width, to draw filters and samples with.
+        image_shape: channels, height, width, to draw filters and samples with; no filters are drawn of another form, as
+            [1000] of hidden units.
         num_hidden: hidden units.
         k: Gibbs steps of an update.
         persistent: whether chains go on from update to update (PCD) instead of beginning at the data (CD).
@@ -89,11 +91,12 @@ class RBM(pl.LightningModule):
         found = contrastive_divergence(self.machine, x, self.k, self.chain)
         with torch.no_grad():
             if self.chain is None:
-                self.monitored.add_(reconstruction_log_likelihood(x, found.end.preactivation))
+                monitored = reconstruction_log_likelihood(x, found.end.preactivation)
             else:
-                self.monitored.add_(stochastic_pseudo_likelihood(self.machine, x.round(), self.bit).mean())
+                monitored = stochastic_pseudo_likelihood(self.machine, x.round(), self.bit).mean()
                 self.bit.add_(1).remainder_(len(self.b))
                 self.chain.copy_(sample_units(found.preactivation))
+            self.monitored.add_(mean_over_ranks(monitored))
             self.updates.add_(1)
         return found.loss
 

@@ -132,6 +132,12 @@ def test_filters_are_drawn_before_and_after_fine_tuning(make):
     assert (figures["pretrained_filters"] == figures["filters"]).all()
 
 
+def test_the_units_of_upper_layers_look_at_no_image():
+    model = DeepBeliefNetwork(6, 2, [1, 2, 3], [6, 4])  # of six units a picture could be made
+    assert [rbm.image_shape for rbm in model.rbms] == [[1, 2, 3], [6]]
+    assert [list(rbm.figures()) for rbm in model.rbms] == [["filters"], []]
+
+
 def test_samples_are_drawn_as_a_sheet(make, data):
     assert make().data_figures(data)["samples"].shape == (31, 79)  # ten rows of twenty, of 2 x 3 pixels
 

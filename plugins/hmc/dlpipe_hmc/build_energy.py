@@ -62,4 +62,9 @@ def _make(cls: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any
     except TypeError as error:
         takes = ", ".join(signature.parameters) or "none"
         raise ValueError(f"energy_options={dict(options)}: {error}; energy {name} takes {takes}") from error
-    return cls(**options)
+    try:
+        return cls(**options)
+    except Exception as error:  # of anybody's class
+        given = f" with energy_options={dict(options)}" if options else ""
+        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"energy {name} cannot be made{given}: {told}") from error

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlpipe_hmc.energies.covariance import check_covariance
 from dlpipe_hmc.energy import Energy, autograd_gradient, gradient_of
 
 
@@ -24,6 +25,11 @@ def check_form(energy: Any, name: str) -> None:
         if value is not None and getattr(value, "shape", None) != shape:
             told = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"energy {name} has a {moment} of {told}; a tensor {shape} is wanted, or none")
+    if (covariance := getattr(energy, "covariance", None)) is not None:
+        try:
+            check_covariance(covariance if covariance.is_floating_point() else covariance.double(), dim)
+        except ValueError as error:
+            raise ValueError(f"energy {name}: {error}") from error
 
 
 @torch.no_grad()
@@ -33,7 +39,9 @@ def check_values(energy: Energy, name: str, positions: Tensor) -> None:
     Raises:
         ValueError: with what the energy gave, what is wanted and what to do.
     """
-    _check_numbers(f"energy {name}", energy(positions), (len(positions),), "sum over the last dimension of positions")
+    _check_numbers(
+        f"energy {name}", _energies(energy, name, positions), (len(positions),), "sum over the last dimension"
+    )
     found = _gradients(energy, name, positions)
     _check_numbers(f"the gradient of energy {name}", found, tuple(positions.shape), "one number a coordinate")
     if hasattr(energy, "gradient"):
@@ -56,9 +64,26 @@ def _check_numbers(what: str, values: Any, shape: tuple[int, ...], advice: str) 
         )
 
 
-def _gradients(energy: Energy, name: str, positions: Tensor) -> Tensor:
+def _energies(energy: Energy, name: str, positions: Tensor) -> Tensor:
     try:
-        return gradient_of(energy)(positions)
+        return energy(positions)
+    except Exception as error:  # of anybody's code
+        raise ValueError(f"energy {name} {_raised(error, positions)}") from error
+
+
+def _raised(error: Exception, positions: Tensor) -> str:
+    chains, dim = positions.shape
+    return f"raised {type(error).__name__} for positions of {chains} chains, {dim} coordinates each: {error}"
+
+
+def _gradients(energy: Energy, name: str, positions: Tensor) -> Tensor:
+    if hasattr(energy, "gradient"):
+        try:
+            return gradient_of(energy)(positions)
+        except Exception as error:  # of anybody's code
+            raise ValueError(f"the gradient of energy {name} {_raised(error, positions)}") from error
+    try:
+        return autograd_gradient(energy, positions)
     except RuntimeError as error:
         raise ValueError(
             f"energy {name} has no gradient with respect to the positions ({error}); compute it from them by torch's "

@@ -1,5 +1,6 @@
 """How far draws are from the density, and how many independent ones they are worth."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]  # it re-exports without saying so
 from numpy.typing import NDArray
 from torch import Tensor
+
+from dlpipe import DlpipeError
 
 ENOUGH = 4  # draws a chain, with fewer of which ArviZ gives no number
 
@@ -32,17 +35,23 @@ def moment_errors(draws: Tensor, mean: Tensor | None, covariance: Tensor | None)
 def convergence(draws: Tensor) -> dict[str, float]:
     """The least bulk effective sample size of any coordinate and, of several chains, the largest rank-normalised R-hat.
 
+    Where a chain never moved in a coordinate there is no effective sample size: NaN. Of chains of which none did, each
+    where it started, R-hat is as large as rounding lets it be, or NaN.
+
     Args:
         draws: (draws, chains, dim), at least `ENOUGH` draws.
 
     Source: Vehtari et al. (2021), Rank-normalization, folding, and localization: an improved R-hat, by ArviZ.
     """
     ess, rhat = _of_coordinates(array_stats.ess, draws), _of_coordinates(array_stats.rhat, draws)
-    return {"ess": float(ess.min())} | ({"rhat": float(rhat.max())} if draws.shape[1] > 1 else {})
+    stuck = (draws == draws[0]).all(0).any()
+    return {"ess": math.nan if stuck else float(ess.min())} | (
+        {"rhat": float(rhat.max())} if draws.shape[1] > 1 else {}
+    )
 
 
 def _of_coordinates(statistic: Callable[..., NDArray[np.float64]], draws: Tensor) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):  # chains that never moved have no R-hat
+    with np.errstate(invalid="ignore", divide="ignore"):  # chains that never moved have no variance
         return statistic(draws.numpy(force=True), chain_axis=1, draw_axis=0)
 
 
@@ -59,12 +68,14 @@ def thinned(draws: Tensor, count: int) -> Tensor:
         count: at most draws * chains.
 
     Raises:
-        ValueError: there are not so many.
+        DlpipeError: there are not so many.
     """
     rows = chain_after_chain(draws)
     if not 1 <= count <= len(rows):
-        raise ValueError(
-            f"{count} samples were asked for; {draws.shape[1]} chains of {draws.shape[0]} draws have 1 to {len(rows)}: "
-            "ask for so many, or run with more model.num_draws or model.num_chains"
+        raise DlpipeError(
+            f"{count} samples were asked for, and {draws.shape[1]} chains of {draws.shape[0]} draws have {len(rows)}; "
+            f"ask for at most so many (-n {len(rows)}), or run with more model.num_draws or model.num_chains"
+            if len(rows)
+            else "the run has no draws yet: its burn-in is not over; go on with it, or run with less model.num_burn_in"
         )
     return rows[torch.arange(count, device=rows.device) * len(rows) // count]

@@ -192,7 +192,7 @@ class HamiltonianMonteCarlo(pl.LightningModule):
         """``count`` draws (count, dim), evenly spaced along chain after chain, and their pairs of coordinates.
 
         Raises:
-            ValueError: there are not so many.
+            DlpipeError: there are not so many.
         """
         samples = thinned(self.drawn, count).numpy(force=True)
         return {"samples.npy": samples, "samples.png": pair_picture(samples)}

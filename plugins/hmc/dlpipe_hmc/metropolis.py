@@ -27,4 +27,4 @@ def metropolis_accept(before: Tensor, after: Tensor, uniform: Tensor) -> Tensor:
 
     Source: "Hybrid Monte-Carlo Sampling", section "Metropolis-Hastings step".
     """
-    return torch.exp(before - after) >= uniform
+    return (torch.exp(before - after) >= uniform) & after.isfinite()

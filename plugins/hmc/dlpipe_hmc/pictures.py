@@ -2,9 +2,10 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from dlpipe.figures import picture_of
 
 # shown at most
 COORDINATES = 6
@@ -14,7 +15,7 @@ BINS = 40
 
 
 def trace_picture(draws: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """A row a coordinate: the density of each chain's draws, and the draws in order.
+    """A row a coordinate: the density of each chain's draws, and the draws in order; no density of what is not finite.
 
     Args:
         draws: (draws, chains, dim).
@@ -27,13 +28,14 @@ def trace_picture(draws: NDArray[np.floating]) -> NDArray[np.uint8]:
     panels = figure.subplots(shown, 2, squeeze=False, width_ratios=[1, 3])
     for coordinate, (density, trace) in enumerate(panels):
         values = draws[:, :CHAINS, coordinate]
-        edges = np.histogram_bin_edges(values, BINS)
+        edges = np.histogram_bin_edges(values, BINS) if np.isfinite(values).all() else None
         for chain in values.T:
-            density.hist(chain, edges, density=True, histtype="step")
+            if edges is not None:
+                density.hist(chain, edges, density=True, histtype="step")
             trace.plot(chain, linewidth=0.5)
         density.set_ylabel(f"x{coordinate + 1}")
     panels[-1, 1].set_xlabel("draw")
-    return _picture_of(figure)
+    return picture_of(figure)
 
 
 def pair_picture(points: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -52,15 +54,15 @@ def pair_picture(points: NDArray[np.floating]) -> NDArray[np.uint8]:
     for index in range(shown):
         panels[index, 0].set_ylabel(f"x{index + 1}")
         panels[-1, index].set_xlabel(f"x{index + 1}")
-    return _picture_of(figure)
+    return picture_of(figure)
 
 
 def _draw_pair(axes: Axes, points: NDArray[np.floating], row: int, column: int) -> None:
     if column > row:
         axes.set_axis_off()
-    elif column == row:
+    elif column == row and np.isfinite(points[:, row]).all():
         axes.hist(points[:, row], BINS, density=True, histtype="step")
-    else:
+    elif column < row:
         axes.plot(points[:, column], points[:, row], ".", markersize=1.5, alpha=0.5)
 
 
@@ -85,11 +87,4 @@ def adaptation_picture(
     below.set(ylabel="acceptance rate", xlabel="move")
     for axes in (above, below):
         axes.axvline(num_burn_in, color="grey", linestyle="--")
-    return _picture_of(figure)
-
-
-def _picture_of(figure: Figure) -> NDArray[np.uint8]:
-    """Drawn by itself: no window, no global pyplot state."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
-    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
+    return picture_of(figure)

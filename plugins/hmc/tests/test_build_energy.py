@@ -1,6 +1,7 @@
 """Energies by name, one's own energy, and what is told of one that cannot be used."""
 
 import math
+import re
 import sys
 import textwrap
 
@@ -98,8 +99,39 @@ def test_options_that_the_class_does_not_take_are_refused():
 
 
 @pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("gaussian", {"dim": "abc"}, "dim='abc': must be a whole number from 1"),
+        ("gaussian", {"dim": 0}, "dim=0: must be a whole number from 1"),
+        ("funnel", {"dim": "abc"}, "dim='abc': must be at least 2"),
+        ("banana", {"bend": "abc"}, "TypeError: "),
+    ],
+)
+def test_an_energy_that_cannot_be_made_is_told_by_its_name_and_options(name, options, told):
+    wanted = re.escape(f"energy {name} cannot be made with energy_options={options}: {told}")
+    with pytest.raises(ValueError, match=wanted):
+        build_energy(name, options)
+
+
+def test_what_the_constructor_of_ones_own_energy_raises_is_told(own_module):
+    own_module("""
+        class Wrong:
+            def __init__(self):
+                raise KeyError("no such file")
+    """)
+    with pytest.raises(ValueError, match=r"energy own\.Wrong cannot be made: KeyError: 'no such file'"):
+        build_energy("own.Wrong", {})
+
+
+@pytest.mark.parametrize(
     ("body", "told"),
     [
+        (
+            "dim = 2; covariance = torch.tensor([[1, 2], [2, 1]])",
+            r": covariance \(2, 2\) is not positive definite.*eigenvalue is -1;",
+        ),
+        ("dim = 2; covariance = torch.tensor([[1.0, 0.5], [0.0, 1]])", ": covariance is not symmetric"),
+        ("dim = 1; covariance = torch.tensor([[float('nan')]])", ": covariance has an entry nan"),
         ("dim = 0", "has dim=0; give it an attribute dim"),
         ("dim = 2.5", "has dim=2.5; give it"),
         ("dim = 2; mean = torch.zeros(3)", r"has a mean of \(3,\); a tensor \(2,\) is wanted, or none"),
@@ -116,7 +148,7 @@ def test_an_energy_that_says_wrongly_what_it_is_is_refused(own_module, body, tol
             def __call__(self, positions):
                 return positions.square().sum(1)
     """)
-    with pytest.raises(ValueError, match=f"energy own.Wrong {told}"):
+    with pytest.raises(ValueError, match=f"energy own.Wrong ?{told}"):
         build_energy("own.Wrong", {})
 
 
@@ -159,9 +191,16 @@ def test_an_energy_that_cannot_be_followed_is_refused(function, told):
         checked(function)
 
 
+def test_what_an_energy_raises_is_told_with_its_name():
+    told = "energy own raised IndexError for positions of 3 chains, 2 coordinates each: index 2 is out of bounds"
+    with pytest.raises(ValueError, match=told):
+        checked(lambda x: x[:, 2])
+
+
 @pytest.mark.parametrize(
     ("gradient", "told"),
     [
+        (lambda x: x[:, 2], "the gradient of energy own raised IndexError for positions of 3 chains"),
         (lambda x: 2 * x.sum(1), r"the gradient of energy own has the shape \(3,\) for 3 chains; wanted is \(3, 2\)"),
         (lambda x: x, r"gradient of energy own is off by .* from what autograd gives; mend or remove it"),
         (lambda x: -2 * x, "gradient of energy own is off by"),

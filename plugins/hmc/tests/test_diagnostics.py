@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlpipe import DlpipeError
 from dlpipe_hmc.diagnostics import convergence, moment_errors, thinned
 
 
@@ -57,8 +58,18 @@ def test_one_chain_has_no_rhat():
     assert list(convergence(noise(100, 1, 2))) == ["ess"]
 
 
-def test_chains_that_never_moved_have_no_rhat_to_speak_of():
-    assert np.isnan(convergence(torch.zeros(10, 3, 2))["rhat"])
+@pytest.mark.parametrize("chains", [1, 3])
+def test_chains_that_never_moved_are_worth_nothing(chains):
+    for start in (torch.zeros(1, chains, 2), noise(1, chains, 2)):
+        found = convergence(start.expand(100, chains, 2))
+        assert np.isnan(found.pop("ess"))
+        assert not any(rhat < 1e6 for rhat in found.values())
+
+
+def test_a_chain_that_never_moved_beside_others_that_did_is_no_worth_to_speak_of():
+    draws = noise(100, 3, 2)
+    draws[:, 1, 0] = draws[0, 1, 0]
+    assert np.isnan(convergence(draws)["ess"])
 
 
 def test_samples_are_evenly_spaced_along_chain_after_chain():
@@ -71,6 +82,13 @@ def test_samples_are_evenly_spaced_along_chain_after_chain():
 
 @pytest.mark.parametrize("count", [0, 13])
 def test_more_samples_than_draws_are_refused(count):
-    told = f"{count} samples were asked for; 3 chains of 4 draws have 1 to 12: ask for so many, or run with more"
-    with pytest.raises(ValueError, match=told):
+    told = (
+        rf"{count} samples were asked for, and 3 chains of 4 draws have 12; ask for at most so many \(-n 12\), or run"
+    )
+    with pytest.raises(DlpipeError, match=told):
         thinned(noise(4, 3, 2), count)
+
+
+def test_samples_before_the_first_draw_are_refused():
+    with pytest.raises(DlpipeError, match="the run has no draws yet: its burn-in is not over"):
+        thinned(noise(0, 3, 2), 1)

@@ -89,6 +89,24 @@ def test_a_covariance_of_another_size_is_refused():
         Gaussian([0, 0, 0], [[1, 0], [0, 1]])
 
 
+@pytest.mark.parametrize(
+    "covariance", [[[0.1, 0.3], [0.3, 0.9]], [[0.0, 0.0], [0.0, 0.0]], [[1.0, 1.0, 1.0]] * 3, [[1.0, 2.0], [2.0, 1.0]]]
+)
+def test_a_singular_covariance_is_refused_whatever_rounding_makes_of_its_zeros(covariance):
+    with pytest.raises(ValueError, match="is not positive definite"):
+        Gaussian([0.0] * len(covariance), covariance)
+
+
+def test_a_covariance_of_a_narrow_density_is_taken():
+    assert Gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1e-12]]).dim == 2
+
+
+@pytest.mark.parametrize("entry", [math.inf, -math.inf, math.nan])
+def test_an_entry_of_the_covariance_that_is_no_finite_number_is_told_as_what_it_is(entry):
+    with pytest.raises(ValueError, match=f"covariance has an entry {entry}; all of its entries must be finite"):
+        Gaussian([0, 0], [[1, 0], [0, entry]])
+
+
 def test_a_covariance_that_is_not_symmetric_is_refused():
     with pytest.raises(ValueError, match=r"not symmetric: an entry is 0\.3 from the one across"):
         Gaussian([0, 0], [[1, 0.5], [0.2, 1]])

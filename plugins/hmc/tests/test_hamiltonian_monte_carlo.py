@@ -1,5 +1,6 @@
 """The module: its chains, its draws, its pictures, and a run through the pipeline."""
 
+import json
 import logging
 import statistics
 
@@ -7,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from dlpipe import DlpipeError
+from dlpipe.cli import main
 from dlpipe.testing import check_model
 from dlpipe_hmc.hamiltonian_monte_carlo import HamiltonianMonteCarlo
 from dlpipe_hmc.moves import Moves
+from dlpipe_hmc.pictures import pair_picture, trace_picture
 
 DATA = Moves(num_burn_in=1, num_draws=1, num_epochs=1, batch_size=None)  # of which samples need nothing
 
@@ -131,6 +135,14 @@ def test_figures_of_one_coordinate_and_of_many(monkeypatch):
     assert funnel["pairs"].shape == (1060, 1060, 3)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_draws_that_are_no_numbers_are_drawn_without_their_densities(wrong):
+    draws = np.random.default_rng(0).normal(size=(50, 3, 2))
+    draws[7, 1, 0] = wrong
+    for picture in (trace_picture(draws), pair_picture(draws.reshape(-1, 2))):
+        assert picture.std() > 5  # something is drawn
+
+
 def test_before_the_first_draw_there_is_the_adaptation_to_see():
     model = seeded(num_burn_in=20, num_draws=30)
     assert model.figures() == {}
@@ -149,8 +161,21 @@ def test_samples_are_draws_of_every_chain():
 
 
 def test_more_samples_than_draws_are_refused():
-    with pytest.raises(ValueError, match="91 samples were asked for; 3 chains of 30 draws have 1 to 90"):
+    with pytest.raises(DlpipeError, match="91 samples were asked for, and 3 chains of 30 draws have 90; ask for"):
         made().sample(91, DATA)
+
+
+def test_the_command_line_asks_for_fewer_and_does_not_blame_the_model(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    assert main(["model=hmc", "model.num_burn_in=10", "model.num_draws=10", f"hydra.run.dir={run}"]) == 0
+    for asked in (["-n", "5000"], []):  # 100 by default
+        capsys.readouterr()
+        assert main(["sample", run, *asked]) == 2
+        told = (
+            f"dlpipe: {(asked or ['', '100'])[1]} samples were asked for, and 3 chains of 10 draws have 30; ask for at"
+        )
+        assert capsys.readouterr().err.startswith(told)
+    assert main(["sample", run, "-n", "30"]) == 0
 
 
 def logged_by_test(model):
@@ -210,6 +235,15 @@ def test_twenty_runs_are_as_the_published_ones():
     for found, (mean, deviation) in zip(zip(*runs, strict=True), PUBLISHED, strict=True):
         assert statistics.mean(found) == pytest.approx(mean, abs=5 * deviation * (2 / 20) ** 0.5)
         assert statistics.stdev(found) < 3 * deviation
+
+
+def test_no_energy_is_judged_by_a_number_of_another(tmp_path):
+    run = tmp_path / "run"
+    assert (
+        main(["model=hmc", "model.energy=banana", "model.num_burn_in=10", "model.num_draws=10", f"hydra.run.dir={run}"])
+        == 0
+    )
+    assert json.loads((run / "summary.json").read_text())["targets"] == []
 
 
 @pytest.mark.parametrize("energy", ["gaussian", "banana", "funnel", "gaussian_rbm"])

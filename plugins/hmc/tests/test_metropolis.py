@@ -33,5 +33,6 @@ def test_the_same_hamiltonian_is_always_accepted():
 
 
 def test_what_is_no_finite_energy_is_never_accepted():
-    after = torch.tensor([math.nan, math.inf])
-    assert not metropolis_accept(torch.zeros(2), after, torch.full((2,), 1e-30)).any()
+    after = torch.tensor([math.nan, math.inf, -math.inf])
+    for uniform in (0.0, 1e-30, 0.5):
+        assert metropolis_accept(torch.zeros(3), after, torch.full((3,), uniform)).tolist() == [False] * 3

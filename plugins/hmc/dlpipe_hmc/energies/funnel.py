@@ -29,8 +29,8 @@ class Funnel(nn.Module):
 
     def __init__(self, dim: int = 10) -> None:
         super().__init__()
-        if dim < 2:
-            raise ValueError(f"dim={dim}: must be at least 2, the first coordinate and one whose spread it sets")
+        if not isinstance(dim, int) or dim < 2:
+            raise ValueError(f"dim={dim!r}: must be at least 2, the first coordinate and one whose spread it sets")
         self.dim = dim
         variances = torch.full((dim,), SPREAD**2 / 2).exp()
         variances[0] = SPREAD**2

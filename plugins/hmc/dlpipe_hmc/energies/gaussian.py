@@ -6,6 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from dlpipe_hmc.energies.covariance import check_covariance
+
 
 @final
 class Gaussian(nn.Module):
@@ -27,7 +29,7 @@ class Gaussian(nn.Module):
         super().__init__()
         exact = torch.tensor(covariance, dtype=torch.float64)
         self.dim = len(mean)
-        _check_covariance(exact, self.dim)
+        check_covariance(exact, self.dim)
         dtype = torch.get_default_dtype()
         self.register_buffer("mean", torch.tensor(mean, dtype=dtype))
         self.register_buffer("covariance", exact.to(dtype))
@@ -41,17 +43,3 @@ class Gaussian(nn.Module):
     def gradient(self, positions: Tensor) -> Tensor:
         """C^-1 (x - mu), (chains, dim)."""
         return (positions - self.mean) @ self.precision
-
-
-def _check_covariance(covariance: Tensor, dim: int) -> None:
-    if covariance.shape != (dim, dim):
-        raise ValueError(f"covariance has the shape {tuple(covariance.shape)}; a mean of {dim} needs ({dim}, {dim})")
-    if not torch.allclose(covariance, covariance.T):
-        off = float((covariance - covariance.T).abs().max())
-        raise ValueError(f"covariance is not symmetric: an entry is {off:.3g} from the one across the diagonal")
-    smallest = float(torch.linalg.eigvalsh(covariance)[0])
-    if smallest <= 0:
-        raise ValueError(
-            f"covariance ({dim}, {dim}) is not positive definite, so that it is of no distribution: its smallest "
-            f"eigenvalue is {smallest:.4g}; give one whose eigenvalues are all above 0"
-        )

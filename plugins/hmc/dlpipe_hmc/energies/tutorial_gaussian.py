@@ -13,10 +13,12 @@ def tutorial_gaussian(dim: int = 5) -> Gaussian:
             tutorial's helper, it has negative eigenvalues.
 
     Raises:
-        ValueError: it has.
+        ValueError: it has, or ``dim`` is no whole number from 1.
 
     Source: "Hybrid Monte-Carlo Sampling", section "Testing our Sampler".
     """
+    if not isinstance(dim, int) or dim < 1:
+        raise ValueError(f"dim={dim!r}: must be a whole number from 1")
     rng = np.random.RandomState(123)
     mean = 10 * rng.rand(dim)
     uniform = rng.rand(dim, dim)

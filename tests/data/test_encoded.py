@@ -1,0 +1,57 @@
+"""The representation that a stage trains on, computed once."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from dlpipe.data.encoded import encoded
+from dlpipe.data.minibatches import Split
+
+X, Y = torch.rand(20, 6, generator=torch.Generator().manual_seed(0)), torch.zeros(20, dtype=torch.int64)
+
+
+class Noisy(nn.Module):
+    """Adds something in training mode, by what is a part of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+        self.frozen = nn.Dropout(0.5).eval()
+
+    def forward(self, x):
+        return self.frozen(self.dropout(x))
+
+    def encode(self, x, depth=1):
+        return self(x)
+
+
+NOISY = {
+    "a module": lambda module: module,
+    "a method": lambda module: module.encode,
+    "a partial of a module": lambda module: partial(module),
+    "a partial of a partial of a method": lambda module: partial(partial(module.encode), depth=2),
+}
+
+
+@pytest.mark.parametrize("encode_of", NOISY.values(), ids=NOISY)
+def test_what_encodes_is_in_evaluation_mode_and_then_as_it_was(encode_of):
+    module = Noisy()
+    found = encoded({"train": Split(X, Y)}, encode_of(module), 8)
+    assert torch.equal(found["train"].x, X)
+    assert [module.training, module.dropout.training, module.frozen.training] == [True, True, False]
+
+
+def test_its_mode_is_as_it_was_where_it_raises():
+    module = Noisy()
+    with pytest.raises(TypeError):
+        encoded({"train": Split(X, Y)}, partial(module.encode, wide=1), 8)
+    assert module.dropout.training
+
+
+def test_a_function_encodes_too_and_the_test_set_is_left_out():
+    found = encoded({name: Split(X, Y) for name in ("train", "val", "test")}, lambda x: x[:, :2], 8)
+    assert sorted(found) == ["train", "val"]
+    assert torch.equal(found["val"].x, X[:, :2])
+    assert torch.equal(found["val"].y, Y)

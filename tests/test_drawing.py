@@ -1,0 +1,64 @@
+"""The figures of a run: of its best weights, and of every checkpoint that it kept."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# its figures need no gradients and the evaluation mode, as any figure is drawn in
+CODE = """
+import pytorch_lightning as pl
+import torch
+
+
+class Painter(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(4, 4))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def training_step(self, batch, batch_idx):
+        return (self.w - 1).square().mean()
+
+    def figures(self):
+        return {"w": self.dropout(self.w * 255).numpy().clip(0, 255).astype("uint8")}
+"""
+
+
+def pictures(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
+
+
+def grey_levels(path):
+    with Image.open(path) as picture:
+        return np.unique(np.asarray(picture)).tolist()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at the end of the run", "by the verb"])
+def test_kept_checkpoints_are_drawn_in_the_mode_that_the_best_weights_are(cli, install, again):
+    install("dlpipe-painter", {"painter": "painter:Painter"}, {"painter/__init__.py": CODE})
+    recipe = ("recipe.max_epochs=3", "recipe.keep_every_n_epochs=1", "trainer.limit_train_batches=4")
+    result = cli("model=painter", "recipe.lr=0.5", *recipe, "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    assert "could not be drawn" not in result.err
+    figures = result.folder / "run" / "figures"
+    if again:
+        for path in figures.glob("*.png"):
+            path.unlink()
+        assert cli("figures", "run").code == 0
+    assert {"w.png", *(f"w_epoch_000{epoch}.png" for epoch in (1, 2, 3))} <= set(pictures(figures))
+    levels = [grey_levels(figures / f"w_epoch_000{epoch}.png") for epoch in (1, 2, 3)]
+    assert [len(found) for found in levels] == [1, 1, 1]  # dropout would set some to zero
+    assert levels[0] < levels[1] < levels[2]
+
+
+def test_kept_checkpoints_of_stages_are_drawn_in_their_folders(cli):
+    sizes = ("model.hidden_sizes=[9,4]", "model.corruption=[0.1,0.1]", "trainer.limit_train_batches=2")
+    recipe = ("recipe.stages.pretrain.max_epochs=2", "recipe.stages.pretrain.keep_every_n_epochs=1")
+    result = cli("model=sda", *sizes, *recipe, "recipe.max_epochs=1", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    found = pictures(result.folder / "run" / "figures")
+    # the units of the second layer look at codes, of which there is no picture
+    assert [name for name in found if "epoch" in name] == [
+        f"pretrain/0/filters_epoch_000{epoch}.png" for epoch in (1, 2)
+    ]
+    assert {"filters.png", "pretrained_filters.png"} <= set(found)

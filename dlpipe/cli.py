@@ -25,7 +25,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe reproduce RUN                     run it again and compare every weight
   python -m dlpipe inspect FILE                      what a checkpoint holds, without running anything in it
   python -m dlpipe test RUN                          the test of a finished run once more
-  python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx); else of ten test examples
+  python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx) or texts; else of ten test examples
   python -m dlpipe figures RUN                       draw a finished run's figures again from its checkpoints
   python -m dlpipe sample RUN -n 100                 draw from a generative model, into the run's samples/
 

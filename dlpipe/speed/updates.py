@@ -95,6 +95,9 @@ class FusedUpdates(pl.Callback):
         """Before a chunk: let go of recordings that what a step depends on has left behind."""
         if not self.applies:
             return
+        if self._optimizer._optimizer_step_pre_hooks or self._optimizer._optimizer_step_post_hooks:
+            self._give_up(UnrecordableError("the optimizer has hooks of its step"))
+            return
         try:
             state = [plain_state(self._module), [bool(group["weight_decay"]) for group in self._optimizer.param_groups]]
         except UnrecordableError as error:

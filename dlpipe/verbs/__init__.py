@@ -25,7 +25,7 @@ VERBS = {
     "reproduce": Verb("reproduce RUN", 1, 1),
     "inspect": Verb("inspect FILE", 1, 1),
     "test": Verb("test RUN", 1, 1),
-    "predict": Verb("predict RUN [FILE ...]", 1, ANY),
+    "predict": Verb("predict RUN [--text TEXT] [FILE ...]", 1, ANY),
     "figures": Verb("figures RUN", 1, 1),
     "sample": Verb("sample RUN [-n COUNT] [--seed SEED]", 1, 5),
 }

@@ -1,6 +1,8 @@
-"""``predict RUN FILES``: labels and probabilities for pictures."""
+"""``predict RUN FILES``: labels and probabilities for pictures, or what a model of texts says of them."""
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,28 @@ from dlpipe.errors import DlpipeError
 from dlpipe.finished_run import FinishedRun
 from dlpipe.images import read_images
 from dlpipe.verbs.opened import opened
+from dlpipe.verbs.parser import Parser
 
 FIRST = 10  # as the tutorial's predict()
 
 
-def main(run_dir: str, *files: str) -> int:
+def main(run_dir: str, *words: str) -> int:
     """Print a line a picture; without files, the first ten test examples with their true labels.
 
+    A model of texts, which has a ``predict_text(text, data)`` that gives lines, is given ``--text TEXT``, or each line
+    of files of text; ``-`` is standard input.
+
     Raises:
-        DlpipeError: the folder is no run's, its model predicts no probabilities, or a file is not such a picture.
+        DlpipeError: the folder is no run's, its model predicts nothing, or a file is not what it takes.
     """
+    asked = _asked(words)
     with opened(run_dir) as run:
+        if hasattr(run.model, "predict_text"):
+            _predict_texts(run, asked.text, asked.files)
+            return 0
+        if asked.text is not None:
+            raise DlpipeError(f"model {run.cfg.model.name!r} takes no text: it has no predict_text; name files")
+        files = tuple(asked.files)
         if not is_overridden("predict_step", run.model, LightningModule):
             raise DlpipeError(f"model {run.cfg.model.name!r} cannot predict: it has no predict_step")
         for name, x, truth in _examples(run, files):
@@ -35,6 +48,35 @@ def main(run_dir: str, *files: str) -> int:
                 true = f", true label {int(truth[index])}" if truth is not None else ""
                 print(f"{which}: {label}, probability {float(row[label]):.6f}{true}")
     return 0
+
+
+def _asked(words: tuple[str, ...]) -> argparse.Namespace:
+    parser = Parser("predict")
+    parser.add_argument("--text")
+    parser.add_argument("files", nargs="*")
+    return parser.parse_args(words)
+
+
+def _predict_texts(run: FinishedRun, text: str | None, files: list[str]) -> None:
+    """Print what the model says of each text, with an empty line between two."""
+    texts = [text] if text is not None else list(_lines(files))
+    if not texts:
+        raise DlpipeError(f"model {run.cfg.model.name!r} reads texts: give --text TEXT, or files of a text a line")
+    data = run.data()
+    for index, own in enumerate(texts):
+        if index:
+            print()
+        print(*run.model.predict_text(own, data), sep="\n")  # type: ignore[operator]  # a method of anybody's module
+
+
+def _lines(files: list[str]) -> Iterator[str]:
+    """The lines of files of text, without those that are empty."""
+    for file in files:
+        try:
+            content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DlpipeError(f"{file} cannot be read as text: {error}") from error
+        yield from filter(str.strip, content.splitlines())
 
 
 def probabilities(model: LightningModule, x: Tensor) -> Tensor:

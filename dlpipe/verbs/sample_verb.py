@@ -1,26 +1,20 @@
 """``sample RUN``: draw from a generative model."""
 
 import argparse
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dlpipe.atomic import replacing
-from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
 from dlpipe.quiet import quiet_lightning
 from dlpipe.resume.draws import SAMPLE, seed_draws
 from dlpipe.run_directory import SAMPLES
 from dlpipe.verbs.opened import opened
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise RequestError(
-            [Problem("sample", f"{message}; usage: python -m dlpipe sample RUN [-n COUNT] [--seed SEED]")]
-        )
+from dlpipe.verbs.parser import Parser
 
 
 def _whole_number(least: int) -> Any:
@@ -39,7 +33,7 @@ def main(*arguments: str) -> int:
         RequestError: the arguments are not what the verb takes.
         DlpipeError: the folder is no run's, its data is gone, or its model is no generative one.
     """
-    parser = _Parser(add_help=False)
+    parser = Parser("sample")
     parser.add_argument("run")
     parser.add_argument("-n", "--count", type=_whole_number(1), default=100)
     parser.add_argument("--seed", type=_whole_number(0), default=None)

@@ -29,8 +29,8 @@ RELATIVE = ("before", "after", "around")
 class SyntheticFlights(LabelledSentences):
     """Synthetic: 600 train, 150 val and 150 test requests that a grammar writes, with the slots it put there.
 
-    The same sentences for every seed. What makes them a task is that a city is left to or for, a day one of departure or
-    of arrival, by the words before it, some of them several words away.
+    The same sentences for every seed. What makes them a task is that a city is one to leave or to go to, and a day one
+    of departure or of arrival, by words before it, some of them several words away.
 
     Args:
         rest: as for `LabelledSentences`.
@@ -97,9 +97,8 @@ def _request(draw: random.Random) -> Iterator[tuple[str, str]]:
 
 def _when(draw: random.Random) -> Iterator[tuple[str, str]]:
     """A day or a date and a time, of departure or of arrival."""
-    opening, kind = draw.choice(
-        [("", "depart"), ("departing", "depart"), ("arriving", "arrive"), ("that arrive", "arrive")]
-    )
+    kind = draw.choice(("depart", "arrive"))
+    opening = draw.choice({"depart": ("", "departing"), "arrive": ("arriving", "that arrive")}[kind])
     yield from _outside(opening)
     date = draw.random()
     if date < 0.5:

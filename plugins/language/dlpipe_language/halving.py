@@ -45,9 +45,7 @@ class HalveAndGoBack(pl.Callback):
                 for group in optimizer.param_groups:
                     group["lr"] /= 2
             rate = trainer.optimizers[0].param_groups[0]["lr"]
-            log.info(
-                "no better %s in %d epochs: learning rate %.3g, best weights again", self.monitor, self.epochs, rate
-            )
+            log.info("no new best %s: the best weights again, and learning rate %.3g", self.monitor, rate)
             if rate < self.least_lr:
                 trainer.should_stop = True
 

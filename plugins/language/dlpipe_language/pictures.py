@@ -38,11 +38,11 @@ def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
     Returns:
         Colours (height, width, 3).
     """
-    kinds = sorted((kind for kind in scores if kind != ALL), key=lambda kind: -scores[kind].count)
+    kinds = sorted((kind for kind in scores if kind != ALL), key=lambda kind: -scores[kind].total)
     figure = Figure(figsize=(9, ROW * (len(kinds) + 3)), dpi=100, layout="constrained")
     axes = figure.subplots()
     axes.barh(range(len(kinds)), [scores[kind].f1 for kind in kinds])
-    axes.set_yticks(range(len(kinds)), [f"{kind} ({scores[kind].count})" for kind in kinds])
+    axes.set_yticks(range(len(kinds)), [f"{kind} ({scores[kind].total})" for kind in kinds])
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel=f"F1; of all slots {scores[ALL].f1:.4f}")
     return picture_of(figure)

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlpipe.data import SequenceBatch, mask_of
-from dlpipe_language.embeddings import nearest, to_unit_sphere
+from dlpipe_language.embeddings import OntoUnitSphere, nearest
 from dlpipe_language.halving import HalveAndGoBack
 from dlpipe_language.pictures import neighbour_picture, slot_picture
 from dlpipe_language.recurrence import elman, jordan
@@ -75,17 +75,9 @@ class RnnSlu(pl.LightningModule):
         self._sentences: list[tuple[list[int], list[int]]] = []  # gold and guessed labels, in an evaluation
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """What halves the learning rate."""
-        return [HalveAndGoBack("val/f1", self.halve_after, self.least_lr)] if self.halve_after else []
-
-    def on_train_start(self) -> None:
-        """Let each update of the optimizer end on the unit sphere."""
-        (optimizer,) = self.trainer.optimizers
-        self._hook = optimizer.register_step_post_hook(lambda *_: to_unit_sphere(self.embeddings))
-
-    def on_train_end(self) -> None:
-        """Let go of the optimizer."""
-        self._hook.remove()
+        """What keeps embeddings on the unit sphere, and what halves the learning rate."""
+        halving = [HalveAndGoBack("val/f1", self.halve_after, self.least_lr)] if self.halve_after else []
+        return [OntoUnitSphere(self.embeddings), *halving]
 
     def forward(self, words: Tensor) -> Tensor:
         """Logits (examples, steps, num_labels) of the numbers of words (examples, steps)."""
@@ -165,22 +157,18 @@ class RnnSlu(pl.LightningModule):
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
         """The nearest neighbours of frequent words, and F1 of each type of slot on the test set."""
         own = self._data(data)
-        self._sentences = []
-        gold, guessed = [], []
+        gold: list[list[str]] = []
+        guessed: list[list[str]] = []
         for words, labels, lengths in own.test_dataloader():
-            for row, told, length in zip(
-                self(words).argmax(2).tolist(), labels.tolist(), lengths.tolist(), strict=True
-            ):
+            found = self(words).argmax(2).tolist()
+            for row, told, length in zip(found, labels.tolist(), lengths.tolist(), strict=True):
                 guessed.append([own.labels[label] for label in row[:length]])
                 gold.append([own.labels[label] for label in told[:length]])
         counts = torch.bincount(own.splits["train"].x.values, minlength=self.padding)
         frequent = counts.topk(min(20, self.padding)).indices
-        neighbours = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))[frequent].tolist()
-        words_of = own.vocabulary.words
-        table = {
-            words_of[row]: [words_of[other] for other in near]
-            for row, near in zip(frequent.tolist(), neighbours, strict=True)
-        }
+        near = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))
+        word = own.vocabulary.words
+        table = {word[row]: [word[other] for other in near[row].tolist()] for row in frequent.tolist()}
         return {"neighbours": neighbour_picture(table), "slots": slot_picture(slot_scores(gold, guessed))}
 
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class SlotScore(NamedTuple):
-    """Of one type of slot, or of all; each a fraction, 0 where it would be 0 / 0; ``count`` of them are in the text."""
+    """Of one type of slot, or of all; each a fraction, 0 where it would be 0 / 0; ``total`` of them are in the text."""
 
     precision: float
     recall: float
     f1: float
-    count: int
+    total: int
 
 
 ALL = ""
@@ -31,6 +31,7 @@ def slot_scores(gold: Sequence[Sequence[str]], guessed: Sequence[Sequence[str]])
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* seems not to be NE tag")  # such as a label without a type
+        warnings.filterwarnings("ignore", message="Mean of empty slice|invalid value encountered")  # no slot at all
         report = classification_report(list(gold), list(guessed), output_dict=True, zero_division=0)
     found = {
         kind: SlotScore(float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"]))

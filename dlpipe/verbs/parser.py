@@ -1,0 +1,26 @@
+"""Arguments of a verb; what it does not take is told as every bad request is."""
+
+import argparse
+from typing import NoReturn
+
+from dlpipe.errors import Problem, RequestError
+from dlpipe.verbs import VERBS
+
+
+class Parser(argparse.ArgumentParser):
+    """Of the verb's words.
+
+    Args:
+        verb: its name.
+
+    Raises:
+        RequestError: from `parse_args`, of words that it does not take.
+    """
+
+    def __init__(self, verb: str) -> None:
+        super().__init__(add_help=False)
+        self.verb = verb
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong, and the usage."""
+        raise RequestError([Problem(self.verb, f"{message}; usage: python -m dlpipe {VERBS[self.verb].usage}")])

@@ -18,7 +18,7 @@ from safetensors.torch import save_model
 
 from dlpipe import run_directory
 from dlpipe.atomic import replacing
-from dlpipe.build import build_dataset, build_model
+from dlpipe.build import build_dataset, build_model, build_model_as_run
 from dlpipe.callbacks.checkpoints import BestAndLast
 from dlpipe.callbacks.report import Report
 from dlpipe.checkpoint_file import read_checkpoint
@@ -91,7 +91,7 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Chec
     try:
         trainer = _train(cfg, model, data, here, loggers, checkpoints, results)
         seed_draws(cfg.seed, TEST, here.rank)
-        test = _test_best(trainer, model, data, directory)
+        test = _test_best(cfg, trainer, model, data)
         if report := callback_of(trainer, Report):
             results[-1] = replace(results[-1], evaluated=report.evaluated)
         status = "finished"
@@ -185,7 +185,7 @@ def _opened(node: DictConfig, stack: contextlib.ExitStack) -> Any:
 
 
 def _test_best(
-    trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule, directory: Path
+    cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule
 ) -> dict[str, float]:
     """Test the best weights: in one process they are loaded into the module, in several each rank loads its own.
 
@@ -201,9 +201,10 @@ def _test_best(
         options = {"ckpt_path": str(checkpoints.best_path), "weights_only": True}
     elif checkpoints:
         fill(model, checkpoints.best_path)
-    last = stages_of(model)[-1].name
-    if last and not run_directory.best_of(directory, last).is_file():
-        log.info("no test: stage %s has not been trained", last)
+    last = stages_of(model)[-1]
+    is_trained = last.name in [stage.name for stage in selected(stages_of(model), cfg.stages)]
+    if not is_trained and not run_directory.best_of(Path(cfg.output_dir), last.name).is_file():
+        log.info("no test: stage %s has not been trained", last.name)
         return {}
     if not is_overridden("test_step", model, pl.LightningModule):
         log.info("no test: %s has no test_step", type(model).__name__)
@@ -219,7 +220,7 @@ def _whole(cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule) -> p
     """A module of this process alone with the best weights; without checkpoints, those training ended with."""
     if not callback_of(trainer, BestAndLast):
         return model
-    alone = build_model(cfg.model)
+    alone = build_model_as_run(cfg)
     fill_stages(alone, Path(cfg.output_dir), cfg.stages)
     return alone
 

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from dlpipe.build import build_dataset, build_model
 from dlpipe.checks.full import check_parts
-from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
+from dlpipe.data.resident import ResidentDataModule
 from dlpipe.run_directory import checked_config, read_ranks
 from dlpipe.weights import fill_stages
 
@@ -30,7 +30,7 @@ class FinishedRun:
             DataError: it is not here any more, or damaged.
         """
         data = build_dataset(self.cfg.dataset)
-        if isinstance(data, TensorDataModule):  # whole minibatches, to which evaluation may be cut, are of all devices
+        if isinstance(data, ResidentDataModule):  # evaluation may be cut to whole minibatches of all devices
             data.part = Part(0, len(read_ranks(self.directory)))
         data.prepare_data()
         data.setup("test")

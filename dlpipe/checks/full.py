@@ -28,6 +28,7 @@ from dlpipe.checks.recipe import Core, core_problems
 from dlpipe.checks.stored import NODES
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
+from dlpipe.data.resident import ResidentDataModule
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.load_class import load_class
@@ -205,7 +206,7 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     try:
         data = build_dataset(cfg.dataset)
         data.prepare_data()
-        if isinstance(data, TensorDataModule):
+        if isinstance(data, ResidentDataModule):
             data.part = Part(0, processes(cfg.trainer))
             data.setup("fit")
             return whole_set_problems(model, data, cfg)

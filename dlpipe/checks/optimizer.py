@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from dlpipe.build import options_of
 from dlpipe.checks.constructor import constructor_problems, parameters
 from dlpipe.checks.objects import find_object
-from dlpipe.data import TensorDataModule
+from dlpipe.data.resident import ResidentDataModule
 from dlpipe.errors import Problem
 from dlpipe.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
 
@@ -87,7 +87,7 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
-def whole_set_problems(model: pl.LightningModule, data: TensorDataModule, cfg: DictConfig) -> list[Problem]:
+def whole_set_problems(model: pl.LightningModule, data: ResidentDataModule, cfg: DictConfig) -> list[Problem]:
     """Whether a method that searches along the loss gets a loss that is a function of the weights alone.
 
     The loss of the first minibatch is computed twice, with other random numbers.

@@ -16,8 +16,9 @@ from dlpipe.data.free_memory import free_bytes
 from dlpipe.data.idx_format import read_idx
 from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
-from dlpipe.data.module import NotNegative, TensorDataModule
+from dlpipe.data.module import TensorDataModule
 from dlpipe.data.pixels import as_bytes, to_examples
+from dlpipe.data.resident import NotNegative
 from dlpipe.errors import DataError
 
 log = logging.getLogger(__name__)

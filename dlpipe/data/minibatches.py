@@ -1,7 +1,8 @@
 """Minibatches of tensors that stay in memory: slices, or rows of one permutation an epoch."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -72,11 +73,60 @@ class EpochOrder:
         return torch.from_numpy(np.random.default_rng((self.seed, self.epoch)).permutation(self.num_examples))
 
 
-class Minibatches:
-    """An iterable of (x, y) minibatches with a length, for Lightning in place of a DataLoader.
+class Minibatches(ABC):
+    """An iterable of minibatches with a length, for Lightning in place of a DataLoader.
 
-    Several ranks cut a minibatch of ``batch_size`` each from a common one of ``batch_size * world_size``. Examples that
-    are not resident, pixels that are bytes or tensors that are not on the device, get there chunk by chunk.
+    Several ranks cut a minibatch of ``batch_size`` each from a common one of ``batch_size * world_size``. A subclass
+    says in `batches` what a minibatch of some examples is.
+    """
+
+    def __init__(self, batch_size: int, order: EpochOrder, drop_last: bool = False, part: Part = ALONE) -> None:
+        self.common_size = batch_size * part.world_size
+        self.sampler = order  # the name under which Lightning looks for set_epoch
+        self.batch_sampler = None  # Lightning reads it wherever there is a sampler
+        self.drop_last = drop_last
+        self.part = part
+        self.skip = 0  # minibatches that the next iteration leaves out, which a run has trained on before it was left
+
+    @abstractmethod
+    def batches(self, rows: Tensor | None, spans: Iterator[tuple[int, int]], first: int) -> Iterator[Any]:
+        """The minibatches of an epoch, or what is left of it, for this rank.
+
+        Args:
+            rows: the examples in the epoch's order; None for the original order.
+            spans: of each minibatch, where it begins and ends in this order.
+            first: how many minibatches were left out.
+        """
+
+    @property
+    def num_examples(self) -> int:
+        """How many examples one epoch visits, over all ranks."""
+        total = self.sampler.num_examples
+        return total - total % self.common_size if self.drop_last else total
+
+    def __len__(self) -> int:
+        return -(-self.num_examples // self.common_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        rows, first, self.skip = self.sampler.permutation(), self.skip, 0
+        spans = (self.part.of(*self._common(index))[:2] for index in range(first, len(self)))
+        return self.batches(rows, spans, first)
+
+    def share(self, index: int) -> float:
+        """Examples of this rank in minibatch ``index`` over the mean over ranks: what its gradient counts."""
+        return self.part.of(*self._common(index))[2]
+
+    def _common(self, index: int) -> tuple[int, int]:
+        """Where the minibatch of all ranks begins and ends."""
+        start = index * self.common_size
+        return start, min(start + self.common_size, self.num_examples)
+
+
+class TensorMinibatches(Minibatches):
+    """Minibatches (x, y) of tensors: views of them, or the rows of a permutation.
+
+    Examples that are not resident, pixels that are bytes or tensors that are not on the device, get there chunk by
+    chunk.
     """
 
     def __init__(
@@ -88,32 +138,17 @@ class Minibatches:
         part: Part = ALONE,
         device: torch.device | None = None,
     ) -> None:
+        super().__init__(batch_size, order, drop_last, part)
         self.split = split
-        self.common_size = batch_size * part.world_size
-        self.sampler = order  # the name under which Lightning looks for set_epoch
-        self.batch_sampler = None  # Lightning reads it wherever there is a sampler
-        self.drop_last = drop_last
-        self.part = part
         self.device = split.x.device if device is None else device
-        self.skip = 0  # minibatches that the next iteration leaves out, which a run has trained on before it was left
 
     @property
     def resident(self) -> bool:
         """Whether the examples are on the device as they are trained on."""
         return self.split.x.dtype != torch.uint8 and self.split.x.device == self.device
 
-    @property
-    def num_examples(self) -> int:
-        """How many examples one epoch visits, over all ranks."""
-        total = len(self.split.x)
-        return total - total % self.common_size if self.drop_last else total
-
-    def __len__(self) -> int:
-        return -(-self.num_examples // self.common_size)
-
-    def __iter__(self) -> Iterator[Split]:
-        rows, first, self.skip = self.sampler.permutation(), self.skip, 0
-        spans = (self.part.of(*self._common(index))[:2] for index in range(first, len(self)))
+    def batches(self, rows: Tensor | None, spans: Iterator[tuple[int, int]], first: int) -> Iterator[Split]:
+        """Splits of a minibatch each."""
         return self._slices(rows, spans, first) if self.resident else self._converted(rows, spans)
 
     def _slices(self, rows: Tensor | None, spans: Iterator[tuple[int, int]], first: int) -> Iterator[Split]:
@@ -135,12 +170,3 @@ class Minibatches:
     def _converted(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
         for x, y in converted(self.split.x, self.split.y, rows, spans, self.device):
             yield Split(x, y)
-
-    def share(self, index: int) -> float:
-        """Examples of this rank in minibatch ``index`` over the mean over ranks: what its gradient counts."""
-        return self.part.of(*self._common(index))[2]
-
-    def _common(self, index: int) -> tuple[int, int]:
-        """Where the minibatch of all ranks begins and ends."""
-        start = index * self.common_size
-        return start, min(start + self.common_size, self.num_examples)

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader, IterableDataset
 
-from dlpipe.data import Minibatches, TensorDataModule
+from dlpipe.data import Minibatches
 from dlpipe.data.minibatches import Part
+from dlpipe.data.resident import ResidentDataModule
 from dlpipe.distributed.place import Place
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ def divide(data: pl.LightningDataModule, here: Place) -> None:
     Evaluation is not divided: every rank sees all of it, so that a metric needs no reduction, no example is
     counted twice, and all ranks decide alike. Lightning would pad the split and leave each rank with a mean of its own.
     """
-    if isinstance(data, TensorDataModule):
+    if isinstance(data, ResidentDataModule):
         data.part = Part(here.rank, here.world_size)
     for name in ("val_dataloader", "test_dataloader"):
         if is_overridden(name, data, pl.LightningDataModule):

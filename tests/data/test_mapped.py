@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochOrder, Minibatches, Split, idx, mapped
+from dlpipe.data import EpochOrder, Split, TensorMinibatches, idx, mapped
 from dlpipe.data.minibatches import Part
 from dlpipe.data.pixels import floating
 
@@ -38,7 +38,7 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
         patch.setattr(mapped, "CHUNK_BYTES", chunk_bytes)
         for rank in range(ranks):
             wanted, found = (
-                Minibatches(Split(x, split.y), batch_size, order, drop_last, Part(rank, ranks))
+                TensorMinibatches(Split(x, split.y), batch_size, order, drop_last, Part(rank, ranks))
                 for x in (floating(split.x), split.x)
             )
             assert (wanted.resident, found.resident) == (True, False)
@@ -49,7 +49,7 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
 
 
 def test_a_minibatch_that_is_kept_is_not_written_over():
-    batches = Minibatches(Split(PIXELS, LABELS), 10, EpochOrder(200, 7, shuffle=True))
+    batches = TensorMinibatches(Split(PIXELS, LABELS), 10, EpochOrder(200, 7, shuffle=True))
     kept = list(batches)
     for one, other in zip(kept, batches, strict=True):
         assert torch.equal(one.x, other.x)

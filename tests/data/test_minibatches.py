@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochOrder, Minibatches, Split
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
 from dlpipe.quiet import quiet_lightning
 
 
@@ -27,7 +27,7 @@ def numbered(num_examples):
 def epoch_of(num_examples, batch_size, shuffle=True, drop_last=False, epoch=0):
     order = EpochOrder(num_examples, seed=1234, shuffle=shuffle)
     order.set_epoch(epoch)
-    return Minibatches(numbered(num_examples), batch_size, order, drop_last)
+    return TensorMinibatches(numbered(num_examples), batch_size, order, drop_last)
 
 
 SIZES = {"num_examples": st.integers(1, 120), "batch_size": st.integers(1, 40)}

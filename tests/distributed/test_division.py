@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from dlpipe.data import EpochOrder, Minibatches, Split
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
 from dlpipe.data.minibatches import Part
 from dlpipe.distributed.division import ShareOfLoss, Whole, divide
 from dlpipe.distributed.place import Place
@@ -19,7 +19,7 @@ def loaders(num_examples, world_size, batch_size=3, shuffle=False, drop_last=Fal
     x = torch.randn(num_examples, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(num_examples))
     split = Split(x, torch.arange(num_examples))
     return [
-        Minibatches(split, batch_size, EpochOrder(num_examples, 7, shuffle), drop_last, Part(rank, world_size))
+        TensorMinibatches(split, batch_size, EpochOrder(num_examples, 7, shuffle), drop_last, Part(rank, world_size))
         for rank in range(world_size)
     ]
 

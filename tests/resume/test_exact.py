@@ -15,7 +15,7 @@ from dlpipe.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.report import Report
 from dlpipe.callbacks.train_loss import EpochMeanLoss
-from dlpipe.data import EpochOrder, Minibatches, Split
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
 from dlpipe.loggers.csv import MetricsCsv
 from dlpipe.quiet import quiet_lightning
 from dlpipe.resume import loops
@@ -36,10 +36,10 @@ class Data(pl.LightningDataModule):
         self.split = Split(x, (x[:, 0] * x[:, 1] > 0).long())
 
     def train_dataloader(self):
-        return Minibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+        return TensorMinibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
 
     def val_dataloader(self):
-        return Minibatches(self.split, 20, EpochOrder(EXAMPLES, 5, False))
+        return TensorMinibatches(self.split, 20, EpochOrder(EXAMPLES, 5, False))
 
 
 class Loader(Data):
@@ -57,7 +57,7 @@ class Stateful(Data):
     """Its loader keeps its place by itself, as torchdata's do."""
 
     def train_dataloader(self):
-        class Place(Minibatches):
+        class Place(TensorMinibatches):
             def state_dict(self):
                 return {"epoch": self.sampler.epoch, "yielded": self.yielded}
 
@@ -77,7 +77,7 @@ class EverNewShapes(Data):
     """Of which only some are worth recording."""
 
     def train_dataloader(self):
-        class Cut(Minibatches):
+        class Cut(TensorMinibatches):
             def __iter__(self):
                 first = self.skip
                 for index, (x, y) in enumerate(super().__iter__(), start=first):

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from dlpipe.callbacks.patience import GeometricPatience
 from dlpipe.callbacks.train_loss import EpochMeanLoss
-from dlpipe.data import EpochOrder, Minibatches, Split
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
 from dlpipe.quiet import quiet_lightning
 from dlpipe.speed.chunks import take_chunks
 from dlpipe.speed.updates import FusedUpdates
@@ -31,10 +31,10 @@ class Data(pl.LightningDataModule):
     def train_dataloader(self):
         if self.stock:
             return DataLoader(TensorDataset(*self.split), BATCH)
-        return Minibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, self.shuffle))
+        return TensorMinibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, self.shuffle))
 
     def val_dataloader(self):
-        return Minibatches(self.split, 50, EpochOrder(EXAMPLES, 5, False))
+        return TensorMinibatches(self.split, 50, EpochOrder(EXAMPLES, 5, False))
 
 
 class Model(pl.LightningModule):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dlpipe.data import EpochOrder, Minibatches, Split
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
 from dlpipe.quiet import quiet_lightning
 from dlpipe.speed import updates
 from dlpipe.speed.chunks import take_chunks
@@ -211,7 +211,7 @@ class WithoutIndex(Base):
 
 def data(dtype=torch.float64, examples=50):
     x = torch.randn(examples, 6, dtype=dtype)
-    return Minibatches(Split(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()), 5, EpochOrder(examples, 1, True))
+    return TensorMinibatches(Split(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()), 5, EpochOrder(examples, 1, True))
 
 
 def train(make_module, fused=True, dtype=torch.float64, epochs=20, chunk=4, callbacks=(), loader=None, **options):
@@ -451,7 +451,7 @@ class ReturnsMore(Changing):
         return {"loss": loss, "inputs": batch[0]}
 
 
-class Nested(Minibatches):
+class Nested(TensorMinibatches):
     def __iter__(self):
         return ([batch.x, {"label": batch.y}] for batch in super().__iter__())
 
@@ -541,7 +541,7 @@ def test_a_step_that_fails_is_found_out_and_undone(monkeypatch, caplog):
 def test_minibatches_of_ever_new_shapes_are_not_all_recorded():
     """As sentences are: a recording has to be worth its time."""
 
-    class Growing(Minibatches):
+    class Growing(TensorMinibatches):
         def __iter__(self):
             return (self.split.first(count) for count in range(1, 1 + len(self)))
 

@@ -1,0 +1,44 @@
+"""Sequences end to end in one tensor, and padded side by side."""
+
+import pytest
+import torch
+
+from dlpipe.data import Ragged, mask_of
+
+SEQUENCES = [torch.tensor([1, 2, 3]), torch.tensor([4]), torch.tensor([5, 6])]
+
+
+def test_sequences_are_what_they_were_made_of():
+    ragged = Ragged.of(SEQUENCES)
+    assert len(ragged) == 3
+    assert ragged.lengths.tolist() == [3, 1, 2]
+    assert [ragged[index].tolist() for index in range(3)] == [[1, 2, 3], [4], [5, 6]]
+
+
+def test_sequences_are_padded_to_the_longest_that_is_chosen():
+    ragged = Ragged.of(SEQUENCES, fill=-1)
+    assert ragged.padded(torch.tensor([2, 0])).tolist() == [[5, 6, -1], [1, 2, 3]]
+    assert ragged.padded(torch.tensor([1, 2])).tolist() == [[4, -1], [5, 6]]
+    assert ragged.padded(torch.tensor([2])).tolist() == [[5, 6]]
+
+
+def test_entries_may_have_any_shape():
+    ragged = Ragged.of([torch.ones(2, 3, 4), torch.full((1, 3, 4), 2.0)])
+    padded = ragged.padded(torch.tensor([0, 1]))
+    assert padded.shape == (2, 2, 3, 4)
+    assert (padded[1, 0] == 2).all()
+    assert not padded[1, 1].any()
+
+
+def test_one_sequence_is_a_view():
+    ragged = Ragged.of(SEQUENCES)
+    assert ragged.padded(torch.tensor([2])).data_ptr() == ragged[2].data_ptr()
+
+
+def test_the_mask_tells_what_is_in_a_sequence():
+    assert mask_of(torch.tensor([2, 0, 3]), 3).tolist() == [[True, True, False], [False] * 3, [True] * 3]
+
+
+def test_there_must_be_a_sequence():
+    with pytest.raises(ValueError, match="no sequences"):
+        Ragged.of([])

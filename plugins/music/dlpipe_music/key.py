@@ -37,6 +37,7 @@ def in_common_key(roll: Roll) -> Roll:
 
 
 def _fits(sounding: NDArray[np.float64], profile: tuple[float, ...]) -> NDArray[np.float64]:
-    """Correlation with the profile of each of twelve tonics; 0 where all pitch classes sound alike."""
+    """Correlation with the profile of each of twelve tonics, but for a factor that is the same for all profiles."""
     centred, own = sounding - sounding.mean(), np.array(profile) - np.mean(profile)
-    return np.array([centred @ np.roll(own, tonic) for tonic in range(12)]) / np.linalg.norm(own)
+    rotated = np.stack([np.roll(own, tonic) for tonic in range(12)])
+    return np.asarray(rotated @ centred / np.linalg.norm(own), np.float64)

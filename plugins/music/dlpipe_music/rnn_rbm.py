@@ -29,8 +29,8 @@ class RnnRbm(pl.LightningModule):
     """A restricted Boltzmann machine over each frame, whose biases follow a recurrent network over the frames before.
 
     u_t = tanh(b_u + v_t W_vu + u_{t-1} W_uu), u_0 = 0; frame t has the machine (W, b + u_{t-1} W_uv, c + u_{t-1} W_uh).
-    An update is of the mean over frames of F(v) - F(v_k), with CD-k over all frames of its pieces at once and the end v_k
-    as a constant; the gradient goes on through the biases into the recurrence. ``reconstruction`` is the tutorial's
+    An update lowers the mean over frames of F(v) - F(v_k), by CD-k over all frames of its pieces at once, the end v_k a
+    constant; the gradient goes on through the biases into the recurrence. ``reconstruction`` is the tutorial's
     monitor: the log-likelihood of a frame under the visible means one Gibbs step from v_k. It rises towards 0. In
     validation and test it is of whole tunes, not cut into pieces, by draws that are the same every time.
 
@@ -44,10 +44,12 @@ class RnnRbm(pl.LightningModule):
         generated_frames: of each piece that is generated.
         generation_steps: Gibbs steps of a generated frame, from an empty one.
 
-    Source: "Modeling and generating sequences of polyphonic music with the RNN-RBM"; weights from N(0, 0.01^2) for W and
-    N(0, 0.0001^2) for the others, biases 0.
+    Source: "Modeling and generating sequences of polyphonic music with the RNN-RBM"; W from N(0, 0.01^2), the other
+    matrices from N(0, 0.0001^2), biases 0.
     """
 
+    # as fast by autograd; and a recording is for one length of pieces, of which there are many
+    can_be_fused = False
     monitored: Tensor
     updates: Tensor
 
@@ -99,7 +101,7 @@ class RnnRbm(pl.LightningModule):
         return Conditioning(self.W_uv, self.W_uh)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Parameters:
-        """The machine of each frame of x (pieces, steps, num_visible): biases with a row for each that the mask lets in.
+        """The machine of each frame of x (pieces, steps, num_visible), with a row of its biases for each that counts.
 
         Args:
             x: padded where a piece is shorter.

@@ -83,8 +83,8 @@ class Tunes(SequenceDataModule):
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """x of frames (num_pitches,) of float32, y (pieces,) or (tunes,) of int64."""
         rolls = self.load_rolls()
-        if lacking := [name for name in ("train", "val", "test") if not rolls.get(name)]:  # type: ignore[call-overload]
-            raise DataError(f"no tunes to {'train on, validate and test' if len(lacking) == 3 else ', '.join(lacking)}")
+        if lacking := [name for name, own in rolls.items() if not own]:
+            raise DataError(f"there are no tunes for {', '.join(lacking)}")
         return {name: self._split(own, cut=name == "train") for name, own in rolls.items()}
 
     def train_dataloader(self) -> SequenceMinibatches:

@@ -2,7 +2,7 @@
 
 To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
 `SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, kept in `cache_directory`, and
-written by `replacing`; what is wrong with them is a `DataError`.
+written by `replacing`; what is wrong with them is a `dlpipe.DataError`.
 """
 
 from dlpipe.atomic import replacing
@@ -13,10 +13,8 @@ from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, T
 from dlpipe.data.module import TensorDataModule
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
 from dlpipe.data.sequence_module import SequenceDataModule
-from dlpipe.errors import DataError
 
 __all__ = [
-    "DataError",
     "EpochOrder",
     "IdxFiles",
     "IdxImages",

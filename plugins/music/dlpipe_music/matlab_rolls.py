@@ -5,7 +5,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from dlpipe.data import DataError, RemoteFile, SplitName, find_or_download, sha256_of
+from dlpipe import DataError
+from dlpipe.data import RemoteFile, SplitName, find_or_download, sha256_of
 from dlpipe_music.piano_roll import NUM_PITCHES, Roll
 from dlpipe_music.tunes import Tunes
 

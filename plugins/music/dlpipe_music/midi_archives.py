@@ -5,7 +5,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, final
 
-from dlpipe.data import DataError, RemoteFile, SplitName, find_or_download, sha256_of
+from dlpipe import DataError
+from dlpipe.data import RemoteFile, SplitName, find_or_download, sha256_of
 from dlpipe_music.midi import MidiError
 from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, ReadFiles, good_ones, is_midi, read_files, read_once
 from dlpipe_music.piano_roll import Roll, roll_of

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dlpipe.data import DataError, cache_directory, replacing
+from dlpipe import DataError
+from dlpipe.data import cache_directory, replacing
 from dlpipe_music.midi import MidiError, Notes, read_notes
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from dlpipe.data import DataError, SplitName, sha256_of
+from dlpipe import DataError
+from dlpipe.data import SplitName, sha256_of
 from dlpipe_music.midi import MidiError, Notes
 from dlpipe_music.midi_archives import split_of
 from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, good_ones, is_midi, read_files, read_once

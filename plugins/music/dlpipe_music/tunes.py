@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from dlpipe import DataError
 from dlpipe.data import (
-    DataError,
     EpochOrder,
     Ragged,
     SequenceDataModule,

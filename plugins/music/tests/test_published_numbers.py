@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -34,3 +35,20 @@ def test_the_published_curve_is_reproduced(train, real_music):
     found = [float(row["train/reconstruction"]) for row in rows if row["train/reconstruction"]]
     assert found[:4] == pytest.approx(PUBLISHED[:4], abs=0.1)
     assert found[4:] == pytest.approx(PUBLISHED[4:], abs=0.5)
+
+
+def test_a_killed_run_ends_in_the_same_bits(tmp_path):
+    """In mid-epoch, between the pieces of a tune."""
+    words = ["model=rnn_rbm", "model.num_hidden=20", "recipe.max_epochs=4", "callbacks.checkpoints.every_n_updates=7"]
+    command = [sys.executable, "-m", "dlpipe"]
+    subprocess.run([*command, *words, "hydra.run.dir=whole"], cwd=tmp_path, check=True, capture_output=True)
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with subprocess.Popen([*command, *words, "hydra.run.dir=run"], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not last.exists():
+            time.sleep(0.005)
+        time.sleep(0.5)
+        process.kill()
+    done = subprocess.run([*command, "resume", "run"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "update" in done.stdout + done.stderr
+    for name in ("metrics.csv", "weights.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlpipe.data import DataError, sha256_of
+from dlpipe import DataError
+from dlpipe.data import sha256_of
 from dlpipe_music.matlab_rolls import JsbChorales, NottinghamRolls, PianoMidiRolls
 from dlpipe_music.midi_archives import Nottingham, PianoMidi
 from dlpipe_music.midi_folder import MidiFolder

@@ -30,7 +30,9 @@ def make():
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=scale)
         model.logged = {}
-        model.log = lambda name, value, batch_size=None: model.logged.update({name: (float(value), batch_size)})
+        model.log = lambda name, value, batch_size=None: model.logged.update(
+            {name: (float(value.detach()), batch_size)}
+        )
         return model
 
     return build
@@ -65,6 +67,16 @@ def test_an_update_of_one_piece_reaches_every_parameter(make, pieces):
     model = make()
     gradients = torch.autograd.grad(model.training_step(batch_of(pieces[0]), 0), list(model.parameters()))
     assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_a_frame_changes_the_machines_of_later_frames_alone(make, pieces):
+    model = make(scale=0.5)
+    x = pieces[0].unsqueeze(0)
+    other = x.clone()
+    other[0, 3] = 1 - other[0, 3]
+    for one, changed in zip(model(x)[1:], model(other)[1:], strict=True):
+        assert one[:4].equal(changed[:4])
+        assert (one[4:] != changed[4:]).any(1).all()
 
 
 def test_padding_changes_no_machine_loss_or_gradient(make, pieces):

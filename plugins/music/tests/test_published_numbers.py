@@ -29,12 +29,12 @@ def train(tmp_path):
 
 @pytest.mark.slow
 def test_the_published_curve_is_reproduced(train, real_music):
-    """Its first five epochs, in which it falls from -15 to -10, differ by little from seed to seed."""
+    """The seed 1234 came within 0.07 of every epoch."""
     options = ("model=rnn_rbm", "dataset=nottingham", f"dataset.directory={real_music}", "recipe.max_epochs=10")
     _, rows = train(*options)
     found = [float(row["train/reconstruction"]) for row in rows if row["train/reconstruction"]]
+    assert found == pytest.approx(PUBLISHED, abs=0.5)
     assert found[:4] == pytest.approx(PUBLISHED[:4], abs=0.1)
-    assert found[4:] == pytest.approx(PUBLISHED[4:], abs=0.5)
 
 
 def test_a_killed_run_ends_in_the_same_bits(tmp_path):

@@ -8,7 +8,7 @@ VARIANTS = ("plain", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
 
 @dataclass(frozen=True)
 class Case:
-    """A model on MNIST with the hyper-parameters of its recipe.
+    """A model on MNIST, if no other dataset is named, with the hyper-parameters of its recipe.
 
     Args:
         model: dlpipe's name of it.
@@ -19,6 +19,7 @@ class Case:
         epochs: to train, the first as warm-up.
         most_updates: where an epoch takes long, only so many updates of it.
         stage: of a model with stages, the one that is measured.
+        dataset: dlpipe's name of it.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Case:
     epochs: int = 2
     most_updates: int | None = None
     stage: str = ""
+    dataset: str = "mnist"
 
     @property
     def updates(self) -> int:
@@ -54,5 +56,6 @@ CASES = {
     "rbm": Case("rbm", 20, 0.1, most_updates=500),
     "dbn_pretrain": Case("dbn", 10, 0.01, most_updates=1000, stage="pretrain/0"),
     "dbn_finetune": Case("dbn", 10, 0.1, most_updates=500, stage="finetune"),
+    "rnn_rbm": Case("rnn_rbm", 1, 0.001, most_updates=1000, dataset="nottingham"),
     "third_party": Case("third_party", 20, 0.001, optimizer="Adam"),
 }

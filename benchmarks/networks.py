@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cases import Case
+from polyphony import RnnRbmByHand
 from unsupervised import BoltzmannMachine, TiedAutoencoder, sigmoid_network
 
 
@@ -77,12 +78,13 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "sda": lambda: TiedAutoencoder(corruption=0.1, sizes=(784, 1000)),
     "rbm": lambda: BoltzmannMachine(500, 15, 20),
     "dbn": lambda: BoltzmannMachine(1000, 1, None),
+    "rnn_rbm": RnnRbmByHand,
 }
 
 
 def loss(net: nn.Module, case: Case, x: Tensor, y: Tensor) -> Tensor:
     """The network's own; else the mean negative log-likelihood, and l2 * sum W^2 as the formula says."""
-    if isinstance(net, (TiedAutoencoder, BoltzmannMachine)):
+    if isinstance(net, (TiedAutoencoder, BoltzmannMachine, RnnRbmByHand)):
         return net.loss(x)
     nll = F.cross_entropy(net(x), y)
     if not case.l2:

@@ -76,11 +76,11 @@ def main(arguments: list[str]) -> None:
 def plain_operations(case: Case) -> list[Cost]:
     """Operations of a second epoch of the plain loop."""
     torch.set_num_threads(1)
-    (x, y), net = loops.examples(case), networks.network(case.model)
+    batches, net = loops.minibatches(case), networks.network(case.model)
     optimizer = networks.optimizer(net, case)
-    loops.train_epoch(net, optimizer, case, loops.slices(x, y, case.batch_size))
+    loops.train_epoch(net, optimizer, case, batches())
     with PROFILERS["operations"]() as profiler:
-        loops.train_epoch(net, optimizer, case, loops.slices(x, y, case.batch_size))
+        loops.train_epoch(net, optimizer, case, batches())
     return costs(profiler)
 
 

@@ -10,8 +10,10 @@ from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+import loops
 import mnist
 import networks
+import tunes
 from cases import Case
 from clock import Clock
 
@@ -42,8 +44,6 @@ class Classifier(pl.LightningModule):
 def lightning(case: Case, threads: int, folder: Path) -> list[tuple[float, int]]:
     """Seconds and updates of each epoch."""
     torch.set_num_threads(threads)
-    (x, y), val = mnist.train_and_val()
-    seen = case.updates * case.batch_size
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=1,
@@ -51,6 +51,11 @@ def lightning(case: Case, threads: int, folder: Path) -> list[tuple[float, int]]
         logger=CSVLogger(folder),
         callbacks=[ModelCheckpoint(folder / "checkpoints", monitor="val/loss"), Clock(str(folder / "clock.json"))],
     )
-    train_loader = DataLoader(TensorDataset(x[:seen], y[:seen]), case.batch_size)
-    trainer.fit(Classifier(case), train_loader, DataLoader(TensorDataset(*val), case.batch_size))
+    trainer.fit(Classifier(case), loops.loader_of(case), _val_loader(case))
     return json.loads((folder / "clock.json").read_text())  # type: ignore[no-any-return]  # JSON
+
+
+def _val_loader(case: Case) -> "DataLoader[tuple[Tensor, Tensor]]":
+    if case.dataset == "nottingham":
+        return DataLoader(tunes.whole_tunes(), batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+    return DataLoader(TensorDataset(*mnist.train_and_val()[1]), case.batch_size)  # type: ignore[arg-type]  # of pairs

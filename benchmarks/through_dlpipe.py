@@ -39,7 +39,7 @@ def run(case: Case, threads: int, folder: Path, *overrides: str) -> None:
     code = main(
         [
             f"model={case.model}",
-            "dataset=mnist",
+            f"dataset={case.dataset}",
             f"threads={threads}",
             *(f"recipe.{value}" for value in values(case)),
             "recipe.keep_every_n_epochs=null",

@@ -1,12 +1,15 @@
 """Datasets: resident tensors and sequences, minibatches as slices, files with checksums.
 
 To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
-`SequenceDataModule` (sequences of any lengths).
+`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, kept in `cache_directory`, and
+written by `replacing`; what is wrong with them is a `dlpipe.DataError`.
 """
 
-from dlpipe.data.files import RemoteFile
+from dlpipe.atomic import replacing
+from dlpipe.data.buckets import SequenceMinibatches
+from dlpipe.data.files import RemoteFile, cache_directory, find_or_download, sha256_of
 from dlpipe.data.idx import IdxFiles, IdxImages
-from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, TensorMinibatches
+from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.module import TensorDataModule
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
 from dlpipe.data.sequence_module import SequenceDataModule
@@ -20,9 +23,15 @@ __all__ = [
     "RemoteFile",
     "SequenceBatch",
     "SequenceDataModule",
+    "SequenceMinibatches",
     "SequenceSplit",
     "Split",
+    "SplitName",
     "TensorDataModule",
     "TensorMinibatches",
+    "cache_directory",
+    "find_or_download",
     "mask_of",
+    "replacing",
+    "sha256_of",
 ]

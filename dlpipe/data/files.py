@@ -86,3 +86,38 @@ def download(file: RemoteFile, folder: Path) -> Path:
         except (OSError, ValueError) as error:  # requests raises OSErrors, pooch a ValueError for a wrong sum
             failures.append(f"{url}: {type(error).__name__}")
     raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures) or 'no mirror is known'})")
+
+
+def find(name: str, dataset: str, directory: str | None) -> Path | None:
+    """The file of this name in the first of a dataset's places that has it."""
+    return next((place / name for place in search_places(dataset, directory) if (place / name).is_file()), None)
+
+
+def find_or_download(file: RemoteFile, dataset: str, directory: str | None, offline: bool) -> Path:
+    """A file of a dataset that is one file: as found, whatever its checksum, else downloaded and checked.
+
+    Args:
+        file: its name, checksum and mirrors.
+        dataset: the folder that it is looked for in, see `search_places`.
+        directory: the only place, where it is given.
+        offline: never download.
+
+    Raises:
+        DataError: it is not here and cannot be had.
+    """
+    found = find(file.name, dataset, directory)
+    if found is not None:
+        return found
+    places = search_places(dataset, directory)
+    told = (
+        f"no {file.name} in {' or '.join(map(str, places))}. Put it there, or set {DATA_VARIABLE} to the folder that "
+        f"has {dataset}/."
+    )
+    if offline:
+        raise DataError(told)
+    if directory is not None and not places[-1].is_dir():  # more likely misspelt than a wish to make it
+        raise DataError(f"dataset.directory={directory} is no folder; {told}")
+    try:
+        return download(file, places[-1])
+    except DataError as error:
+        raise DataError(f"{told} {error}") from error

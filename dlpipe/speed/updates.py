@@ -180,7 +180,12 @@ def on_gpu(tensors: tuple[Tensor, ...]) -> bool:
 
 
 def why_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:
-    """What has to go through Lightning, autograd or the optimizer; None where a recorded step can replace them."""
+    """What has to go through Lightning, autograd or the optimizer; None where a recorded step can replace them.
+
+    A module says by ``can_be_fused = False`` that recording its step gains nothing.
+    """
+    if not getattr(module, "can_be_fused", True):
+        return f"{type(module).__name__} is as fast without"
     for hook in GRADIENT_HOOKS:
         if is_overridden(hook, module, pl.LightningModule):
             return f"{type(module).__name__} overrides {hook}"

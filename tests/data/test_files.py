@@ -210,3 +210,45 @@ def test_offline_asks_no_mirror(served_bars, server, loading):
     with pytest.raises(DataError, match="no bars in"):
         served_bars(offline=True, **loading()).prepare_data()
     assert server.asked == []
+
+
+# --- a dataset that is one file
+
+
+@pytest.fixture
+def one(server):
+    """A file that the server has."""
+    server.pages["/tunes"] = (CONTENT, 0)
+    return RemoteFile("tunes", sha256(CONTENT), (server.url + "tunes",))
+
+
+def test_one_file_is_downloaded_once_into_the_users_cache(one, server, own_cache):
+    paths = [files.find_or_download(one, "music", None, offline=False) for _ in range(2)]
+    assert paths == [own_cache / "dlpipe" / "music" / "tunes"] * 2
+    assert paths[0].read_bytes() == CONTENT
+    assert server.asked == ["/tunes"]
+
+
+def test_one_file_that_is_found_is_taken_whatever_its_checksum(one, server, tmp_path):
+    (tmp_path / "tunes").write_bytes(b"another packing")
+    assert files.find_or_download(one, "music", str(tmp_path), offline=False) == tmp_path / "tunes"
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("directory", "offline", "told"),
+    [
+        (None, True, r"no tunes in .*music\. Put it there, or set DLPIPE_DATA to the folder that has music/"),
+        ("typo", False, r"dataset\.directory=typo is no folder; no tunes in typo"),
+    ],
+)
+def test_one_file_that_is_not_to_be_had_is_told(one, server, directory, offline, told):
+    with pytest.raises(DataError, match=told):
+        files.find_or_download(one, "music", directory, offline)
+    assert server.asked == []
+
+
+def test_one_file_that_no_mirror_gives_is_told_with_where_it_was_looked_for(one, server, own_cache):
+    server.pages.clear()
+    with pytest.raises(DataError, match=r"no tunes in .* could not be downloaded \(.*HTTPError\)"):
+        files.find_or_download(one, "music", None, offline=False)

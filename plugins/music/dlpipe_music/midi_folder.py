@@ -1,0 +1,107 @@
+"""A folder of one's own MIDI files."""
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from dlpipe import DataError
+from dlpipe.data import SplitName, sha256_of
+from dlpipe_music.midi import MidiError, Notes
+from dlpipe_music.midi_archives import split_of
+from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, good_ones, is_midi, read_files, read_once
+from dlpipe_music.piano_roll import Roll, roll_of
+from dlpipe_music.tunes import Tunes
+
+FEWEST = 3  # a tune for each split
+
+
+@final
+class MidiFolder(Tunes):
+    """The MIDI files of a folder and of all folders in it.
+
+    Those below folders ``train``, ``valid`` and ``test`` are divided so; where no file is below any of them a tenth of
+    the files, at least one, is for validation and another for the test, by a permutation that is the same every time.
+
+    Args:
+        directory: the folder.
+        on_bad_file: whether a file that cannot be read stops the run or is left out.
+        tunes: as for `Tunes`.
+    """
+
+    title = "a tune of the folder's test set"
+
+    def __init__(self, *, directory: str | None = None, on_bad_file: OnBadFile = "stop", **tunes: Any) -> None:
+        super().__init__(**tunes)
+        self.directory = directory
+        self.on_bad_file: OnBadFile = on_bad_file
+
+    def prepare_data(self) -> None:
+        """Read the files, where that has not been done.
+
+        Raises:
+            DataError: there is no such folder, no file in it can be read, or a bad one is to stop the run.
+        """
+        self._notes()
+
+    def load_rolls(self) -> dict[SplitName, list[Roll]]:
+        """By their folders, or divided."""
+        rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
+        notes = self._notes()
+        for name, split in _splits(list(notes)).items():
+            rolls[split].append(roll_of(notes[name], self.frame_seconds))
+        return rolls
+
+    def checksums(self) -> dict[str, str]:
+        """sha256 over the names and checksums of all files."""
+        return {"midi_folder": self._digest(self._files())}
+
+    def _notes(self) -> dict[str, Notes]:
+        files = self._files()
+        contents = {name: functools.partial(_content, path) for name, path in files.items()}
+        found = read_once(self._digest(files), lambda: read_files(contents))
+        return good_ones(found, self._folder(), self.on_bad_file)
+
+    def _files(self) -> dict[str, Path]:
+        folder = self._folder()
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_midi(str(path.relative_to(folder))))
+        return {path.relative_to(folder).as_posix(): path for path in paths}
+
+    def _folder(self) -> Path:
+        if self.directory is None:
+            raise DataError("dataset.directory says where the MIDI files are: dataset.directory=/home/you/tunes")
+        folder = Path(self.directory).expanduser()
+        if not folder.is_dir():
+            raise DataError(f"dataset.directory={self.directory} is no folder")
+        return folder
+
+    @staticmethod
+    def _digest(files: dict[str, Path]) -> str:
+        try:
+            told = "".join(f"{name}\0{sha256_of(path)}\n" for name, path in files.items())
+        except OSError as error:
+            raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST_BYTES:
+        raise MidiError(f"it has {path.stat().st_size} bytes; at most {LARGEST_BYTES} are read")
+    return path.read_bytes()
+
+
+def _splits(names: list[str]) -> dict[str, SplitName]:
+    by_folder = {name: split for name in names if (split := split_of(name))}
+    if by_folder:
+        if left := [name for name in names if name not in by_folder]:
+            raise DataError(f"{left[0]} is in none of the folders train, valid and test, which others are in; move it")
+        return by_folder
+    if len(names) < FEWEST:
+        raise DataError(f"the folder has {len(names)} MIDI files; at least {FEWEST} are needed: train, val and test")
+    order = np.random.default_rng(0).permutation(len(names)).tolist()
+    part = max(1, len(names) // 10)
+    places: dict[str, SplitName] = {names[i]: "val" for i in order[:part]}
+    places |= {names[i]: "test" for i in order[part : 2 * part]}
+    return {name: places.get(name, "train") for name in names}

@@ -24,9 +24,9 @@ class Run(NamedTuple):
 
     @property
     def command(self) -> str:
-        """As one types it, without the seed."""
+        """As one types it, without the seed, and with RUN for the run that it starts from."""
         overrides = [part for part in self.provenance["command"][2:] if not part.startswith(WHERE)]
-        return " ".join(["python -m dlpipe", *overrides])
+        return " ".join(["python -m dlpipe", *(re.sub("^init_from=.*", "init_from=RUN", part) for part in overrides)])
 
 
 def main(arguments: list[str]) -> None:

@@ -256,14 +256,14 @@ def test_tables_of_other_commands_stay_and_stages_are_told(script, tmp_path, mon
     first = finished_run(tmp_path / "first", 1, 0.01)
     second = finished_run(tmp_path / "second", 5, 0.02, stages=[stage], best=None, targets=[])
     provenance = json.loads((tmp_path / "second" / "provenance.json").read_text())
-    provenance["command"][2] = "model=sda"
+    provenance["command"][2:3] = ["model=sda", "init_from=/some/where/first"]
     (tmp_path / "second" / "provenance.json").write_text(json.dumps(provenance))
     for runs in ([first], [second], [second]):
         results.main([*runs, "--write"])
     lines = page.read_text().splitlines()
     assert [line for line in lines if line.startswith("`")] == [
         "`python -m dlpipe model=mlp`",
-        "`python -m dlpipe model=sda`",
+        "`python -m dlpipe model=sda init_from=RUN`",
     ]
     assert sum(line.startswith("| seed 1 |") for line in lines) == 1
     assert "| seed 5 |  | 2,000 (patience) | 1.5 |" in lines

@@ -8,9 +8,6 @@ from dlpipe_hmc import move
 from dlpipe_hmc.energy import autograd_gradient
 from dlpipe_hmc.move import begin, hmc_move
 
-jax = pytest.importorskip("jax", reason="an independent reference: pip install blackjax")
-blackjax = pytest.importorskip("blackjax", reason="as jax")
-
 CHAINS, MOVES, STEP_SIZE, LEAPFROG_STEPS = 10_000, 50, 0.7, 3  # coarse: accepting matters
 
 
@@ -22,6 +19,9 @@ def energy(positions):
 
 def by_blackjax():
     """The ends of independent chains."""
+    # not where tests are collected: with jax there, a later test that runs the command line ends pytest
+    jax = pytest.importorskip("jax", reason="an independent reference: pip install blackjax")
+    blackjax = pytest.importorskip("blackjax", reason="as jax")
     kernel = blackjax.hmc(lambda x: -energy(x), STEP_SIZE, np.ones(2), LEAPFROG_STEPS)
     start, steps = jax.random.split(jax.random.key(0))
     states = jax.vmap(kernel.init)(jax.random.normal(start, (CHAINS, 2)))

@@ -177,7 +177,7 @@ def test_traceback_of_every_bug_is_in_the_log_of_its_job(cli, install):
 def test_ctrl_c_ends_the_sweep_and_ranks_what_it_has(cli, install):
     install("dlpipe-acme", {}, {"acme_raise.py": CALLBACK})
     result = cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what='',ctrl-c,''", SHORT)
-    assert result.code == 1
+    assert result.code == 130
     (directory,) = result.folder.glob("outputs/*/*")
     assert [(row["job"], row["status"]) for row in table(directory)] == [
         ("0-logreg", "finished"),

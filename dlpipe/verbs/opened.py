@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DataError, DlpipeError
 from dlpipe.finished_run import FinishedRun, open_run
 
 
@@ -29,6 +29,8 @@ def in_a_line(run_dir: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except DataError as error:
+        raise DlpipeError(f"{run_dir} cannot be used here: {error}") from error
     except DlpipeError:
         raise
     except Exception as error:

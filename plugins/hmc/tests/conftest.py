@@ -1,8 +1,13 @@
 """Fixtures: a cache of the tests' own, double precision, and densities that can be drawn from without a chain."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -76,3 +81,19 @@ def density(request: pytest.FixtureRequest, double: None) -> Density:
         "gaussian_rbm": (GaussianRBM(**biases), mixture),
     }[request.param]
     return Density(energy, lambda count, generator: draw(energy, count, generator))
+
+
+@pytest.fixture(scope="session")
+def by_blackjax(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, np.ndarray]]:
+    """What the independent reference makes, by the name of a function in by_blackjax.py."""
+    if find_spec("blackjax") is None:
+        pytest.skip("an independent reference: pip install blackjax")
+    folder = tmp_path_factory.mktemp("blackjax")
+
+    def run(name: str) -> dict[str, np.ndarray]:
+        path = folder / f"{name}.npz"
+        script = Path(__file__).with_name("by_blackjax.py")
+        subprocess.run([sys.executable, str(script), name, str(path)], check=True, stderr=subprocess.DEVNULL)
+        return dict(np.load(path))
+
+    return run

@@ -8,28 +8,13 @@ from dlpipe_hmc import move
 from dlpipe_hmc.energy import autograd_gradient
 from dlpipe_hmc.move import begin, hmc_move
 
-CHAINS, MOVES, STEP_SIZE, LEAPFROG_STEPS = 10_000, 50, 0.7, 3  # coarse: accepting matters
+CHAINS, MOVES, STEP_SIZE, LEAPFROG_STEPS = 10_000, 50, 0.7, 3  # as in by_blackjax.py
 
 
 def energy(positions):
-    """A skewed and bent density; of positions (..., 2), torch's or jax's."""
+    """A skewed and bent density; of positions (..., 2)."""
     first, second = positions[..., 0], positions[..., 1]
     return first**4 / 4 - first / 2 + (second - first**2) ** 2 / 2
-
-
-def by_blackjax():
-    """The ends of independent chains."""
-    # not where tests are collected: with jax there, a later test that runs the command line ends pytest
-    jax = pytest.importorskip("jax", reason="an independent reference: pip install blackjax")
-    blackjax = pytest.importorskip("blackjax", reason="as jax")
-    kernel = blackjax.hmc(lambda x: -energy(x), STEP_SIZE, np.ones(2), LEAPFROG_STEPS)
-    start, steps = jax.random.split(jax.random.key(0))
-    states = jax.vmap(kernel.init)(jax.random.normal(start, (CHAINS, 2)))
-
-    def step(states, key):
-        return jax.vmap(kernel.step)(jax.random.split(key, CHAINS), states)[0], None
-
-    return np.asarray(jax.jit(lambda s: jax.lax.scan(step, s, jax.random.split(steps, MOVES))[0])(states).position)
 
 
 def by_us():
@@ -46,8 +31,9 @@ def by_us():
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return by_blackjax()
+def reference(by_blackjax):
+    """The ends of independent chains."""
+    return by_blackjax("moves")["positions"]
 
 
 def standard_errors(one, other):

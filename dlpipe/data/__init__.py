@@ -9,6 +9,7 @@ from dlpipe.atomic import replacing
 from dlpipe.data.buckets import SequenceMinibatches
 from dlpipe.data.files import RemoteFile, cache_directory, find_or_download, sha256_of
 from dlpipe.data.idx import IdxFiles, IdxImages
+from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.module import TensorDataModule
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
@@ -32,6 +33,7 @@ __all__ = [
     "cache_directory",
     "find_or_download",
     "mask_of",
+    "read_pickles",
     "replacing",
     "sha256_of",
 ]

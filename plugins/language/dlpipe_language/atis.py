@@ -5,10 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dlpipe.data import RemoteFile, SequenceSplit, files
-from dlpipe.data.legacy_pickle import read_pickles
-from dlpipe.data.minibatches import SplitName
-from dlpipe.errors import DataError
+from dlpipe import DataError
+from dlpipe.data import RemoteFile, SequenceSplit, SplitName, find_or_download, read_pickles, sha256_of
 from dlpipe_language.sentences import LabelledSentences, labelled
 from dlpipe_language.vocabulary import Vocabulary, travel_words
 
@@ -54,26 +52,16 @@ class Atis(LabelledSentences):
         """Find the fold, or download it into the user's cache.
 
         Raises:
-            DataError: it is damaged, or nowhere to be had.
+            DataError: it is nowhere to be had.
         """
-        path = self._path()
-        if path is None:
-            places = files.search_places(NAME, self.directory)
-            told = f"{self.file.name} is not in {' or '.join(map(str, places))}"
-            if self.offline or self.directory is not None:
-                raise DataError(f"{told}; put it there" + (", or leave out offline=true" if self.offline else ""))
-            path = files.download(self.file, files.cache_directory(NAME))
-        files.check(path, self.file)
+        self._path()
 
-    def _path(self) -> Path | None:
-        places = files.search_places(NAME, self.directory)
-        return next((place / self.file.name for place in places if (place / self.file.name).is_file()), None)
+    def _path(self) -> Path:
+        return find_or_download(self.file, NAME, self.directory, self.offline)
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """Sentences of words (x) and labels (y)."""
         path = self._path()
-        if path is None:
-            raise DataError(f"{self.file.name} is gone since it was looked for")
         (content,) = read_pickles(path)
         try:
             *sets, names = content
@@ -89,7 +77,7 @@ class Atis(LabelledSentences):
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""
-        return {self.file.name: self.file.sha256}
+        return {self.file.name: sha256_of(self._path())}
 
 
 def _in_order(numbers: dict[str, int]) -> list[str]:

@@ -6,8 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from dlpipe.data import SequenceSplit
-from dlpipe.data.minibatches import SplitName
+from dlpipe.data import SequenceSplit, SplitName
 from dlpipe_language.sentences import LabelledSentences, labelled
 from dlpipe_language.vocabulary import UNKNOWN, Vocabulary, travel_words
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit
-from dlpipe.data.minibatches import SplitName
-from dlpipe.errors import DataError
+from dlpipe import DataError
+from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit, SplitName
 from dlpipe_language.vocabulary import Vocabulary
 
 NO_LABEL = -100  # beyond the end of a sentence

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -37,12 +38,12 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.ends)
 
-    @property
+    @cached_property
     def lengths(self) -> Tensor:
         """Entries of each sequence: (sequences,) of int64."""
         return self.ends - self.starts
 
-    @property
+    @cached_property
     def starts(self) -> Tensor:
         """Where each sequence begins in `values`: (sequences,) of int64."""
         return torch.cat([self.ends.new_zeros(1), self.ends[:-1]])

@@ -209,16 +209,26 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     try:
         for stage in selected(stages_of(model), cfg.stages):
             own = config_of(whole, stage.name)
-            data = found.setdefault(str(own.dataset), build_dataset(own.dataset))
-            data.prepare_data()
-            if not isinstance(data, ResidentDataModule):
-                continue
-            data.part = Part(0, processes(own.trainer))
-            data.setup("fit")
-            if not stage.encode and (problems := whole_set_problems(stage.module, data, own)):
-                return problems
+            key = str(own.dataset)
+            if key not in found:
+                found[key] = _prepared(own)
+            data = found[key]
+            if isinstance(data, ResidentDataModule) and not stage.encode:
+                problems = whole_set_problems(stage.module, data, own)
+                if problems:
+                    return problems
     except DlpipeError as error:
         return [Problem(f"dataset={cfg.dataset.name}", str(error))]
     except (Exception, SystemExit) as error:  # whatever a dataset's or, under a whole-set method, a model's code does
         return [Problem(f"dataset={cfg.dataset.name}", f"{type(error).__name__}: {error}")]
     return []
+
+
+def _prepared(cfg: DictConfig) -> pl.LightningDataModule:
+    """The data of a run, or of one stage of it, found; tensors and sequences of ours are also loaded and checked."""
+    data = build_dataset(cfg.dataset)
+    data.prepare_data()
+    if isinstance(data, ResidentDataModule):
+        data.part = Part(0, processes(cfg.trainer))
+        data.setup("fit")
+    return data

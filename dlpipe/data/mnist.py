@@ -74,8 +74,7 @@ class Mnist(IdxImages):
         """The pickle, where no folder has the idx files."""
         if self._folder() is not None:
             return None
-        places = files.search_places(self.dataset_name, self.directory)
-        return next((place / LEGACY_PICKLE for place in places if (place / LEGACY_PICKLE).is_file()), None)
+        return files.find(LEGACY_PICKLE, self.dataset_name, self.directory)
 
 
 def _read_legacy(path: Path) -> Splits:

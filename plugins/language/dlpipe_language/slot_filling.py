@@ -1,5 +1,6 @@
 """The recurrent network that fills slots in sentences."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
 import numpy as np
@@ -16,7 +17,7 @@ from dlpipe_language.halving import HalveAndGoBack
 from dlpipe_language.pictures import neighbour_picture, slot_picture
 from dlpipe_language.recurrence import elman, jordan
 from dlpipe_language.sentences import NO_LABEL, LabelledSentences
-from dlpipe_language.slots import ALL, slot_scores
+from dlpipe_language.slots import ALL, SlotScore, slot_scores
 from dlpipe_language.windows import check_window, context_windows
 
 Positive = Annotated[int, Field(gt=0)]
@@ -110,8 +111,7 @@ class RnnSlu(pl.LightningModule):
         wrong = ((guessed != labels) & mask_of(lengths, words.shape[1])).sum() / count
         self.log(f"{split}/loss", sentence_loss(logits, labels, lengths), batch_size=len(words))
         self.log(f"{split}/error", wrong, batch_size=count)
-        for gold, own, length in zip(labels.tolist(), guessed.tolist(), lengths.tolist(), strict=True):
-            self._sentences.append((gold[:length], own[:length]))
+        self._sentences += pairs_of_labels(labels, guessed, lengths)
 
     def on_validation_epoch_end(self) -> None:
         """Log val/f1."""
@@ -123,9 +123,8 @@ class RnnSlu(pl.LightningModule):
 
     def _log_f1(self, split: str) -> None:
         names = self._data(self.trainer.datamodule).labels  # type: ignore[attr-defined]  # Lightning sets it
-        gold, guessed = ([[names[label] for label in pair[side]] for pair in self._sentences] for side in (0, 1))
+        score = scores_of(self._sentences, names)[ALL]
         self._sentences = []
-        score = slot_scores(gold, guessed)[ALL]
         self.log(f"{split}/f1", score.f1)
         if split == "test":
             self.log_dict({"test/precision": score.precision, "test/recall": score.recall})
@@ -157,19 +156,27 @@ class RnnSlu(pl.LightningModule):
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
         """The nearest neighbours of frequent words, and F1 of each type of slot on the test set."""
         own = self._data(data)
-        gold: list[list[str]] = []
-        guessed: list[list[str]] = []
+        sentences: list[tuple[list[int], list[int]]] = []
         for words, labels, lengths in own.test_dataloader():
-            found = self(words).argmax(2).tolist()
-            for row, told, length in zip(found, labels.tolist(), lengths.tolist(), strict=True):
-                guessed.append([own.labels[label] for label in row[:length]])
-                gold.append([own.labels[label] for label in told[:length]])
+            sentences += pairs_of_labels(labels, self(words).argmax(2), lengths)
         counts = torch.bincount(own.splits["train"].x.values, minlength=self.padding)
         frequent = counts.topk(min(20, self.padding)).indices
         near = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))
         word = own.vocabulary.words
         table = {word[row]: [word[other] for other in near[row].tolist()] for row in frequent.tolist()}
-        return {"neighbours": neighbour_picture(table), "slots": slot_picture(slot_scores(gold, guessed))}
+        return {"neighbours": neighbour_picture(table), "slots": slot_picture(scores_of(sentences, own.labels))}
+
+
+def pairs_of_labels(gold: Tensor, guessed: Tensor, lengths: Tensor) -> list[tuple[list[int], list[int]]]:
+    """Of each sentence the labels of its words and those guessed; both (sentences, steps), lengths (sentences,)."""
+    rows = zip(gold.tolist(), guessed.tolist(), lengths.tolist(), strict=True)
+    return [(told[:length], found[:length]) for told, found, length in rows]
+
+
+def scores_of(sentences: Sequence[tuple[list[int], list[int]]], names: Sequence[str]) -> dict[str, SlotScore]:
+    """As `slot_scores`, of pairs of numbers of labels."""
+    gold, guessed = ([[names[label] for label in pair[side]] for pair in sentences] for side in (0, 1))
+    return slot_scores(gold, guessed)
 
 
 def sentence_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:

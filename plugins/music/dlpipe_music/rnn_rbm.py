@@ -19,6 +19,7 @@ from dlpipe_music.generation import generate
 from dlpipe_music.midi import write_midi
 from dlpipe_music.pictures import piano_roll_picture
 from dlpipe_music.recurrence import Recurrence, states, states_before
+from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 WEIGHT_SCALE, RECURRENT_SCALE = 0.01, 0.0001  # standard deviations of the initial W, and of all other matrices
@@ -116,7 +117,7 @@ class RnnRbm(pl.LightningModule):
         found = contrastive_divergence(machine, v, self.k)
         with torch.no_grad():
             means = visible_preactivation(machine, sample_units(found.preactivation))
-            self.monitored.add_(reconstruction_log_likelihood(v, means))
+            self.monitored.add_(mean_over_ranks(reconstruction_log_likelihood(v, means)))
             self.updates.add_(1)
         return found.loss
 

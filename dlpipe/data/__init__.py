@@ -1,14 +1,15 @@
 """Datasets: resident tensors and sequences, minibatches as slices, files with checksums.
 
 To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
-`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, kept in `cache_directory`, and
-written by `replacing`; what is wrong with them is a `dlpipe.DataError`.
+`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, and what takes
+long to read is `kept` in `cache_directory`; what is wrong with them is a `dlpipe.DataError`.
 """
 
 from dlpipe.atomic import replacing
 from dlpipe.data.buckets import SequenceMinibatches
-from dlpipe.data.files import RemoteFile, cache_directory, find_or_download, sha256_of
+from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_places, sha256_of
 from dlpipe.data.idx import IdxFiles, IdxImages
+from dlpipe.data.kept import Kept, kept
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.module import TensorDataModule
@@ -19,6 +20,7 @@ __all__ = [
     "EpochOrder",
     "IdxFiles",
     "IdxImages",
+    "Kept",
     "Minibatches",
     "Ragged",
     "RemoteFile",
@@ -31,9 +33,12 @@ __all__ = [
     "TensorDataModule",
     "TensorMinibatches",
     "cache_directory",
+    "find",
     "find_or_download",
+    "kept",
     "mask_of",
     "read_pickles",
     "replacing",
+    "search_places",
     "sha256_of",
 ]

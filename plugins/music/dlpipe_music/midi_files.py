@@ -1,6 +1,5 @@
 """Many MIDI files read at once, the bad ones among them told, and what was read kept in the user's cache."""
 
-import json
 import logging
 import zipfile
 from collections.abc import Callable, Mapping
@@ -10,13 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dlpipe import DataError
-from dlpipe.data import cache_directory, replacing
+from dlpipe.data import Kept, cache_directory, kept
 from dlpipe_music.midi import MidiError, Notes, read_notes
 
 log = logging.getLogger(__name__)
 OnBadFile = Literal["stop", "skip"]
 SUFFIXES = (".mid", ".midi")
-FORMAT = 1  # of an entry of the cache; another one is not read
+FORMAT = 2  # of an entry of the cache; another one is not read
 LARGEST_BYTES = 2**24
 
 
@@ -56,23 +55,16 @@ def read_once(digest: str, read: Callable[[], ReadFiles]) -> ReadFiles:
         digest: of what is read, the name of the entry.
         read: reads it.
     """
-    entry = cache_directory("music") / f"{digest}-{FORMAT}.npz"
-    kept = _entry(entry)
-    if kept is not None:
-        return kept
-    found = read()
-    try:
-        with replacing(entry) as beside, beside.open("wb") as file:
-            np.savez_compressed(
-                file,
-                names=np.frombuffer(json.dumps(list(found.notes)).encode(), np.uint8),
-                bad=np.frombuffer(json.dumps(found.bad).encode(), np.uint8),
-                counts=np.array([len(notes) for notes in found.notes.values()], np.int64),
-                notes=np.concatenate([np.zeros((0, 3)), *found.notes.values()]),
-            )
-    except OSError as error:
-        log.info("MIDI files are read at every start, as %s cannot be written: %s", entry, error)
-    return found
+    found = kept(cache_directory("music") / f"{digest}-{FORMAT}.npz", lambda: _as_kept(read()))
+    names, bad = found.told
+    parts = np.split(found.arrays["notes"], np.cumsum(found.arrays["counts"])[:-1])
+    return ReadFiles(dict(zip(names, parts, strict=bool(names))), bad)
+
+
+def _as_kept(found: ReadFiles) -> Kept:
+    counts = np.array([len(notes) for notes in found.notes.values()], np.int64)
+    notes = np.concatenate([np.zeros((0, 3)), *found.notes.values()])
+    return Kept({"counts": counts, "notes": notes}, [list(found.notes), found.bad])
 
 
 def good_ones(found: ReadFiles, where: Path, on_bad_file: OnBadFile) -> dict[str, Notes]:
@@ -99,17 +91,3 @@ def is_midi(name: str) -> bool:
     """Whether a file's name is that of a MIDI file; not of what macOS puts beside one."""
     path = Path(name)
     return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
-
-
-def _entry(path: Path) -> ReadFiles | None:
-    """What an entry of the cache holds; None where it is not there or damaged."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names, bad = (json.loads(arrays[key].tobytes()) for key in ("names", "bad"))
-            parts = np.split(arrays["notes"], np.cumsum(arrays["counts"])[:-1])
-            return ReadFiles(dict(zip(names, parts, strict=bool(names))), bad)
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # a damaged entry may raise anything
-        log.info("%s is damaged and made anew: %s", path, error)
-        return None

@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe import plugins
+from dlpipe import plugins, search
 from dlpipe.errors import PluginError
 from dlpipe.plugins import conf_dir
 
@@ -33,6 +33,7 @@ class PluginConfigs(SearchPathPlugin):
 def register() -> None:
     """Make Hydra see the plugins and our resolvers; may be called any number of times in a process."""
     Plugins.instance().register(PluginConfigs)
+    search.register()
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
     OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
     for kind in plugins.KINDS:

@@ -56,6 +56,14 @@ class Ragged:
         """Sequence number ``index``, a view (entries, ...)."""
         return self.values[int(self.starts[index]) : int(self.ends[index])]
 
+    def take(self, rows: Tensor) -> "Ragged":
+        """The sequences with the numbers ``rows`` (sequences,), on the CPU, in this order."""
+        lengths = self.lengths[rows]
+        ends = lengths.cumsum(0)
+        shifts = self.starts[rows] - (ends - lengths)
+        entries = torch.arange(int(lengths.sum())) + shifts.repeat_interleave(lengths)
+        return replace(self, values=self.values[entries.to(self.values.device)], ends=ends)
+
     def padded(self, rows: Tensor) -> Tensor:
         """Sequences side by side: (sequences, entries of the longest, ...).
 

@@ -42,3 +42,13 @@ def test_the_mask_tells_what_is_in_a_sequence():
 def test_there_must_be_a_sequence():
     with pytest.raises(ValueError, match="no sequences"):
         Ragged.of([])
+
+
+@pytest.mark.parametrize("rows", [[2, 0], [1], [], [0, 1, 2, 2]])
+def test_sequences_are_taken_in_the_order_asked_for(rows):
+    sequences = [torch.arange(6).view(3, 2), torch.full((1, 2), 7), torch.arange(8).view(4, 2)]
+    taken = Ragged.of(sequences, fill=-1).take(torch.tensor(rows, dtype=torch.int64))
+    assert len(taken) == len(rows)
+    assert taken.fill == -1
+    for index, row in enumerate(rows):
+        torch.testing.assert_close(taken[index], sequences[row])

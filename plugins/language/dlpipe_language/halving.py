@@ -12,8 +12,9 @@ log = logging.getLogger(__name__)
 class HalveAndGoBack(pl.Callback):
     """Where a metric has had no new best for some epochs: halve the learning rate and take the best weights again.
 
-    So after each epoch from then on, until there is a new best. The weights that are gone back to are a copy; the
-    tutorial's code goes on training the very ones it keeps as the best.
+    The rate is halved after each epoch from then on, until there is a new best; the weights are taken once, and trained
+    on with the smaller and smaller rates: what the tutorial's code does, where the best network and the one in training
+    are one object after the first halving.
 
     Args:
         monitor: the metric; larger is better.
@@ -30,6 +31,7 @@ class HalveAndGoBack(pl.Callback):
         self.best = -float("inf")
         self.best_epoch = 0
         self.weights: dict[str, torch.Tensor] = {}
+        self.is_back = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep new best weights, or go back to them."""
@@ -39,21 +41,26 @@ class HalveAndGoBack(pl.Callback):
         if value > self.best:
             self.best, self.best_epoch = value, trainer.current_epoch
             self.weights = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
+            self.is_back = False
         elif trainer.current_epoch - self.best_epoch >= self.epochs:
-            pl_module.load_state_dict(self.weights)
+            told = "" if self.is_back else "the best weights again, and "
+            if not self.is_back:
+                pl_module.load_state_dict(self.weights)
+                self.is_back = True
             for optimizer in trainer.optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] /= 2
             rate = trainer.optimizers[0].param_groups[0]["lr"]
-            log.info("no new best %s: the best weights again, and learning rate %.3g", self.monitor, rate)
+            log.info("no new best %s: %slearning rate %.3g", self.monitor, told, rate)
             if rate < self.least_lr:
                 trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value, its epoch, and the weights."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "weights": self.weights}
+        """The best value, its epoch, its weights, and whether they have been taken again."""
+        own = {"best": self.best, "best_epoch": self.best_epoch, "is_back": self.is_back}
+        return {**own, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
-        self.weights = dict(state_dict["weights"])
+        self.is_back, self.weights = state_dict["is_back"], dict(state_dict["weights"])

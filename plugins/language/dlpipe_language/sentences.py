@@ -67,9 +67,7 @@ def labelled(words: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], nu
     """A split of sentences given as numbers.
 
     Raises:
-        DataError: there is no sentence.
+        ValueError: there are none.
     """
-    if not len(words):
-        raise DataError("there is no sentence in it")
     x = Ragged.of([torch.as_tensor(row, dtype=torch.int64) for row in words], fill=num_words)
     return SequenceSplit(x, Ragged.of([torch.as_tensor(row, dtype=torch.int64) for row in labels], fill=NO_LABEL))

@@ -18,9 +18,11 @@ from dlpipe_language.pictures import neighbour_picture, slot_picture
 from dlpipe_language.recurrence import elman, jordan
 from dlpipe_language.sentences import NO_LABEL, LabelledSentences
 from dlpipe_language.slots import ALL, SlotScore, slot_scores
+from dlpipe_language.vocabulary import read_words
 from dlpipe_language.windows import check_window, context_windows
 
 Positive = Annotated[int, Field(gt=0)]
+Level = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
@@ -37,6 +39,8 @@ class RnnSlu(pl.LightningModule):
         window: odd; words around each, itself included, that the network sees at once.
         embedding_size: entries of a word's vector.
         num_hidden: recurrent units.
+        input_dropout: probability that an entry of a window is left out in training; the tutorial's is 0.
+        hidden_dropout: the same of what the labels are told from.
         halve_after: epochs without a better val/f1 after which, and after each epoch from then on, the learning rate
             is halved and the best weights are gone back to; None never does.
         least_lr: a smaller learning rate ends the run.
@@ -55,6 +59,8 @@ class RnnSlu(pl.LightningModule):
         window: Positive = 7,
         embedding_size: Positive = 50,
         num_hidden: Positive = 200,
+        input_dropout: Level = 0.0,
+        hidden_dropout: Level = 0.0,
         halve_after: Positive | None = 10,
         least_lr: Annotated[float, Field(ge=0)] = 1e-5,
     ) -> None:
@@ -63,6 +69,8 @@ class RnnSlu(pl.LightningModule):
         self.recurrence = recurrence
         self.window = window
         self.padding = num_words
+        self.input_dropout = input_dropout
+        self.hidden_dropout = hidden_dropout
         self.halve_after = halve_after
         self.least_lr = least_lr
         told = num_hidden if recurrence == "elman" else num_labels
@@ -83,11 +91,15 @@ class RnnSlu(pl.LightningModule):
     def forward(self, words: Tensor) -> Tensor:
         """Logits (examples, steps, num_labels) of the numbers of words (examples, steps)."""
         seen = self.embeddings[context_windows(words, self.window, self.padding)].flatten(2)
+        if self.training and self.input_dropout:
+            seen = F.dropout(seen, self.input_dropout)
         inputs = seen @ self.weight_in + self.bias_in
         if self.recurrence == "elman":
             hidden = elman(inputs, self.weight_recurrent, self.initial)
         else:
             hidden = jordan(inputs, self.weight_recurrent, self.initial, self.weight_out, self.bias_out)
+        if self.training and self.hidden_dropout:
+            hidden = F.dropout(hidden, self.hidden_dropout)
         return hidden @ self.weight_out + self.bias_out
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -141,17 +153,18 @@ class RnnSlu(pl.LightningModule):
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
         """A line a word, with its slot; what is not in the vocabulary is marked."""
         own = self._data(data)
-        words = own.words_of(text)
+        words, left = read_words(own.words_of(text))
         if not words:
             return ["no words"]
         numbers = torch.tensor([[own.vocabulary.number(word) for word in words]])
         with torch.inference_mode():
             labels = self(numbers)[0].argmax(1).tolist()
         width = max(map(len, words))
-        return [
+        lines = [
             f"{word:{width}}  {own.labels[label]}" + ("" if word in own.vocabulary else "  (unknown word)")
             for word, label in zip(words, labels, strict=True)
         ]
+        return lines + left
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
         """The nearest neighbours of frequent words, and F1 of each type of slot on the test set."""

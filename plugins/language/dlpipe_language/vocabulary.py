@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 UNKNOWN = "<UNK>"
 DIGIT = "DIGIT"
+LONGEST_TEXT = 10_000  # words; more would take gigabytes
 
 
 class Vocabulary:
@@ -42,3 +43,10 @@ def travel_words(text: str) -> list[str]:
     words = [word.strip(',;:!?"()') for word in text.lower().split()]
     words = [word[:-1] if word.endswith(".") and len(word) > 4 else word for word in words]
     return [re.sub(r"\d", DIGIT, word) for word in words if word]
+
+
+def read_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of a text that a model reads, and a line that says so where these are not all."""
+    if len(words) <= LONGEST_TEXT:
+        return words, []
+    return words[:LONGEST_TEXT], [f"only the first {LONGEST_TEXT} of {len(words)} words are read"]

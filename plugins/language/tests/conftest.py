@@ -1,5 +1,6 @@
 """Fixtures: a cache of the tests' own, one thread, and the command line in a process of its own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,9 +27,11 @@ class Said(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's cache that is empty, so that no test sees or changes the real one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    return cache
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +50,26 @@ def cli(tmp_path: Path) -> Callable[..., Said]:
         return Said(done.returncode, done.stdout, done.stderr, tmp_path)
 
     return run
+
+
+# read before a test may take it away
+_DATA = os.environ.get("DLPIPE_DATA")
+
+
+@pytest.fixture(scope="session")
+def real_atis() -> Path:
+    """The folder of ATIS' files."""
+    return _real("atis", "atis.fold3.pkl.gz")
+
+
+@pytest.fixture(scope="session")
+def real_imdb() -> Path:
+    """The folder of IMDB's files."""
+    return _real("imdb", "imdb.pkl.gz")
+
+
+def _real(name: str, file: str) -> Path:
+    folder = Path(_DATA or "") / name
+    if not _DATA or not (folder / file).is_file():
+        pytest.skip(f"needs the real data: set DLPIPE_DATA to the folder that has {name}/")
+    return folder

@@ -1,0 +1,134 @@
+"""IMDB: reviews of films, from their text."""
+
+import logging
+import lzma
+import re
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpipe import DataError
+from dlpipe.data import (
+    Kept,
+    Ragged,
+    RemoteFile,
+    SequenceSplit,
+    cache_directory,
+    find,
+    find_or_download,
+    kept,
+    sha256_of,
+)
+from dlpipe_language.moses import review_words
+from dlpipe_language.reviews import PADDING_WORD, Part, Reviews, by_frequency, numbered
+
+log = logging.getLogger(__name__)
+NAME = "imdb"
+WITHOUT_UNLABELLED = "aclImdb_labeled.tar.xz"
+ORIGINAL = RemoteFile(
+    "aclImdb_v1.tar.gz",
+    "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+    ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
+)
+MEMBER = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg)/(\d+)_\d+\.txt")
+FORMAT = 1  # of what is kept in the cache; another one is not read
+
+
+@final
+class Imdb(Reviews):
+    """25,000 train and 25,000 test reviews of films, half of them positive.
+
+    Words are those of Moses' tokeniser, see `review_words`, as in the tutorial's own files; the vocabulary is that of
+    the training reviews. That takes some minutes, once: what comes of it is kept in the user's cache.
+
+    Source: Maas et al. (2011), Learning word vectors for sentiment analysis.
+
+    Args:
+        directory: with ``aclImdb_v1.tar.gz`` or ``aclImdb_labeled.tar.xz``, which is the same without the reviews that
+            have no label; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.
+        offline: whether nothing is downloaded.
+        reviews: as for `Reviews`.
+    """
+
+    def __init__(self, *, directory: str | None, offline: bool, **reviews: Any) -> None:
+        super().__init__(**reviews)
+        self.directory = directory
+        self.offline = offline
+
+    def prepare_data(self) -> None:
+        """Find the archive, or download it into the user's cache, and take its reviews apart.
+
+        Raises:
+            DataError: it is nowhere to be had, or damaged.
+        """
+        self.load_reviews()
+
+    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+        """Positive reviews before negative ones, each kind in the order of its numbers."""
+        path = self._path()
+        entry = cache_directory(NAME) / f"{sha256_of(path)}-{FORMAT}.npz"
+        found = kept(entry, lambda: _read(path))
+        return found.told, {"train": _split(found, "train"), "test": _split(found, "test")}
+
+    def _path(self) -> Path:
+        smaller = find(WITHOUT_UNLABELLED, NAME, self.directory)
+        return smaller or find_or_download(ORIGINAL, NAME, self.directory, self.offline)
+
+    def checksums(self) -> dict[str, str]:
+        """File name to sha256."""
+        path = self._path()
+        return {path.name: sha256_of(path)}
+
+
+def _read(path: Path) -> Kept:
+    """Words by their numbers, and of each part the numbers of words, the ends of reviews, and the labels."""
+    texts = _texts(path)
+    log.info("taking %d reviews apart into words; this is done once, and takes minutes", sum(map(len, texts.values())))
+    reviews = {part: [(review_words(text), label) for text, label in own] for part, own in texts.items()}
+    for part, own in reviews.items():
+        for number, (found, _) in enumerate(own):
+            if not found:
+                raise DataError(f"{path}: review number {number} from 0 of {part} has no words; take a good copy")
+    words = by_frequency(words for words, _ in reviews["train"])
+    numbers = {word: number for number, word in enumerate(words)}
+    arrays: dict[str, NDArray[Any]] = {}
+    for part, own in reviews.items():
+        x = numbered(own, numbers).x
+        arrays |= {f"{part}_words": x.values.int().numpy(), f"{part}_ends": x.ends.numpy()}
+        arrays[f"{part}_labels"] = np.array([label for _, label in own])
+    return Kept(arrays, words)
+
+
+def _split(found: Kept, part: Part) -> SequenceSplit:
+    words, ends, labels = (torch.from_numpy(found.arrays[f"{part}_{what}"]) for what in ("words", "ends", "labels"))
+    return SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
+
+
+def _texts(path: Path) -> dict[Part, list[tuple[str, int]]]:
+    """The reviews with their labels, positive ones first, each kind in the order of its numbers."""
+    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                told = MEMBER.fullmatch(member.name)
+                if told and member.isfile():
+                    content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
+                    found.setdefault((told[1], told[2]), []).append((int(told[3]), content.decode()))
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
+        told = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
+        raise DataError(f"{path} cannot be read: {told}; remove it, and take a good copy") from error
+    missing = [
+        f"aclImdb/{part}/{kind}" for part in ("train", "test") for kind in ("pos", "neg") if (part, kind) not in found
+    ]
+    if missing:
+        raise DataError(f"{path} has no reviews in {', '.join(missing)}: it is another archive, or not whole")
+    parts: tuple[Part, Part] = ("train", "test")
+    return {
+        part: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(found[part, kind])]
+        for part in parts
+    }

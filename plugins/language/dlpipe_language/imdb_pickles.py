@@ -1,0 +1,84 @@
+"""IMDB's reviews as the tutorial's own files have them: numbers of words."""
+
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from dlpipe import DataError
+from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_places, sha256_of
+from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, Part, Reviews
+
+NAME = "imdb"
+FILES = ("imdb.pkl", "imdb.dict.pkl")
+
+
+@final
+class ImdbPickles(Reviews):
+    """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed (``.gz``) or not.
+
+    They are read by an unpickler that takes plain containers and arrays alone. Their server is gone; the same words are
+    taken from the text of the reviews by the dataset ``imdb``.
+
+    Args:
+        directory: with both files; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.
+        reviews: as for `Reviews`.
+    """
+
+    def __init__(self, *, directory: str | None, **reviews: Any) -> None:
+        super().__init__(**reviews)
+        self.directory = directory
+
+    def prepare_data(self) -> None:
+        """Find the files.
+
+        Raises:
+            DataError: one is not there.
+        """
+        self._paths()
+
+    def _paths(self) -> list[Path]:
+        paths = []
+        for name in FILES:
+            found = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
+            if found is None:
+                places = " or ".join(map(str, search_places(NAME, self.directory)))
+                raise DataError(
+                    f"no {name}.gz and no {name} in {places}; dataset=imdb takes the reviews from their text"
+                )
+            paths.append(found)
+        return paths
+
+    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+        """In the order of the file."""
+        reviews, dictionary = self._paths()
+        train, test = read_pickles(reviews, 2)
+        (numbers,) = read_pickles(dictionary)
+        return _words(numbers, dictionary), {"train": _split(train, reviews), "test": _split(test, reviews)}
+
+    def checksums(self) -> dict[str, str]:
+        """File name to sha256."""
+        return {path.name: sha256_of(path) for path in self._paths()}
+
+
+def _words(numbers: Any, path: Path) -> list[str]:
+    """Words by their numbers."""
+    try:
+        words = sorted(numbers, key=numbers.__getitem__)
+        if [numbers[word] for word in words] != list(range(len(BEFORE_WORDS), len(BEFORE_WORDS) + len(words))):
+            raise ValueError(f"its words are not numbered from {len(BEFORE_WORDS)}")
+        return [*BEFORE_WORDS, *(word.encode("latin1").decode() for word in words)]  # byte strings of Python 2
+    except (TypeError, AttributeError, ValueError) as error:
+        raise DataError(f"{path} is no dictionary of words and numbers: {error}") from error
+
+
+def _split(content: Any, path: Path) -> SequenceSplit:
+    try:
+        reviews, labels = content
+        y = torch.as_tensor(labels)
+        x = Ragged.of([torch.as_tensor(review, dtype=torch.int64) for review in reviews], fill=PADDING_WORD)
+        if int(x.values.min()) < 1 or not bool(((y == 0) | (y == 1)).all()):
+            raise ValueError("a number of a word is below 1, or a label is not 0 or 1")
+        return SequenceSplit(x, y)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{path} is not (reviews, labels) twice: {error}; take a good copy") from error

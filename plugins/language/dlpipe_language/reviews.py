@@ -1,0 +1,131 @@
+"""Datasets of reviews that are positive or negative."""
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from dlpipe import DataError
+from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit, SplitName
+from dlpipe_language.moses import review_words
+from dlpipe_language.vocabulary import UNKNOWN, Vocabulary
+
+Part = Literal["train", "test"]
+PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; words begin at 2
+BEFORE_WORDS = ("<PAD>", UNKNOWN)
+DIVISION_SEED = 123  # the tutorial's
+
+
+class Reviews(SequenceDataModule):
+    """Reviews as numbers of words, each with 1 for positive or 0 for negative.
+
+    x (reviews, words) of int64: the most frequent words of the training reviews from 2 on, 1 for others, 0 beyond a
+    review's end; y (reviews,) of int64. A part of the training reviews, the same for every ``seed``, is for validation.
+
+    Args:
+        num_words: numbers run from 0 to num_words - 1; rarer words are unknown.
+        validation: this fraction of the training reviews is for validation.
+        shorter_than: training and validation reviews with as many words or more are left out; null keeps all. Test
+            reviews are kept whatever their length.
+        test_size: so many test reviews, drawn at random but always the same; null takes all.
+        batching: as for `SequenceDataModule`.
+
+    Source: "LSTM Networks for Sentiment Analysis", ``imdb.py``.
+    """
+
+    vocabulary: Vocabulary
+
+    def __init__(
+        self,
+        *,
+        num_words: Annotated[int, Field(gt=2)],
+        validation: Annotated[float, Field(gt=0, lt=1)],
+        shorter_than: Annotated[int, Field(gt=1)] | None,
+        test_size: Annotated[int, Field(gt=0)] | None,
+        **batching: object,
+    ) -> None:
+        super().__init__(**batching)  # type: ignore[arg-type]  # the checks look at the constructors of both
+        self.num_words = num_words
+        self.validation = validation
+        self.shorter_than = shorter_than
+        self.test_size = test_size
+
+    @abstractmethod
+    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+        """The words by their numbers, `BEFORE_WORDS` first, and reviews, as `numbered` gives them."""
+
+    def words_of(self, text: str) -> list[str]:
+        """The words of a review, as the vocabulary writes them."""
+        return review_words(text)
+
+    def load_splits(self) -> dict[SplitName, SequenceSplit]:
+        """Divide the training reviews, and make rare words unknown.
+
+        Raises:
+            DataError: no review is short enough, or fewer words or test reviews are there than were asked for.
+        """
+        words, parts = self.load_reviews()
+        if self.num_words > len(words):
+            raise DataError(f"dataset.num_words={self.num_words}: there are {len(words)}; take as many or fewer")
+        self.vocabulary = Vocabulary(words[: self.num_words])
+        train, test = (self._limited(parts[part]) for part in ("train", "test"))
+        lengths = train.x.lengths
+        rows = torch.nonzero(lengths < (self.shorter_than or torch.inf)).flatten()
+        if not len(rows):
+            told = f"dataset.shorter_than={self.shorter_than} leaves no review"
+            raise DataError(
+                f"{told}: the shortest has {int(lengths.min())} words; take a larger number, or null for all"
+            )
+        rows = rows[_permutation(len(rows))]
+        kept = round(len(rows) * (1 - self.validation))
+        return {"train": _chosen(train, rows[:kept]), "val": _chosen(train, rows[kept:]), "test": self._tested(test)}
+
+    def _limited(self, split: SequenceSplit) -> SequenceSplit:
+        values = split.x.values
+        known = torch.where(values < self.num_words, values, UNKNOWN_WORD)
+        return SequenceSplit(Ragged(known, split.x.ends, PADDING_WORD), split.y)
+
+    def _tested(self, test: SequenceSplit) -> SequenceSplit:
+        if self.test_size is None:
+            return test
+        if self.test_size > len(test.x):
+            raise DataError(f"dataset.test_size={self.test_size}: there are {len(test.x)}; take fewer, or null")
+        return _chosen(test, _permutation(len(test.x))[: self.test_size])
+
+
+def numbered(reviews: Iterable[tuple[list[str], int]], numbers: dict[str, int]) -> SequenceSplit:
+    """A split of reviews given as words and 1 for positive or 0.
+
+    Args:
+        reviews: each with at least a word.
+        numbers: of words; others are unknown.
+    """
+    x, y = [], []
+    for words, label in reviews:
+        x.append(torch.tensor([numbers.get(word, UNKNOWN_WORD) for word in words]))
+        y.append(label)
+    return SequenceSplit(Ragged.of(x, fill=PADDING_WORD), torch.tensor(y))
+
+
+def by_frequency(reviews: Iterable[list[str]]) -> list[str]:
+    """The words by their numbers: `BEFORE_WORDS`, then those of the reviews, the most frequent first.
+
+    Words that are equally frequent are in the order of their bytes.
+    """
+    counts = Counter(word for words in reviews for word in words)
+    return [*BEFORE_WORDS, *sorted(counts, key=lambda word: (-counts[word], word.encode()))]
+
+
+def _permutation(count: int) -> Tensor:
+    """The same at every start: the division is none of what a seed changes."""
+    return torch.from_numpy(np.random.RandomState(DIVISION_SEED).permutation(count))
+
+
+def _chosen(split: SequenceSplit, rows: Tensor) -> SequenceSplit:
+    assert isinstance(split.y, Tensor)
+    return SequenceSplit(split.x.take(rows), split.y[rows])

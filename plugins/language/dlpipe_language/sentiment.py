@@ -1,0 +1,142 @@
+"""The LSTM that tells positive from negative reviews."""
+
+from typing import Annotated, Any, final
+
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlpipe.data import SequenceBatch, mask_of
+from dlpipe_language.history import HistoryStopping
+from dlpipe_language.reviews import Reviews
+from dlpipe_language.vocabulary import read_words
+from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
+
+Positive = Annotated[int, Field(gt=0)]
+CLASSES = ("negative", "positive")
+
+
+@final
+class LstmSentiment(pl.LightningModule):
+    """softmax(W m + b), where m is the mean over a review's words of the outputs of an LSTM over their embeddings.
+
+    Args:
+        num_words: words in the vocabulary.
+        embedding_size: entries of a word's vector.
+        num_hidden: units of the LSTM.
+        dropout: probability that an entry of m is set to 0 in training; otherwise m is multiplied by 1 - dropout.
+        l2: weight of sum W^2 in the loss.
+        patience: validations that the history of val/error is judged by, see `History`; None never stops.
+        validate_every: updates between validations, counted over epochs; None validates at the end of each.
+
+    Source: "LSTM Networks for Sentiment Analysis"; embeddings from 0.01 U[0, 1], the matrices of each gate orthogonal,
+    W from 0.01 N(0, 1), biases 0, also the forget gate's.
+    """
+
+    def __init__(
+        self,
+        num_words: Positive,
+        embedding_size: Positive = 128,
+        num_hidden: Positive = 128,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        l2: Annotated[float, Field(ge=0)] = 0.0,
+        patience: Positive | None = 10,
+        validate_every: Positive | None = 370,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.l2 = l2
+        self.patience = patience
+        self.validate_every = validate_every
+        self.embeddings = nn.Embedding(num_words, embedding_size)
+        self.lstm = nn.LSTM(embedding_size, num_hidden, batch_first=True)
+        self.output = nn.Linear(num_hidden, len(CLASSES))
+        nn.init.uniform_(self.embeddings.weight, 0, 0.01)
+        for name, parameter in self.lstm.named_parameters():
+            if name.startswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                for gate in parameter.chunk(4):
+                    nn.init.orthogonal_(gate)
+        nn.init.zeros_(self.output.bias)
+        nn.init.normal_(self.output.weight, std=0.01)
+        self.lstm.bias_hh_l0.requires_grad_(False)  # torch has two biases, which would learn twice as fast as one
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """What places the validations and stops by their history."""
+        return [HistoryStopping("val/error", self.patience, self.validate_every)]
+
+    def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (reviews, 2) of numbers of words (reviews, steps), padded, and the reviews' lengths (reviews,)."""
+        outputs, _ = self.lstm(self.embeddings(words))
+        mean = mean_over_words(outputs, lengths)
+        keep = 1 - self.dropout
+        mean = mean * (torch.rand_like(mean) < keep) if self.training else mean * keep
+        return self.output(mean)  # type: ignore[no-any-return]  # nn.Module calls give Any
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """W with the decay that is the gradient of l2 * sum W^2, the rest without."""
+        trained = [p for p in self.parameters() if p.requires_grad and p is not self.output.weight]
+        return [
+            {"params": [self.output.weight], "weight_decay": 2 * self.l2},
+            {"params": trained, "weight_decay": 0.0},
+        ]
+
+    @torch.no_grad()
+    def penalty(self) -> Tensor:
+        """l2 * sum W^2, which the weight decay stands for; a scalar."""
+        return self.l2 * self.output.weight.square().sum()
+
+    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        """The negative log-likelihood of a minibatch; l2 is left to the optimizer."""
+        words, labels, lengths = batch
+        return negative_log_likelihood(self(words, lengths), labels)
+
+    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        """Log val/loss and val/error."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        """Log test/loss and test/error."""
+        self._evaluate("test", batch)
+
+    def _evaluate(self, split: str, batch: SequenceBatch) -> None:
+        words, labels, lengths = batch
+        logits = self(words, lengths)
+        metrics = {
+            f"{split}/error": zero_one_loss(logits, labels),
+            f"{split}/loss": negative_log_likelihood(logits, labels),
+        }
+        self.log_dict(metrics, batch_size=len(labels))
+
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        """Probabilities (reviews, 2) of negative and positive."""
+        words, _, lengths = batch
+        return torch.softmax(self(words, lengths), 1)
+
+    def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
+        """A line with the likelier class and its probability, and what could not be read."""
+        if not isinstance(data, Reviews):
+            raise TypeError(f"{type(data).__name__} is no dataset of reviews, which lstm is trained on")
+        words, left = read_words(data.words_of(text))
+        if not words:
+            return ["no words"]
+        numbers = torch.tensor([[data.vocabulary.number(word) for word in words]])
+        with torch.inference_mode():
+            (chances,) = torch.softmax(self(numbers, torch.tensor([len(words)])), 1)
+        label = int(chances.argmax())
+        unknown = sorted({word for word in words if word not in data.vocabulary})
+        told = [f"unknown words: {' '.join(unknown)}"] if unknown else []
+        return [f"{CLASSES[label]}, probability {float(chances[label]):.6f}", *told, *left]
+
+
+def mean_over_words(outputs: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over the steps that are in a sequence: (sequences, units).
+
+    Args:
+        outputs: (sequences, steps, units).
+        lengths: (sequences,).
+    """
+    there = mask_of(lengths, outputs.shape[1]).to(outputs.dtype)
+    return torch.bmm(there.unsqueeze(1), outputs).squeeze(1) / lengths.unsqueeze(1)

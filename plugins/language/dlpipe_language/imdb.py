@@ -120,8 +120,8 @@ def _texts(path: Path) -> dict[Part, list[tuple[str, int]]]:
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
                     found.setdefault((told[1], told[2]), []).append((int(told[3]), content.decode()))
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
-        told = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
-        raise DataError(f"{path} cannot be read: {told}; remove it, and take a good copy") from error
+        reason = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
+        raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
     missing = [
         f"aclImdb/{part}/{kind}" for part in ("train", "test") for kind in ("pos", "neg") if (part, kind) not in found
     ]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, final
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from dlpipe_language.vocabulary import read_words
 from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
 
 Positive = Annotated[int, Field(gt=0)]
+Level = Annotated[float, Field(ge=0, lt=1)]
 CLASSES = ("negative", "positive")
 
 
@@ -25,6 +27,7 @@ class LstmSentiment(pl.LightningModule):
         num_words: words in the vocabulary.
         embedding_size: entries of a word's vector.
         num_hidden: units of the LSTM.
+        input_dropout: probability that an entry of a word's vector is left out in training; the tutorial's is 0.
         dropout: probability that an entry of m is set to 0 in training; otherwise m is multiplied by 1 - dropout.
         l2: weight of sum W^2 in the loss.
         patience: validations that the history of val/error is judged by, see `History`; None never stops.
@@ -39,12 +42,14 @@ class LstmSentiment(pl.LightningModule):
         num_words: Positive,
         embedding_size: Positive = 128,
         num_hidden: Positive = 128,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        input_dropout: Level = 0.0,
+        dropout: Level = 0.5,
         l2: Annotated[float, Field(ge=0)] = 0.0,
         patience: Positive | None = 10,
         validate_every: Positive | None = 370,
     ) -> None:
         super().__init__()
+        self.input_dropout = input_dropout
         self.dropout = dropout
         self.l2 = l2
         self.patience = patience
@@ -69,7 +74,10 @@ class LstmSentiment(pl.LightningModule):
 
     def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
         """Logits (reviews, 2) of numbers of words (reviews, steps), padded, and the reviews' lengths (reviews,)."""
-        outputs, _ = self.lstm(self.embeddings(words))
+        vectors = self.embeddings(words)
+        if self.training and self.input_dropout:
+            vectors = F.dropout(vectors, self.input_dropout)
+        outputs, _ = self.lstm(vectors)
         mean = mean_over_words(outputs, lengths)
         keep = 1 - self.dropout
         mean = mean * (torch.rand_like(mean) < keep) if self.training else mean * keep

@@ -74,9 +74,10 @@ def sections(page: str) -> dict[str, str]:
 
 
 def _of_one_command(command: str, runs: list[Run]) -> str:
-    metrics = [target["metric"] for target in runs[0].summary["targets"]]
-    published = [_shown(target["metric"], target["value"]) for target in runs[0].summary["targets"]]
-    rows = [["published", *published, "", "", ""]]
+    targets = runs[0].summary["targets"]
+    metrics = [target["metric"] for target in targets] or _judged_by(runs[0])
+    published = [_shown(target["metric"], target["value"]) for target in targets]
+    rows = [["published", *published, "", "", ""]] if targets else []
     values = [[_reached(run, metric) for metric in metrics] for run in runs]
     for run, own in zip(runs, values, strict=True):
         summary = run.summary
@@ -100,14 +101,22 @@ def _stages(run: Run) -> str:
     return f"Seed {run.summary['seed']}: {'; '.join(told)}." if told else ""
 
 
+def _judged_by(run: Run) -> list[str]:
+    """What a run without published numbers is judged by: the monitored metric, and the same of the test."""
+    metric = run.summary["best"]["metric"]
+    return [
+        name for name in (metric, f"test/{metric.rpartition('/')[2]}") if name == metric or name in run.summary["test"]
+    ]
+
+
 def _reached(run: Run, metric: str) -> float:
     best, test = run.summary["best"], run.summary["test"]
     return float(best["value"] if best and best["metric"] == metric else test[metric])
 
 
 def _shown(metric: str, value: float) -> str:
-    """Errors in percent, as the tutorials give them."""
-    return f"{100 * value:.2f} %" if metric.rpartition("/")[2] == "error" else f"{value:.2f}"
+    """Errors and F1 in percent, as the tutorials give them."""
+    return f"{100 * value:.2f} %" if metric.rpartition("/")[2] in ("error", "f1") else f"{value:.2f}"
 
 
 def _spread(metric: str, values: tuple[float, ...]) -> str:

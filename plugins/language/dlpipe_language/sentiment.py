@@ -37,6 +37,8 @@ class LstmSentiment(pl.LightningModule):
     W from 0.01 N(0, 1), biases 0, also the forget gate's.
     """
 
+    can_be_fused = False  # torch's LSTM is one call; a recording is of its steps, and for one length of reviews
+
     def __init__(
         self,
         num_words: Positive,

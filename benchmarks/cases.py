@@ -1,6 +1,7 @@
 """What is measured: the cases and the ways to train each. Imports no torch, as the process that starts the runs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 NUM_EXAMPLES = 50_000
 VARIANTS = ("plain", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
@@ -20,6 +21,9 @@ class Case:
         most_updates: where an epoch takes long, only so many updates of it.
         stage: of a model with stages, the one that is measured.
         dataset: dlpipe's name of it.
+        num_examples: that an epoch sees.
+        options: of the optimizer, where torch's defaults are not the recipe's.
+        overrides: of dlpipe's command line, beside those of every case.
     """
 
     model: str
@@ -31,11 +35,14 @@ class Case:
     most_updates: int | None = None
     stage: str = ""
     dataset: str = "mnist"
+    num_examples: int = NUM_EXAMPLES
+    options: Mapping[str, float] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
 
     @property
     def updates(self) -> int:
         """Updates an epoch; a last minibatch that is not full is dropped."""
-        whole = NUM_EXAMPLES // self.batch_size
+        whole = self.num_examples // self.batch_size
         return min(whole, self.most_updates or whole)
 
     @property
@@ -57,5 +64,25 @@ CASES = {
     "dbn_pretrain": Case("dbn", 10, 0.01, most_updates=1000, stage="pretrain/0"),
     "dbn_finetune": Case("dbn", 10, 0.1, most_updates=500, stage="finetune"),
     "rnn_rbm": Case("rnn_rbm", 1, 0.001, most_updates=1000, dataset="nottingham"),
+    "rnn_slu": Case(
+        "rnn_slu",
+        1,
+        0.0970806646812754,
+        most_updates=1000,
+        dataset="atis",
+        num_examples=3983,
+        overrides=("dataset.fold=3",),
+    ),
+    "lstm": Case(
+        "lstm",
+        16,
+        1.0,
+        optimizer="Adadelta",
+        dataset="imdb_pickles",
+        num_examples=2000,
+        options={"rho": 0.95},
+        # validation at the end of an epoch, where the clock expects it; as many test reviews as the tutorial takes
+        overrides=("model.validate_every=null", "dataset.test_size=500"),
+    ),
     "third_party": Case("third_party", 20, 0.001, optimizer="Adam"),
 }

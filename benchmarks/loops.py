@@ -9,14 +9,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import mnist
 import networks
-import tunes
+import sequences
 from cases import Case
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 def plain(case: Case, threads: int) -> list[tuple[float, int]]:
-    """Seconds and updates of each epoch over slices, or over pieces of tunes."""
+    """Seconds and updates of each epoch over slices, or over sequences."""
     return train(case, threads, minibatches(case))
 
 
@@ -28,18 +28,18 @@ def dataloader(case: Case, threads: int) -> list[tuple[float, int]]:
 
 def minibatches(case: Case) -> Callable[[], Batches]:
     """What gives the minibatches of an epoch."""
-    if case.dataset == "nottingham":
-        pieces = tunes.pieces(case.updates)
-        return lambda: pieces
-    x, y = examples(case)
-    return lambda: slices(x, y, case.batch_size)
+    if case.dataset == "mnist":
+        x, y = examples(case)
+        return lambda: slices(x, y, case.batch_size)
+    pairs = sequences.examples(case)
+    return lambda: sequences.minibatches(pairs, case.batch_size)
 
 
 def loader_of(case: Case) -> "DataLoader[tuple[Tensor, Tensor]]":
     """What one epoch sees, in a DataLoader."""
-    if case.dataset == "nottingham":
-        return DataLoader(tunes.pieces(case.updates), batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
-    return DataLoader(TensorDataset(*examples(case)), case.batch_size)  # type: ignore[arg-type]  # of pairs
+    if case.dataset == "mnist":
+        return DataLoader(TensorDataset(*examples(case)), case.batch_size)  # type: ignore[arg-type]  # of pairs
+    return sequences.loader(sequences.examples(case), case.batch_size)
 
 
 def train(case: Case, threads: int, batches: Callable[[], Batches]) -> list[tuple[float, int]]:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cases import Case
+from language import SentimentByHand, SlotFillerByHand
 from polyphony import RnnRbmByHand
 from unsupervised import BoltzmannMachine, TiedAutoencoder, sigmoid_network
 
@@ -79,6 +80,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "rbm": lambda: BoltzmannMachine(500, 15, 20),
     "dbn": lambda: BoltzmannMachine(1000, 1, None),
     "rnn_rbm": RnnRbmByHand,
+    "rnn_slu": SlotFillerByHand,
+    "lstm": SentimentByHand,
 }
 
 
@@ -93,6 +96,8 @@ def loss(net: nn.Module, case: Case, x: Tensor, y: Tensor) -> Tensor:
 
 
 def optimizer(net: nn.Module, case: Case) -> torch.optim.Optimizer:
-    """The case's optimizer with torch's defaults."""
-    cls = getattr(torch.optim, case.optimizer)
-    return cls(net.parameters(), lr=case.lr)  # type: ignore[no-any-return]  # looked up by name
+    """The case's optimizer, with torch's defaults for what the case does not say."""
+    made: torch.optim.Optimizer = getattr(torch.optim, case.optimizer)(net.parameters(), lr=case.lr, **case.options)
+    if isinstance(net, SlotFillerByHand):
+        made.register_step_post_hook(lambda *_: net.to_unit_sphere())
+    return made

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import loops
 import mnist
 import networks
-import tunes
+import sequences
 from cases import Case
 from clock import Clock
 
@@ -56,6 +56,7 @@ def lightning(case: Case, threads: int, folder: Path) -> list[tuple[float, int]]
 
 
 def _val_loader(case: Case) -> "DataLoader[tuple[Tensor, Tensor]]":
-    if case.dataset == "nottingham":
-        return DataLoader(tunes.whole_tunes(), batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
-    return DataLoader(TensorDataset(*mnist.train_and_val()[1]), case.batch_size)  # type: ignore[arg-type]  # of pairs
+    if case.dataset == "mnist":
+        val = TensorDataset(*mnist.train_and_val()[1])
+        return DataLoader(val, case.batch_size)  # type: ignore[arg-type]  # of pairs
+    return sequences.loader(sequences.examples(case, "val"), case.batch_size)

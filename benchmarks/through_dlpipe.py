@@ -46,6 +46,7 @@ def run(case: Case, threads: int, folder: Path, *overrides: str) -> None:
             f"hydra.run.dir={folder / 'run'}",
             *part,
             *(stage if case.stage else ()),
+            *case.overrides,
             *overrides,
         ]
     )

@@ -1,25 +1,36 @@
 """The benchmarks: each variant for a moment, what is compared, and the tables."""
 
+import dataclasses
+import gzip
 import importlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
 
 from dlpipe import plugins
-from dlpipe.build import build_model
+from dlpipe.build import build_dataset, build_model
 from dlpipe.checks import light
+from dlpipe.data import SequenceBatch
+from dlpipe.optimizers.composed import give_optimizer
+from dlpipe.quiet import quiet_lightning
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-needs_mnist = pytest.mark.skipif(
-    not (Path(os.environ.get("DLPIPE_DATA", "/nowhere")) / "mnist").is_dir(), reason="needs MNIST in $DLPIPE_DATA"
-)
+DATA = Path(os.environ.get("DLPIPE_DATA", "/nowhere"))
+needs_mnist = pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="needs MNIST in $DLPIPE_DATA")
+needs_atis = pytest.mark.skipif(not (DATA / "atis").is_dir(), reason="needs ATIS in $DLPIPE_DATA")
 # its hints are what its users see
-lightning = pytest.param("logreg600", "lightning", marks=pytest.mark.filterwarnings("ignore"))
+its_hints = pytest.mark.filterwarnings("ignore")
+lightning = pytest.param("logreg600", "lightning", marks=its_hints)
 
 
 @pytest.fixture
@@ -51,6 +62,10 @@ def fresh(cli, install, monkeypatch, tmp_path):
     ],
 )
 def test_a_variant_is_measured(case, variant, script, fresh, capsys):
+    measured(case, variant, script, capsys)
+
+
+def measured(case, variant, script, capsys):
     script("one_run").main([case, variant, "1", "--most-updates", "3"])
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found.pop("case"), found.pop("variant"), found.pop("threads")) == (case, variant, 1)
@@ -59,6 +74,38 @@ def test_a_variant_is_measured(case, variant, script, fresh, capsys):
     assert found.pop("updates") == 3
     assert sorted(found) == ["examples_per_second", "microseconds_per_update", "peak_mib"]
     assert min(found.values()) > 0
+
+
+@needs_atis
+@pytest.mark.parametrize("variant", ["plain", "dlpipe"])
+def test_slot_filling_is_measured(variant, script, fresh, capsys):
+    measured("rnn_slu", variant, script, capsys)
+
+
+@pytest.mark.parametrize("variant", ["plain", pytest.param("lightning", marks=its_hints), "dlpipe"])
+def test_the_lstm_is_measured(variant, few_reviews, script, fresh, capsys):
+    measured("lstm", variant, script, capsys)
+
+
+@pytest.fixture
+def few_reviews(tmp_path_factory, monkeypatch):
+    """IMDB's pickles, in $DLPIPE_DATA: 60 short reviews to train and to validate on and 20 too long, 500 to test."""
+    generator = torch.Generator().manual_seed(1)
+
+    def reviews(count):
+        lengths = torch.randint(1, 9, (count,), generator=generator)
+        lengths[::4] = 100
+        words = [torch.randint(2, 10_500, (length,), generator=generator).tolist() for length in lengths.tolist()]
+        return words, [row % 2 for row in range(count)]
+
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "imdb").mkdir()
+    numbers = {f"word{number}": number for number in range(2, 10_500)}
+    for name, contents in (("imdb.pkl.gz", (reviews(80), reviews(500))), ("imdb.dict.pkl.gz", (numbers,))):
+        with gzip.open(folder / "imdb" / name, "wb") as file:
+            for content in contents:
+                pickle.dump(content, file, protocol=2)
+    monkeypatch.setenv("DLPIPE_DATA", str(folder))
 
 
 def test_a_core_without_the_key_skips_one_variant_and_no_other(script, monkeypatch, tmp_path):
@@ -107,6 +154,118 @@ def test_what_is_compared_is_the_model_with_its_recipe(case, model, script):
         assert one.shape == other.shape
         # both from U[-a, a], or all zero
         assert float(one.detach().abs().mean()) == pytest.approx(float(other.detach().abs().mean()), rel=0.2)
+
+
+def test_what_is_compared_is_the_recurrent_network_with_its_recipe(recurrent):
+    own, cfg = recurrent.case, recurrent.cfg
+    assert own.lr == (cfg.recipe.lr if own.optimizer == "SGD" else cfg.optimizer.lr)
+    assert own.batch_size == cfg.recipe.batch_size
+    assert own.l2 == cfg.model.get("l2", 0)
+
+
+def test_updates_by_hand_give_the_weights_that_dlpipes_give(recurrent, script):
+    case, by_hand, ours = recurrent.case, recurrent.by_hand.double(), recurrent.ours.double()
+    draw = torch.Generator().manual_seed(3)
+    examples = [
+        (torch.randint(1, 570, (length,), generator=draw), labels(case, length, draw))
+        for _ in range(case.batch_size)
+        for length in (5, 1, 9)
+    ]
+    pairs = list(script("sequences").minibatches(examples, case.batch_size))
+    before = {name: weight.clone() for name, weight in by_hand.state_dict().items()}
+
+    torch.manual_seed(4)  # of dropout
+    give_optimizer(ours, recurrent.cfg.optimizer, recurrent.cfg.scheduler, None)
+    with quiet_lightning():
+        trainer = pl.Trainer(accelerator="cpu", max_epochs=2, **BARE)
+        theirs = [batch(case, *pair) for pair in pairs]
+        trainer.fit(ours, DataLoader(theirs, batch_size=None, generator=torch.Generator()))  # not torch's, as dropout
+    torch.manual_seed(4)
+    optimizer = script("networks").optimizer(by_hand, case)
+    for _ in range(2):
+        script("loops").train_epoch(by_hand, optimizer, case, pairs)
+
+    found, wanted = by_hand.state_dict(), as_by_hand(case, ours.state_dict())
+    assert found.keys() == wanted.keys()
+    for name, weight in wanted.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-10, atol=1e-14, msg=name)
+        assert name == "lstm.bias_hh_l0" or not torch.equal(weight, before[name])
+
+
+BARE = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+class Recurrent(NamedTuple):
+    """A network over words by hand and in dlpipe, with the same weights."""
+
+    case: object
+    cfg: object
+    by_hand: torch.nn.Module
+    ours: pl.LightningModule
+
+
+@pytest.fixture(params=["rnn_slu", "lstm"])
+def recurrent(request, script):
+    case = script("cases").CASES[request.param]
+    ((_, cfg),) = light.check([f"model={case.model}", f"dataset={case.dataset}", *case.overrides], False, "run")
+    torch.manual_seed(5)
+    by_hand, ours = script("networks").network(case.model), build_model(cfg.model)
+    scales = [weight.detach().abs().mean() for weight in by_hand.state_dict().values()]
+    by_hand.load_state_dict(as_by_hand(case, ours.state_dict()))
+    # both are drawn from the same distribution
+    for weight, scale in zip(by_hand.state_dict().values(), scales, strict=True):
+        torch.testing.assert_close(weight.detach().abs().mean(), scale, rtol=0.2, atol=0)
+    return Recurrent(case, cfg, by_hand, ours)
+
+
+def as_by_hand(case, weights):
+    """The weights of dlpipe's module by the names, and in the shapes, of the one by hand."""
+    if case.model == "lstm":
+        return weights
+    names = {
+        "embeddings": "embeddings.weight",
+        "weight_in": "below.weight",
+        "bias_in": "below.bias",
+        "weight_recurrent": "recurrent",
+        "initial": "initial",
+        "weight_out": "out.weight",
+        "bias_out": "out.bias",
+    }
+    turned = ("weight_in", "weight_out")  # torch's linear layers have a row for each output
+    return {names[name]: weight.t() if name in turned else weight for name, weight in weights.items()}
+
+
+def labels(case, length, generator):
+    """Of each word, or of a review."""
+    return torch.randint(0, *((127, (length,)) if case.model == "rnn_slu" else (2, ())), generator=generator)
+
+
+def batch(case, x, y):
+    """What dlpipe makes of a minibatch."""
+    if case.model == "rnn_slu":
+        return SequenceBatch(x.unsqueeze(0), y.unsqueeze(0), torch.tensor([len(x)]))
+    return SequenceBatch(x, y, (x != 0).sum(1))
+
+
+@pytest.mark.parametrize("case", [pytest.param("rnn_slu", marks=needs_atis), "lstm"])
+def test_a_loop_by_hand_sees_the_minibatches_that_dlpipe_sees(case, few_reviews, script, monkeypatch):
+    if case == "rnn_slu":
+        monkeypatch.setenv("DLPIPE_DATA", str(DATA))
+    own = dataclasses.replace(script("cases").CASES[case], most_updates=None)
+    chosen = [f"model={own.model}", f"dataset={own.dataset}", "recipe.shuffle=false", *own.overrides]
+    ((_, cfg),) = light.check(chosen, False, "run")
+    data = build_dataset(cfg.dataset)
+    data.prepare_data()
+    data.setup("fit")
+    ours = list(data.train_dataloader())
+    assert len(ours) == (own.num_examples if case == "rnn_slu" else 4)
+    for by_hand, theirs in zip(script("loops").minibatches(own)(), ours, strict=True):
+        assert all(map(torch.equal, batch(own, *by_hand), theirs))
 
 
 # --- the tables

@@ -212,8 +212,11 @@ def _test_best(
     if not is_overridden("test_dataloader", data, pl.LightningDataModule):
         log.info("no test: %s has no test data", type(data).__name__)
         return {}
-    (results,) = trainer.test(model, datamodule=data, verbose=False, **options)
-    return {name: float(value) for name, value in results.items()}
+    tests = trainer.test(model, datamodule=data, verbose=False, **options)
+    if not tests:
+        log.info("no test: no minibatch of the test data is asked for")
+        return {}
+    return {name: float(value) for name, value in tests[0].items()}
 
 
 def _whole(cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule) -> pl.LightningModule:

@@ -213,6 +213,8 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
             if key not in found:
                 found[key] = _prepared(own)
             data = found[key]
+            if hasattr(stage.module, "check_data"):
+                stage.module.check_data(data)  # type: ignore[operator]  # a method of anybody's module
             if isinstance(data, ResidentDataModule) and not stage.encode:
                 problems = whole_set_problems(stage.module, data, own)
                 if problems:

@@ -1,6 +1,7 @@
 """The composed config as a whole: missing values, dead interpolations, files of one name, the directory."""
 
 import os
+import re
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,6 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe import plugins
 from dlpipe.errors import Problem, listed
+
+OF_DATASET = re.compile(r"\$\{dataset\.(\w+)\}")
 
 
 def first_lines(error: Exception) -> str:
@@ -40,6 +43,11 @@ def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Probl
         node[name]
     except OmegaConfBaseException as error:
         raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]  # it is a dict
+        root, lacking = node._get_root(), OF_DATASET.fullmatch(str(raw))
+        dataset = root.get("dataset") if isinstance(root, DictConfig) else None
+        if dataset and lacking and lacking[1] not in dataset:
+            told = f"dataset {dataset.name!r} has no {lacking[1]}; choose another dataset, or set {key}"
+            return [Problem(key, told)]
         return [Problem(f"{key}={raw}", first_lines(error))]
     return []
 

@@ -38,14 +38,14 @@ class BucketedOrder(EpochOrder):
             return torch.from_numpy(np.argsort(self.lengths, kind="stable"))
         if self.bucket == 1 or self.batch_size == 1:
             return rows
-        size = self.batch_size * self.bucket
-        parts = [rows.numpy()[start : start + size] for start in range(0, self.num_examples, size)]
-        order = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
         whole = self.num_examples - self.num_examples % self.batch_size
-        # the sequences that fill no minibatch are the longest of the last bucket
-        minibatches = order[:whole].reshape(-1, self.batch_size)
+        drawn, rest = rows.numpy()[:whole], rows.numpy()[whole:]  # the rest, in no minibatch that is full, is as drawn
+        size = self.batch_size * self.bucket
+        parts = [drawn[start : start + size] for start in range(0, whole, size)]
+        order = [part[np.argsort(self.lengths[part], kind="stable")] for part in parts]
+        minibatches = np.concatenate([drawn[:0], *order]).reshape(-1, self.batch_size)
         draw = np.random.default_rng((self.seed, self.epoch, 1))  # not the one that the rows are permuted with
-        return torch.from_numpy(np.concatenate([draw.permutation(minibatches).reshape(-1), order[whole:]]))
+        return torch.from_numpy(np.concatenate([draw.permutation(minibatches).reshape(-1), rest]))
 
 
 class SequenceMinibatches(Minibatches):

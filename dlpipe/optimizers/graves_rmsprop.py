@@ -74,5 +74,5 @@ class GravesRMSprop(Optimizer):
         mean, squares = state["mean"], state["mean_of_squares"]
         mean.lerp_(gradient, 1 - group["decay"])
         squares.mul_(group["decay"]).addcmul_(gradient, gradient, value=1 - group["decay"])
-        root = squares.addcmul(mean, mean, value=-1).add_(group["eps"]).sqrt_()
+        root = squares.addcmul(mean, mean, value=-1).clamp_(min=0).add_(group["eps"]).sqrt_()  # rounding may go below
         parameter.add_(state["update"].mul_(group["momentum"]).addcdiv_(gradient, root, value=-group["lr"]))

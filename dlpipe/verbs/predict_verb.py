@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def main(run_dir: str, *words: str) -> int:
     """Print a line a picture; without files, the first ten test examples with their true labels.
 
     A model of texts, which has a ``predict_text(text, data)`` that gives lines, is given ``--text TEXT``, or each line
-    of files of text; ``-`` is standard input.
+    of files of text, also one that is empty; ``-`` is standard input.
 
     Raises:
         DlpipeError: the folder is no run's, its model predicts nothing, or a file is not what it takes.
@@ -59,9 +59,10 @@ def _asked(words: tuple[str, ...]) -> argparse.Namespace:
 
 def _predict_texts(run: FinishedRun, text: str | None, files: list[str]) -> None:
     """Print what the model says of each text, with an empty line between two."""
-    texts = [text] if text is not None else list(_lines(files))
-    if not texts:
-        raise DlpipeError(f"model {run.cfg.model.name!r} reads texts: give --text TEXT, or files of a text a line")
+    if (text is None) == (not files):
+        told = "not both" if files else "or files of a text a line"
+        raise DlpipeError(f"model {run.cfg.model.name!r} reads texts: give --text TEXT, {told}")
+    texts = [text] if text is not None else [line for file in files for line in _lines(file)]
     data = run.data()
     for index, own in enumerate(texts):
         if index:
@@ -69,14 +70,16 @@ def _predict_texts(run: FinishedRun, text: str | None, files: list[str]) -> None
         print(*run.model.predict_text(own, data), sep="\n")  # type: ignore[operator]  # a method of anybody's module
 
 
-def _lines(files: list[str]) -> Iterator[str]:
-    """The lines of files of text, without those that are empty."""
-    for file in files:
-        try:
-            content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DlpipeError(f"{file} cannot be read as text: {error}") from error
-        yield from filter(str.strip, content.splitlines())
+def _lines(file: str) -> list[str]:
+    """The lines of a file of text."""
+    try:
+        # Excel and Notepad put a mark at the beginning
+        content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DlpipeError(f"{file} cannot be read as text: {error}") from error
+    if not content:
+        raise DlpipeError(f"{file} is empty")
+    return content.removesuffix("\n").split("\n")
 
 
 def probabilities(model: LightningModule, x: Tensor) -> Tensor:

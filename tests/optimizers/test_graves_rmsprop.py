@@ -59,6 +59,18 @@ def test_weight_decay_is_added_to_the_gradient_and_a_closure_is_called():
     torch.testing.assert_close(decayed, plain)
 
 
+def test_steady_gradients_give_numbers():
+    """In single precision the mean of squares may come out below the square of the mean."""
+    weight = torch.nn.Parameter(torch.zeros(1000))
+    optimizer = GravesRMSprop([weight])
+    slope = torch.linspace(100, 200, 1000)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (slope * weight).sum().backward()
+        optimizer.step()
+    assert weight.isfinite().all()
+
+
 def test_what_has_no_gradient_stays():
     still = torch.nn.Parameter(torch.ones(2))
     GravesRMSprop([still]).step()

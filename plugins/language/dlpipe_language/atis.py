@@ -8,7 +8,7 @@ from pydantic import Field
 from dlpipe import DataError
 from dlpipe.data import RemoteFile, SequenceSplit, SplitName, find_or_download, read_pickles, sha256_of
 from dlpipe_language.sentences import LabelledSentences, labelled
-from dlpipe_language.vocabulary import Vocabulary, travel_words
+from dlpipe_language.vocabulary import UNKNOWN, Vocabulary, travel_words
 
 NAME = "atis"
 MIRROR = "http://lisaweb.iro.umontreal.ca/transfert/lisa/users/mesnilgr/atis/"
@@ -66,14 +66,16 @@ class Atis(LabelledSentences):
         try:
             *sets, names = content
             self.vocabulary, self.labels = Vocabulary(_in_order(names["words2idx"])), _in_order(names["labels2idx"])
+            if UNKNOWN not in self.vocabulary:
+                raise ValueError(f"its words have no {UNKNOWN}, which other words are")
             found = [labelled(words, labels, self.num_words) for words, _, labels in sets]
             return dict(zip(("train", "val", "test"), found, strict=True))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             raise DataError(f"{path} is not (train, val, test, dictionaries) of sentences: {error}") from error
 
     def words_of(self, text: str) -> list[str]:
         """The words of a request, written as ATIS writes them."""
-        return travel_words(text)
+        return travel_words(text, self.vocabulary)
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""

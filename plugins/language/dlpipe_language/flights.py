@@ -22,6 +22,7 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 MONTHS = ("april", "may", "june", "july", "august", "september", "november", "december")
 ORDINALS = ("first", "second", "third", "fifth", "eighth", "tenth", "twelfth", "twentieth")
 TIMES = ("morning", "afternoon", "evening", "noon", "night")
+ABBREVIATIONS = ("st.",)
 RELATIVE = ("before", "after", "around")
 
 
@@ -41,7 +42,7 @@ class SyntheticFlights(LabelledSentences):
 
     def words_of(self, text: str) -> list[str]:
         """The words of a request."""
-        return travel_words(text)
+        return travel_words(text, self.vocabulary)
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """Sentences of words (x) and labels (y)."""
@@ -117,10 +118,10 @@ def _when(draw: random.Random) -> Iterator[tuple[str, str]]:
 
 
 def _outside(text: str) -> Iterator[tuple[str, str]]:
-    for word in travel_words(text):
+    for word in travel_words(text, ABBREVIATIONS):
         yield word, "O"
 
 
 def _slot(kind: str, text: str) -> Iterator[tuple[str, str]]:
-    for index, word in enumerate(travel_words(text)):
+    for index, word in enumerate(travel_words(text, ABBREVIATIONS)):
         yield word, f"{'I' if index else 'B'}-{kind}"

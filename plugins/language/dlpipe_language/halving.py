@@ -6,6 +6,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from dlpipe import PluginError
+
 log = logging.getLogger(__name__)
 
 
@@ -32,17 +34,28 @@ class HalveAndGoBack(pl.Callback):
         self.best_epoch = 0
         self.weights: dict[str, torch.Tensor] = {}
         self.is_back = False
+        self.last_halved = -1  # an epoch
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse a schedule, which would set the learning rate that is halved.
+
+        Raises:
+            PluginError: there is one.
+        """
+        if trainer.lr_scheduler_configs:
+            raise PluginError("model.halve_after halves what the scheduler sets: set model.halve_after=null")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep new best weights, or go back to them."""
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        value = float(trainer.callback_metrics[self.monitor])
+        value = trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor]))  # all ranks judge alike
         if value > self.best:
             self.best, self.best_epoch = value, trainer.current_epoch
             self.weights = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
             self.is_back = False
-        elif trainer.current_epoch - self.best_epoch >= self.epochs:
+        elif trainer.current_epoch - self.best_epoch >= self.epochs and trainer.current_epoch > self.last_halved:
+            self.last_halved = trainer.current_epoch
             told = "" if self.is_back else "the best weights again, and "
             if not self.is_back:
                 pl_module.load_state_dict(self.weights)
@@ -56,11 +69,11 @@ class HalveAndGoBack(pl.Callback):
                 trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value, its epoch, its weights, and whether they have been taken again."""
-        own = {"best": self.best, "best_epoch": self.best_epoch, "is_back": self.is_back}
-        return {**own, "weights": self.weights}
+        """The best value, its epoch and weights, whether they have been taken again, and the epoch last halved in."""
+        names = ("best", "best_epoch", "is_back", "last_halved", "weights")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
-        self.is_back, self.weights = state_dict["is_back"], dict(state_dict["weights"])
+        for name, value in state_dict.items():
+            setattr(self, name, value)

@@ -37,8 +37,8 @@ class HistoryStopping(pl.Callback):
     Args:
         monitor: the metric; smaller is better.
         patience: validations; see `History`. None never stops.
-        every: updates between validations, where training has as many, else it has one at its end; None validates at
-            the end of each epoch.
+        every: updates between validations, where training has as many, else it has one at its end; None, or a
+            schedule of the trainer's own, leaves them where they are.
     """
 
     def __init__(self, monitor: str, patience: int | None, every: int | None) -> None:
@@ -48,18 +48,21 @@ class HistoryStopping(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Place the validations."""
-        if self.every is None:
+        has_own_schedule = trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch != 1
+        if self.every is None or has_own_schedule:
             return
+        ends = [trainer.max_steps * trainer.accumulate_grad_batches]
+        ends.append(int(trainer.num_training_batches * (trainer.max_epochs or 1)))  # either is negative for no end
         batches = self.every * trainer.accumulate_grad_batches
-        all_of_them = trainer.num_training_batches * (trainer.max_epochs or 1)
-        trainer.val_check_batch = int(min(batches, all_of_them)) if all_of_them > 0 else batches
+        trainer.val_check_batch = min([batches, *(end for end in ends if end > 0)])
         trainer.check_val_every_n_epoch = None  # count over epochs
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the new value."""
         if self.history is None or trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        if self.history.validated(float(trainer.callback_metrics[self.monitor])):
+        value = trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor]))  # all ranks judge alike
+        if self.history.validated(value):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import lzma
 import re
 import tarfile
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
@@ -25,7 +26,7 @@ from dlpipe.data import (
     sha256_of,
 )
 from dlpipe_language.moses import review_words
-from dlpipe_language.reviews import PADDING_WORD, Part, Reviews, by_frequency, numbered
+from dlpipe_language.reviews import PADDING_WORD, Half, Reviews, by_frequency, numbered
 
 log = logging.getLogger(__name__)
 NAME = "imdb"
@@ -68,16 +69,19 @@ class Imdb(Reviews):
         """
         self.load_reviews()
 
-    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
         """Positive reviews before negative ones, each kind in the order of its numbers."""
         path = self._path()
-        entry = cache_directory(NAME) / f"{sha256_of(path)}-{FORMAT}.npz"
+        entry = cache_directory(NAME) / f"{sha256_of(path)}-{FORMAT}-sacremoses-{version('sacremoses')}.npz"
         found = kept(entry, lambda: _read(path))
         return found.told, {"train": _split(found, "train"), "test": _split(found, "test")}
 
     def _path(self) -> Path:
         smaller = find(WITHOUT_UNLABELLED, NAME, self.directory)
-        return smaller or find_or_download(ORIGINAL, NAME, self.directory, self.offline)
+        try:
+            return smaller or find_or_download(ORIGINAL, NAME, self.directory, self.offline)
+        except DataError as error:
+            raise DataError(f"{error} {WITHOUT_UNLABELLED}, which has no others, does as well") from error
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""
@@ -104,12 +108,12 @@ def _read(path: Path) -> Kept:
     return Kept(arrays, words)
 
 
-def _split(found: Kept, part: Part) -> SequenceSplit:
+def _split(found: Kept, part: Half) -> SequenceSplit:
     words, ends, labels = (torch.from_numpy(found.arrays[f"{part}_{what}"]) for what in ("words", "ends", "labels"))
     return SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
 
 
-def _texts(path: Path) -> dict[Part, list[tuple[str, int]]]:
+def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
     """The reviews with their labels, positive ones first, each kind in the order of its numbers."""
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     try:
@@ -118,7 +122,8 @@ def _texts(path: Path) -> dict[Part, list[tuple[str, int]]]:
                 told = MEMBER.fullmatch(member.name)
                 if told and member.isfile():
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
-                    found.setdefault((told[1], told[2]), []).append((int(told[3]), content.decode()))
+                    first_line = content.decode().strip().split("\n")[0]  # as the tutorial's
+                    found.setdefault((told[1], told[2]), []).append((int(told[3]), first_line))
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
         raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
@@ -127,7 +132,7 @@ def _texts(path: Path) -> dict[Part, list[tuple[str, int]]]:
     ]
     if missing:
         raise DataError(f"{path} has no reviews in {', '.join(missing)}: it is another archive, or not whole")
-    parts: tuple[Part, Part] = ("train", "test")
+    parts: tuple[Half, Half] = ("train", "test")
     return {
         part: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(found[part, kind])]
         for part in parts

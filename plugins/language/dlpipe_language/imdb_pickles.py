@@ -7,7 +7,7 @@ import torch
 
 from dlpipe import DataError
 from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_places, sha256_of
-from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, Part, Reviews
+from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, Half, Reviews
 
 NAME = "imdb"
 FILES = ("imdb.pkl", "imdb.dict.pkl")
@@ -49,7 +49,7 @@ class ImdbPickles(Reviews):
             paths.append(found)
         return paths
 
-    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
         """In the order of the file."""
         reviews, dictionary = self._paths()
         train, test = read_pickles(reviews, 2)
@@ -75,10 +75,11 @@ def _words(numbers: Any, path: Path) -> list[str]:
 def _split(content: Any, path: Path) -> SequenceSplit:
     try:
         reviews, labels = content
-        y = torch.as_tensor(labels)
-        x = Ragged.of([torch.as_tensor(review, dtype=torch.int64) for review in reviews], fill=PADDING_WORD)
-        if int(x.values.min()) < 1 or not bool(((y == 0) | (y == 1)).all()):
-            raise ValueError("a number of a word is below 1, or a label is not 0 or 1")
+        x, y = Ragged.of([torch.tensor(review) for review in reviews], fill=PADDING_WORD), torch.tensor(labels)
+        if x.values.dtype != torch.int64 or x.values.ndim != 1 or int(x.values.min()) < 1:
+            raise ValueError("what a review holds is not numbers of words, which begin at 1")
+        if y.dtype != torch.int64 or y.shape != (len(x),) or not bool(((y == 0) | (y == 1)).all()):
+            raise ValueError(f"{len(x)} reviews do not have a label each, 0 or 1")
         return SequenceSplit(x, y)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"{path} is not (reviews, labels) twice: {error}; take a good copy") from error

@@ -8,7 +8,7 @@ LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def review_words(text: str) -> list[str]:
-    """Words and marks of the first line of a text, in lower case.
+    """Words and marks of a text, in lower case.
 
     ``"It's <br />GOOD!"`` gives it &apos;s &lt; br / &gt; good !: marks stand alone, contractions are taken apart, and
     what XML gives a meaning is escaped. ASCII letters alone are made small.
@@ -16,8 +16,7 @@ def review_words(text: str) -> list[str]:
     Source: ``tokenizer.perl -l en`` of Moses, by sacremoses, and "LSTM Networks for Sentiment Analysis",
     ``imdb_preprocess.py``.
     """
-    first = text.strip().split("\n", 1)[0]
-    return [word.translate(LOWER) for word in _tokenize()(first)]
+    return [word.translate(LOWER) for word in _tokenize()(text)]
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit, SplitName
 from dlpipe_language.moses import review_words
 from dlpipe_language.vocabulary import UNKNOWN, Vocabulary
 
-Part = Literal["train", "test"]
+Half = Literal["train", "test"]
 PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; words begin at 2
 BEFORE_WORDS = ("<PAD>", UNKNOWN)
 DIVISION_SEED = 123  # the tutorial's
@@ -39,6 +39,7 @@ class Reviews(SequenceDataModule):
     """
 
     vocabulary: Vocabulary
+    num_classes = 2
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Reviews(SequenceDataModule):
         self.test_size = test_size
 
     @abstractmethod
-    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
         """The words by their numbers, `BEFORE_WORDS` first, and reviews, as `numbered` gives them."""
 
     def words_of(self, text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -36,21 +37,13 @@ class LabelledSentences(SequenceDataModule):
     def words_of(self, text: str) -> list[str]:
         """The words of a text, as the vocabulary writes them."""
 
-    def setup(self, stage: str) -> None:
-        """Load and check.
-
-        Raises:
-            DataError: as `SequenceDataModule`; or there is another number of words or labels than was said.
-        """
-        super().setup(stage)
-        for what, said, names in (
-            ("num_words", self.num_words, self.vocabulary.words),
-            ("num_labels", self.num_labels, self.labels),
-        ):
-            if said != len(names):
-                raise DataError(f"there are {len(names)} of them, not dataset.{what}={said}; set it to {len(names)}")
-
     def _check(self, name: SplitName, split: SequenceSplit) -> None:
+        for what, said, there in (
+            ("num_words", self.num_words, len(self.vocabulary)),
+            ("num_labels", self.num_labels, len(self.labels)),
+        ):
+            if said != there:
+                raise DataError(f"dataset.{what}={said}: there are {there}; set it to {there}")
         super()._check(name, split)
         assert isinstance(split.y, Ragged)
         for what, values, count in (
@@ -60,14 +53,25 @@ class LabelledSentences(SequenceDataModule):
             least, most = int(values.min()), int(values.max())
             if least < 0 or most >= count:
                 told = f"{name} has {what} numbers from {least} to {most}; the dictionary has 0 to {count - 1}"
-                raise DataError(f"{told}: take a good copy, or set dataset.num_{what}s")
+                raise DataError(f"{told}: take a good copy")
 
 
 def labelled(words: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], num_words: int) -> SequenceSplit:
     """A split of sentences given as numbers.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or they are not numbers.
     """
-    x = Ragged.of([torch.as_tensor(row, dtype=torch.int64) for row in words], fill=num_words)
-    return SequenceSplit(x, Ragged.of([torch.as_tensor(row, dtype=torch.int64) for row in labels], fill=NO_LABEL))
+    return SequenceSplit(_numbers(words, num_words), _numbers(labels, NO_LABEL))
+
+
+def _numbers(rows: Sequence[Sequence[int]], fill: int) -> Ragged:
+    """Rows of whole numbers.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    found = Ragged.of([torch.as_tensor(row) for row in rows], fill)
+    if found.values.ndim != 1 or found.values.is_floating_point():
+        raise ValueError("what a sentence holds is not a row of whole numbers")
+    return replace(found, values=found.values.long())

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from dlpipe import DataError
 from dlpipe.data import SequenceBatch, mask_of
 from dlpipe_language.history import HistoryStopping
 from dlpipe_language.reviews import Reviews
@@ -120,6 +121,22 @@ class LstmSentiment(pl.LightningModule):
         }
         self.log_dict(metrics, batch_size=len(labels))
 
+    def check_data(self, data: pl.LightningDataModule) -> None:
+        """Refuse what is no dataset of reviews with as many words.
+
+        Raises:
+            DataError: it isn't.
+        """
+        num_words = self._data(data).num_words
+        if num_words != self.embeddings.num_embeddings:
+            raise DataError(f"model.num_words={self.embeddings.num_embeddings}: the dataset has {num_words}")
+
+    def _data(self, data: pl.LightningDataModule) -> Reviews:
+        if not isinstance(data, Reviews):
+            told = f"lstm is trained on reviews that are positive or negative, and {type(data).__name__} has none"
+            raise DataError(f"{told}: choose imdb, imdb_pickles or synthetic_reviews")
+        return data
+
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         """Probabilities (reviews, 2) of negative and positive."""
         words, _, lengths = batch
@@ -127,16 +144,15 @@ class LstmSentiment(pl.LightningModule):
 
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
         """A line with the likelier class and its probability, and what could not be read."""
-        if not isinstance(data, Reviews):
-            raise TypeError(f"{type(data).__name__} is no dataset of reviews, which lstm is trained on")
-        words, left = read_words(data.words_of(text))
+        reviews = self._data(data)
+        words, left = read_words(reviews.words_of(text))
         if not words:
             return ["no words"]
-        numbers = torch.tensor([[data.vocabulary.number(word) for word in words]])
+        numbers = torch.tensor([[reviews.vocabulary.number(word) for word in words]], device=self.device)
         with torch.inference_mode():
-            (chances,) = torch.softmax(self(numbers, torch.tensor([len(words)])), 1)
+            (chances,) = torch.softmax(self(numbers, torch.tensor([len(words)], device=self.device)), 1)
         label = int(chances.argmax())
-        unknown = sorted({word for word in words if word not in data.vocabulary})
+        unknown = sorted({word for word in words if word not in reviews.vocabulary})
         told = [f"unknown words: {' '.join(unknown)}"] if unknown else []
         return [f"{CLASSES[label]}, probability {float(chances[label]):.6f}", *told, *left]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from dlpipe import DataError
 from dlpipe.data import SequenceBatch, mask_of
 from dlpipe_language.embeddings import OntoUnitSphere, nearest
 from dlpipe_language.halving import HalveAndGoBack
@@ -41,8 +42,8 @@ class RnnSlu(pl.LightningModule):
         num_hidden: recurrent units.
         input_dropout: probability that an entry of a window is left out in training; the tutorial's is 0.
         hidden_dropout: the same of what the labels are told from.
-        halve_after: epochs without a better val/f1 after which, and after each epoch from then on, the learning rate
-            is halved and the best weights are gone back to; None never does.
+        halve_after: epochs without a better val/f1 after which the best weights are gone back to, and the learning rate
+            is halved, also after each epoch from then on; None never does.
         least_lr: a smaller learning rate ends the run.
 
     Raises:
@@ -141,9 +142,24 @@ class RnnSlu(pl.LightningModule):
         if split == "test":
             self.log_dict({"test/precision": score.precision, "test/recall": score.recall})
 
+    def check_data(self, data: pl.LightningDataModule) -> None:
+        """Refuse what is no dataset of labelled sentences with as many words and labels.
+
+        Raises:
+            DataError: it isn't.
+        """
+        own = self._data(data)
+        for what, said, there in (
+            ("num_words", self.padding, own.num_words),
+            ("num_labels", len(self.bias_out), own.num_labels),
+        ):
+            if said != there:
+                raise DataError(f"model.{what}={said}: the dataset has {there}")
+
     def _data(self, data: pl.LightningDataModule) -> LabelledSentences:
         if not isinstance(data, LabelledSentences):
-            raise TypeError(f"{type(data).__name__} is no dataset of labelled sentences, which rnn_slu is trained on")
+            told = f"rnn_slu is trained on sentences whose words are labelled, and {type(data).__name__} has none"
+            raise DataError(f"{told}: choose atis or synthetic_flights")
         return data
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -156,7 +172,7 @@ class RnnSlu(pl.LightningModule):
         words, left = read_words(own.words_of(text))
         if not words:
             return ["no words"]
-        numbers = torch.tensor([[own.vocabulary.number(word) for word in words]])
+        numbers = torch.tensor([[own.vocabulary.number(word) for word in words]], device=self.device)
         with torch.inference_mode():
             labels = self(numbers)[0].argmax(1).tolist()
         width = max(map(len, words))
@@ -171,8 +187,9 @@ class RnnSlu(pl.LightningModule):
         own = self._data(data)
         sentences: list[tuple[list[int], list[int]]] = []
         for words, labels, lengths in own.test_dataloader():
-            sentences += pairs_of_labels(labels, self(words).argmax(2), lengths)
-        counts = torch.bincount(own.splits["train"].x.values, minlength=self.padding)
+            guessed = self(words.to(self.device)).argmax(2)
+            sentences += pairs_of_labels(labels, guessed, lengths)
+        counts = torch.bincount(own.splits["train"].x.values.cpu(), minlength=self.padding)
         frequent = counts.topk(min(20, self.padding)).indices
         near = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))
         word = own.vocabulary.words
@@ -200,8 +217,8 @@ def sentence_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
         labels: (sentences, steps), `NO_LABEL` beyond a sentence's end.
         lengths: (sentences,).
     """
-    losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=NO_LABEL, reduction="none")
-    return (losses.sum(1) / lengths).mean()
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=NO_LABEL, reduction="none")
+    return (losses.view(labels.shape).sum(1) / lengths).mean()
 
 
 def _uniform(rows: int, columns: int) -> nn.Parameter:

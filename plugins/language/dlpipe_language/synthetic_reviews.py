@@ -6,9 +6,9 @@ import random
 from typing import final
 
 from dlpipe.data import SequenceSplit
-from dlpipe_language.reviews import Part, Reviews, by_frequency, numbered
+from dlpipe_language.reviews import Half, Reviews, by_frequency, numbered
 
-SIZES: dict[Part, int] = {"train": 1200, "test": 300}
+SIZES: dict[Half, int] = {"train": 1200, "test": 300}
 THINGS = (
     *("acting", "plot", "music", "ending", "dialogue", "camera work", "lead actor", "script", "pace", "first half"),
     *("humour", "villain", "love story", "director 's idea", "cast", "second half"),
@@ -39,7 +39,7 @@ class SyntheticReviews(Reviews):
         reviews: as for `Reviews`.
     """
 
-    def load_reviews(self) -> tuple[list[str], dict[Part, SequenceSplit]]:
+    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
         """In the order in which they were written."""
         reviews = {part: [(text.split(), label) for text, label in own] for part, own in _made().items()}
         words = by_frequency(words for words, _ in reviews["train"])
@@ -52,7 +52,7 @@ class SyntheticReviews(Reviews):
 
 
 @functools.cache
-def _made() -> dict[Part, list[tuple[str, int]]]:
+def _made() -> dict[Half, list[tuple[str, int]]]:
     draw = random.Random(0)
     return {part: [_review(draw, number % 2) for number in range(size)] for part, size in SIZES.items()}
 

@@ -1,10 +1,11 @@
 """Words and their numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 UNKNOWN = "<UNK>"
 DIGIT = "DIGIT"
+CONTRACTION = re.compile(r"(\w+)('(?:s|d|m|ll|re|t|ve))")
 LONGEST_TEXT = 10_000  # words; more would take gigabytes
 
 
@@ -22,7 +23,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
-    def __contains__(self, word: str) -> bool:
+    def __contains__(self, word: object) -> bool:
         return word in self._numbers
 
     def number(self, word: str) -> int:
@@ -35,14 +36,30 @@ class Vocabulary:
         return self._numbers[UNKNOWN] if found is None else found
 
 
-def travel_words(text: str) -> list[str]:
-    """The words of a request, as those of ATIS were made: lower case, each digit the word `DIGIT`, without marks.
+def travel_words(text: str, known: Container[str] = ()) -> list[str]:
+    """The words of a request, as those of ATIS were made.
 
-    ``"Flights to St. Louis, at 1030"`` gives flights to st. louis at DIGITDIGITDIGITDIGIT.
+    In lower case, without marks; contractions taken apart; each digit of a number the word `DIGIT`. What is ``known``
+    stays whole: ``"What's at St. Louis, 7pm?"`` gives what 's at st. louis DIGIT pm where ``st.`` is known.
+
+    Args:
+        text: the request.
+        known: words that are written so.
     """
-    words = [word.strip(',;:!?"()') for word in text.lower().split()]
-    words = [word[:-1] if word.endswith(".") and len(word) > 4 else word for word in words]
-    return [re.sub(r"\d", DIGIT, word) for word in words if word]
+    return [word for rough in text.lower().split() for word in _travel_word(rough.strip(',;:!?"()'), known)]
+
+
+def _travel_word(word: str, known: Container[str]) -> list[str]:
+    if word in known:
+        return [word]
+    if f"{word}." in known:
+        return [f"{word}."]
+    word = word.rstrip(".")
+    contraction = CONTRACTION.fullmatch(word)
+    if contraction:
+        return [*_travel_word(contraction[1], known), contraction[2]]
+    parts = re.findall(r"\d+|\D+", re.sub(r"(?<=\d):(?=\d)", "", word))
+    return [DIGIT * len(part) if part.isdigit() else part for part in parts]
 
 
 def read_words(words: list[str]) -> tuple[list[str], list[str]]:

@@ -1,14 +1,18 @@
-"""Fixtures: a cache of the tests' own, one thread, and the command line in a process of its own."""
+"""Fixtures: a cache of the tests' own, one thread, the command line, and the real data."""
 
+import logging
 import os
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from dlpipe.cli import main
 
 
 class Said(NamedTuple):
@@ -41,15 +45,23 @@ def one_thread() -> None:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Callable[..., Said]:
-    """A function that runs one command line."""
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Callable[..., Said]]:
+    """A function that runs one command line in this process, in an empty folder."""
+    handlers = logging.root.handlers[:]
 
     def run(*words: str) -> Said:
-        command = [sys.executable, "-m", "dlpipe", *words]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return Said(done.returncode, done.stdout, done.stderr, tmp_path)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["dlpipe"])
+        capsys.readouterr()
+        code = main(list(words))
+        return Said(code, *capsys.readouterr(), tmp_path)
 
-    return run
+    yield run
+    for handler in [handler for handler in logging.root.handlers if handler not in handlers]:
+        handler.close()
+    logging.root.handlers[:] = handlers
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
 
 
 # read before a test may take it away

@@ -50,6 +50,7 @@ def test_a_run_validates_where_it_is_told_and_stops(cli):
     validated = [line for line in result.out.splitlines() if line.startswith("epoch")]
     places = ("epoch 1, minibatch 50/120", "epoch 1, minibatch 100/120", "epoch 2, minibatch 30/120")
     assert all(line.startswith(place) for line, place in zip(validated, places, strict=False))
+    assert len(validated) > 3
     assert "by a callback" in result.out
     every_epoch = cli(*small, "model.validate_every=null", "model.patience=null", "recipe.max_epochs=2")
     assert every_epoch.out.count("minibatch 120/120") == 2

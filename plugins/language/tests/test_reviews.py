@@ -21,7 +21,7 @@ WHOLE = {"num_words": 6, "validation": 0.25, "shorter_than": None, "test_size": 
 
 
 def test_words_are_those_of_moses():
-    assert review_words("It's <br />GOOD!\nnot read") == ["it", "&apos;s", "&lt;", "br", "/", "&gt;", "good", "!"]
+    assert review_words("It's <br />GOOD!\nyes") == ["it", "&apos;s", "&lt;", "br", "/", "&gt;", "good", "!", "yes"]
     assert review_words("ÉTÉ, 10/10 don't...") == ["ÉtÉ", ",", "10", "/", "10", "don", "&apos;t", "..."]
     assert review_words(" \n ") == []
 
@@ -38,7 +38,7 @@ def archive(tmp_path):
         folder = tmp_path / "data"
         folder.mkdir(exist_ok=True)
         texts = {
-            "train/pos/10_8": "good good fun",
+            "train/pos/10_8": "good good fun\nnot read",
             "train/pos/9_7": "good plot",
             "train/neg/0_1": "bad plot, bad",
             "train/neg/1_3": "bad bad end",
@@ -116,7 +116,7 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
     ("changes", "told"),
     [
         ({"num_words": 100}, "dataset.num_words=100: there are 8; take as many or fewer"),
-        ({"shorter_than": 2}, "dataset.shorter_than=2 leaves no review: the shortest has 2 words; take more"),
+        ({"shorter_than": 2}, "dataset.shorter_than=2 leaves no review: the shortest has 2 words; take"),
         ({"test_size": 3}, "dataset.test_size=3: there are 2; take fewer, or null"),
         ({"validation": 0.01}, "val has no examples"),
         ({"directory": "/nowhere"}, "no aclImdb_v1.tar.gz in /nowhere. Put it there, or set DLPIPE_DATA"),
@@ -182,11 +182,14 @@ class Called:
     ("changes", "told"),
     [
         ({"train": Called()}, "imdb.pkl is refused: it asks to call __builtin__.print"),
-        ({"train": ([[2]], [2])}, "is not .reviews, labels. twice: a number of a word is below 1, or a label is not 0"),
-        ({"train": ([[0]], [1])}, "is not .reviews, labels. twice: a number of a word is below 1"),
+        ({"train": ([[2]], [2])}, "is not .reviews, labels. twice: 1 reviews do not have a label each, 0 or 1"),
+        ({"train": ([[2]], [0.5])}, "twice: 1 reviews do not have a label each, 0 or 1"),
+        ({"train": ([[2], [3]], [1])}, "twice: 2 reviews do not have a label each, 0 or 1"),
+        ({"train": ([[0]], [1])}, "twice: what a review holds is not numbers of words, which begin at 1"),
+        ({"train": ([[2.5]], [1])}, "twice: what a review holds is not numbers of words, which begin at 1"),
         ({"train": ([], [])}, "is not .reviews, labels. twice: no sequences"),
         ({"train": 7}, "is not .reviews, labels. twice: "),
-        ({"test": ([[2]], [1, 0])}, "test has 1 sequences but 2 labels"),
+        ({"test": ([[2]], [1, 0])}, "twice: 1 reviews do not have a label each, 0 or 1"),
         ({"words": {"good": 3}}, "is no dictionary of words and numbers: its words are not numbered from 2"),
         ({"words": ["good"]}, "is no dictionary of words and numbers: "),
         ({"directory": "/nowhere"}, "no imdb.pkl.gz and no imdb.pkl in /nowhere; dataset=imdb takes the reviews from"),

@@ -68,8 +68,11 @@ def test_a_fold_is_read(fold):
         ({"train": ([], [], [])}, r"pkl.gz is not .train, val, test, dictionaries. of sentences: no sequences"),
         ({"content": "nothing"}, r"pkl.gz is not .train, val, test, dictionaries. of sentences"),
         ({"words": {"<UNK>": 1, "flights": 2, "boston": 3}}, r"its dictionaries do not number from 0"),
-        ({"num_words": 10}, r"there are 3 of them, not dataset.num_words=10; set it to 3"),
-        ({"num_labels": 3}, r"there are 2 of them, not dataset.num_labels=3; set it to 2"),
+        ({"num_words": 10}, r"dataset.num_words=10: there are 3; set it to 3"),
+        ({"num_labels": 3}, r"dataset.num_labels=3: there are 2; set it to 2"),
+        ({"words": {"a": 0, "flights": 1, "boston": 2}}, r"its words have no <UNK>, which other words are"),
+        ({"train": ([np.zeros((2, 2), int)], [], [np.zeros(2, int)])}, r"what a sentence holds is not a row of whole"),
+        ({"train": ([np.zeros(2)], [], [np.zeros(2, int)])}, r"what a sentence holds is not a row of whole numbers"),
         ({"fold": 2}, r"no atis.fold2.pkl.gz in .*. Put it there, or set DLPIPE_DATA to the folder that has atis/"),
     ],
 )
@@ -100,11 +103,28 @@ def test_the_real_folds_are_whole(real_atis, fold, words):
     assert float((data.splits["test"].y.values == outside).double().mean()) == pytest.approx(0.60176, abs=5e-6)
 
 
-def test_requests_are_written_as_atis_writes_them():
-    wanted = "flights to st. louis at DIGITDIGITDIGITDIGIT o'clock"
-    assert travel_words("Flights to St. Louis, at 1030 o'clock?\"") == wanted.split()
-    assert travel_words("from boston.") == ["from", "boston"]
-    assert travel_words(" , ") == []
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Flights to St. Louis, at 1030 o'clock?\"", "flights to st. louis at DIGITDIGITDIGITDIGIT o'clock"),
+        ("from boston. to sfo.", "from boston to sfo"),
+        ("st louis", "st. louis"),
+        ("What's the DC10? I'd say don't", "what 's the dc10 i 'd say don 't"),
+        ("7pm, 10:30 may 5.", "DIGIT pm DIGITDIGITDIGITDIGIT may DIGIT"),
+        (" , . ", ""),
+    ],
+)
+def test_requests_are_written_as_atis_writes_them(text, words):
+    assert travel_words(text, {"st.", "o'clock", "dc10"}) == words.split()
+
+
+def test_every_word_of_atis_is_written_as_it_is(real_atis):
+    options = {"directory": str(real_atis), "offline": True, "num_words": 572, "num_labels": 127, **BATCHES}
+    data = Atis(fold=3, **options)
+    data.setup("fit")
+    special = [word for word in data.vocabulary.words if word.startswith(("DIGIT", "<"))]
+    assert len(special) == 6
+    assert all(data.words_of(word) == [word] for word in data.vocabulary.words if word not in special)
 
 
 def test_synthetic_requests_are_the_same_for_every_seed_and_well_labelled():

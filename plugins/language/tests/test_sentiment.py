@@ -4,6 +4,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from dlpipe import DataError
 from dlpipe.data import Ragged
 from dlpipe.testing import check_model
 from dlpipe_language.sentiment import LstmSentiment, mean_over_words
@@ -143,5 +144,5 @@ def test_the_model_keeps_the_plugin_contract():
 
 
 def test_a_dataset_without_reviews_is_told():
-    with pytest.raises(TypeError, match="LightningDataModule is no dataset of reviews, which lstm is trained on"):
+    with pytest.raises(DataError, match=r"lstm is trained on reviews .*, and LightningDataModule has none: choose"):
         LstmSentiment(9).predict_text("good", pl.LightningDataModule())

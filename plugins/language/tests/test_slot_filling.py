@@ -1,13 +1,16 @@
 """The slot filling network: its numbers, its embeddings, its learning rate, and its predictions."""
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 
 import dlpipe
+from dlpipe import DataError
 from dlpipe.data import Ragged
 from dlpipe.testing import check_model
 from dlpipe_language.embeddings import nearest, to_unit_sphere
+from dlpipe_language.flights import SyntheticFlights
 from dlpipe_language.sentences import NO_LABEL
 from dlpipe_language.slot_filling import RnnSlu, sentence_loss
 
@@ -96,8 +99,38 @@ def test_an_even_window_is_refused(cli):
 
 
 def test_a_dataset_without_labelled_words_is_told():
-    with pytest.raises(TypeError, match="LightningDataModule is no dataset of labelled sentences, which rnn_slu is"):
-        RnnSlu(9, 4)._data(pl.LightningDataModule())
+    with pytest.raises(DataError, match="labelled, and LightningDataModule has none: choose atis or synthetic_flights"):
+        RnnSlu(9, 4).check_data(pl.LightningDataModule())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("model=rnn_slu dataset=synthetic_reviews model.num_labels=2", "labelled, and SyntheticReviews has none"),
+        ("model=rnn_slu model.num_labels=2", "dataset=synthetic_flights: model.num_labels=2: the dataset has 23"),
+        ("model=lstm dataset=synthetic_flights", "negative, and SyntheticFlights has none: choose imdb, imdb_pickles"),
+        ("model=lstm model.num_words=9", "dataset=synthetic_reviews: model.num_words=9: the dataset has 99"),
+        ("model=lstm dataset=digits", "model.num_words: dataset 'digits' has no num_words; choose another dataset"),
+    ],
+)
+def test_another_dataset_is_refused_before_anything_is_made(cli, words, told):
+    result = cli(*words.split())
+    assert result.code == 2
+    assert told in result.err
+    assert list(result.folder.iterdir()) == []
+
+
+def test_its_figures_show_neighbours_and_slots():
+    options = {"batch_size": 1, "shuffle": True, "drop_last": False, "bucket": 1, "eval_batch_size": 50, "seed": 0}
+    data = SyntheticFlights(num_words=100, num_labels=23, **options)
+    data.setup("fit")
+    torch.manual_seed(0)
+    figures = RnnSlu(100, 23, window=3, embedding_size=5, num_hidden=6).eval().data_figures(data)
+    assert sorted(figures) == ["neighbours", "slots"]
+    for picture in figures.values():
+        assert picture.dtype == np.uint8
+        assert picture.ndim == 3
+        assert picture.std() > 1
 
 
 def test_the_model_keeps_the_plugin_contract():
@@ -112,7 +145,11 @@ def test_words_are_printed_with_their_slots(cli):
     assert result.out.splitlines()[-1].endswith("(unknown word)")
     assert cli("predict", str(run_dir), "--text", " ").out == "no words\n"
     (run_dir / "texts").write_text("show flights\n\nlist flights\n")
-    assert len(cli("predict", str(run_dir), str(run_dir / "texts")).out.splitlines()) == 5
+    assert cli("predict", str(run_dir), str(run_dir / "texts")).out.splitlines()[2:5] == ["", "no words", ""]
+    both = cli("predict", str(run_dir), "--text", "flights", str(run_dir / "texts"))
+    assert "reads texts: give --text TEXT, not both" in both.err
+    (run_dir / "empty").touch()
+    assert "empty is empty" in cli("predict", str(run_dir), str(run_dir / "empty")).err
     assert "reads texts: give --text TEXT, or files of a text a line" in cli("predict", str(run_dir)).err
     assert "nowhere cannot be read as text" in cli("predict", str(run_dir), "nowhere").err
     assert "unrecognized arguments: --txt; usage: python -m dlpipe predict" in cli("predict", str(run_dir), "--txt").err

@@ -42,7 +42,11 @@ LIGHT = {
     "seed out of range": ("seed=-1", r"seed=-1: must be greater than or equal to 0"),
     "unknown mode": ("recipe.monitor_mode=best", r"recipe.monitor_mode=best: must be 'min' or 'max'"),
     "missing value": ("recipe.lr=???", r"recipe.lr: has no default; set recipe.lr=\.\.\."),
-    "dead interpolation": ("'model.num_classes=${dataset.nope}'", r"model.num_classes=.*dataset.nope.*not found"),
+    "dead interpolation": ("'model.num_classes=${nope}'", r"model.num_classes=.*'nope'.*not found"),
+    "dataset that lacks what the model needs": (
+        "'model.num_classes=${dataset.nope}'",
+        r"model.num_classes: dataset 'digits' has no nope; choose another dataset, or set model.num_classes",
+    ),
     "sweep with one bad choice": ("-m model=logreg,lenett", r"model=lenett: no model 'lenett'"),
     "sweep with one bad value": ("-m optimizer.lr=0.1,abc", r"optimizer.lr=abc: must be a number"),
     "sweep over a key only one model has": ("-m model=mlp,logreg model.l1=0,0.1", r"model.l1=0: no such key"),

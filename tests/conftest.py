@@ -1,79 +1,17 @@
-"""Fixtures: the command line in this process, and plugins made for one test."""
+"""Fixtures: plugins made for one test."""
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 
 from dlpipe import plugins, source
-from dlpipe.cli import main
 
 # a project of its own, whose tests test_tutorial.py runs with the plugin installed
 collect_ignore = ["acme_plugin"]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one command line did."""
-
-    code: int
-    out: str
-    err: str
-    folder: Path
-
-    @property
-    def run_dirs(self) -> list[Path]:
-        """Directories of runs that the command left under its working folder."""
-        return sorted(path.parent for path in self.folder.rglob("config.yaml") if path.parent.name != ".hydra")
-
-    @property
-    def run_dir(self) -> Path:
-        """The only one."""
-        (path,) = self.run_dirs
-        return path
-
-    @property
-    def written(self) -> list[str]:
-        """Every file and folder that the command left in its working folder."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache that is empty, so that no test sees or changes the real one."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.delenv(plugins.ALLOW_VARIABLE, raising=False)
-    return folder
-
-
-@pytest.fixture
-def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Callable]:
-    """Run one command line in this process, in an empty working folder."""
-    folder = tmp_path_factory.mktemp("work")
-    handlers = logging.root.handlers[:]
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["dlpipe"])
-        capsys.readouterr()
-        code = main(list(arguments))
-        out, err = capsys.readouterr()
-        return Result(code, out, err, folder)
-
-    yield run
-    for handler in [handler for handler in logging.root.handlers if handler not in handlers]:
-        handler.close()
-    logging.root.handlers[:] = handlers
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
 
 
 @pytest.fixture

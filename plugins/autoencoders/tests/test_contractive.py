@@ -100,8 +100,8 @@ def test_the_model_keeps_the_plugin_contract_and_its_updates_are_fused(caplog):
     assert "not fused" not in caplog.text
 
 
-def test_the_two_parts_of_a_run_add_up_to_its_loss(run):
-    with (run("model=ca", "recipe.max_epochs=2", "trainer.limit_train_batches=9") / "metrics.csv").open(
+def test_the_two_parts_of_a_run_add_up_to_its_loss(cli):
+    with (cli("model=ca", "recipe.max_epochs=2", "trainer.limit_train_batches=9").run_dir / "metrics.csv").open(
         newline=""
     ) as file:
         rows = [row for row in csv.DictReader(file) if row["train/loss"]]

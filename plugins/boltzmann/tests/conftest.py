@@ -1,29 +1,12 @@
-"""Fixtures: a machine that is small enough to enumerate, a cache of the tests' own, and the real MNIST."""
+"""Fixtures: a machine that is small enough to enumerate."""
 
 import itertools
 import math
-import os
-from pathlib import Path
 
 import pytest
 import torch
 
 from dlpipe_boltzmann.energy import Parameters
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's cache that is empty, so that no test sees or changes the real one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture
-def real_mnist() -> Path:
-    """The folder of the real MNIST files."""
-    data = os.environ.get("DLPIPE_DATA")
-    if not data or not (Path(data) / "mnist" / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("needs the real MNIST: set DLPIPE_DATA to the folder that has mnist/")
-    return Path(data).absolute() / "mnist"
 
 
 @pytest.fixture
@@ -59,9 +42,3 @@ def draw_joint(joint):
         return v[rows], h[rows]
 
     return draw
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    """Seeded, of the test's own."""
-    return torch.Generator().manual_seed(1234)

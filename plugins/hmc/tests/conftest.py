@@ -1,8 +1,8 @@
-"""Fixtures: a cache of the tests' own, double precision, and densities that can be drawn from without a chain."""
+"""Fixtures: densities that can be drawn from without a chain, and an independent reference."""
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -23,26 +23,6 @@ class Density(NamedTuple):
 
     energy: torch.nn.Module
     draw: Callable[[int, Generator], Tensor]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's cache that is empty, so that no test sees or changes the real one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """As in a run: several that wait for a busy core take a hundred times as long."""
-    torch.set_num_threads(1)
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Tensors are of double precision."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def normal(energy: torch.nn.Module, count: int, generator: Generator) -> Tensor:

@@ -1,50 +1,10 @@
-"""Fixtures: a cache of the tests' own, the real archives, double precision, and MIDI files written by hand."""
+"""Fixtures: MIDI files written by hand."""
 
 import io
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import mido
 import pytest
-import torch
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache that is empty, so that no test sees or changes the real one."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """As in a run: several that wait for a busy core take a hundred times as long."""
-    torch.set_num_threads(1)
-
-
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Tensors are of double precision."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    """Seeded, of the test's own."""
-    return torch.Generator().manual_seed(1234)
-
-
-@pytest.fixture
-def real_music() -> Path:
-    """The folder of the real archives."""
-    data = os.environ.get("DLPIPE_DATA")
-    if not data or not (Path(data) / "music" / "Nottingham.zip").is_file():
-        pytest.skip("needs the real music: set DLPIPE_DATA to the folder that has music/")
-    return Path(data).absolute() / "music"
 
 
 @pytest.fixture

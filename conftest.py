@@ -1,0 +1,71 @@
+"""Fixtures of all tests: a cache of their own, and the command line in this process."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from dlpipe import plugins
+from dlpipe.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one command line did."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def run_dirs(self) -> list[Path]:
+        """Directories of runs that the command left under its working folder."""
+        return sorted(path.parent for path in self.folder.rglob("config.yaml") if path.parent.name != ".hydra")
+
+    @property
+    def run_dir(self) -> Path:
+        """The only one."""
+        (path,) = self.run_dirs
+        return path
+
+    @property
+    def written(self) -> list[str]:
+        """Every file and folder that the command left in its working folder."""
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache that is empty, so that no test sees or changes the real one."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.delenv(plugins.ALLOW_VARIABLE, raising=False)
+    return folder
+
+
+@pytest.fixture
+def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Callable]:
+    """Run one command line in this process, in an empty working folder."""
+    folder = tmp_path_factory.mktemp("work")
+    handlers = logging.root.handlers[:]
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["dlpipe"])
+        capsys.readouterr()
+        code = main(list(arguments))
+        out, err = capsys.readouterr()
+        return Result(code, out, err, folder)
+
+    yield run
+    for handler in [handler for handler in logging.root.handlers if handler not in handlers]:
+        handler.close()
+    logging.root.handlers[:] = handlers
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None

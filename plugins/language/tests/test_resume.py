@@ -23,20 +23,20 @@ RUNS = {
 
 
 @pytest.mark.parametrize("model", RUNS)
-def test_a_killed_run_ends_in_the_same_bits(model, tmp_path):
+def test_a_killed_run_ends_in_the_same_bits(model, cli):
     first, second, place = RUNS[model]
-    command = [sys.executable, "-m", "dlpipe"]
-    run = [*command, f"model={model}", *SMALL, *first, *second]
-    subprocess.run([*run, "hydra.run.dir=whole"], cwd=tmp_path, check=True, capture_output=True)
-    with subprocess.Popen([*run, "hydra.run.dir=killed"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+    run = [f"model={model}", *SMALL, *first, *second]
+    whole = cli(*run, "hydra.run.dir=whole").folder / "whole"
+    killed = whole.with_name("killed")
+    command = [sys.executable, "-m", "dlpipe", *run, f"hydra.run.dir={killed}"]
+    with subprocess.Popen(command, cwd=killed.parent, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if line.startswith(place):
                 process.kill()
     assert process.returncode == -signal.SIGKILL
-    done = subprocess.run([*command, "resume", "killed"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert "going on from" in done.stdout
+    assert "going on from" in cli("resume", str(killed)).out
     for name in ("metrics.csv", "weights.safetensors"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    found, wanted = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("killed", "whole"))
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+    found, wanted = (json.loads((directory / "summary.json").read_text()) for directory in (killed, whole))
     for name in ("status", "stopped_by", "epochs", "updates", "best", "test", "evaluated"):
         assert found[name] == wanted[name], name

@@ -28,8 +28,8 @@ class LstmSentiment(pl.LightningModule):
         num_words: words in the vocabulary.
         embedding_size: entries of a word's vector.
         num_hidden: units of the LSTM.
-        input_dropout: probability that an entry of a word's vector is set to 0 in training, the others growing for it.
-        word_dropout: the same of a word's whole vector. The tutorial has neither.
+        word_dropout: probability that a word is left out in training, its vector 0 and those of others the larger; the
+            tutorial's is 0.
         dropout: probability that an entry of m is set to 0 in training; otherwise m is multiplied by 1 - dropout.
         l2: weight of sum W^2 in the loss.
         patience: validations that the history of val/error is judged by, see `History`; None never stops.
@@ -46,7 +46,6 @@ class LstmSentiment(pl.LightningModule):
         num_words: Positive,
         embedding_size: Positive = 128,
         num_hidden: Positive = 128,
-        input_dropout: Level = 0.0,
         word_dropout: Level = 0.0,
         dropout: Level = 0.5,
         l2: Annotated[float, Field(ge=0)] = 0.0,
@@ -54,7 +53,6 @@ class LstmSentiment(pl.LightningModule):
         validate_every: Positive | None = 370,
     ) -> None:
         super().__init__()
-        self.input_dropout = input_dropout
         self.word_dropout = word_dropout
         self.dropout = dropout
         self.l2 = l2
@@ -81,8 +79,6 @@ class LstmSentiment(pl.LightningModule):
     def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
         """Logits (reviews, 2) of numbers of words (reviews, steps), padded, and the reviews' lengths (reviews,)."""
         vectors = self.embeddings(words)
-        if self.training and self.input_dropout:
-            vectors = F.dropout(vectors, self.input_dropout)
         if self.training and self.word_dropout:
             vectors = vectors * F.dropout(torch.ones_like(vectors[:, :, :1]), self.word_dropout)
         outputs, _ = self.lstm(vectors)

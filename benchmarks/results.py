@@ -102,11 +102,10 @@ def _stages(run: Run) -> str:
 
 
 def _judged_by(run: Run) -> list[str]:
-    """What a run without published numbers is judged by: the monitored metric, and the same of the test."""
-    metric = run.summary["best"]["metric"]
-    return [
-        name for name in (metric, f"test/{metric.rpartition('/')[2]}") if name == metric or name in run.summary["test"]
-    ]
+    """What a run without published numbers is judged by: the monitored metric, if any, and the same of the test."""
+    best, test = run.summary["best"], run.summary["test"]
+    monitored = [best["metric"]] if best else []
+    return monitored + [name for metric in monitored if (name := f"test/{metric.rpartition('/')[2]}") in test]
 
 
 def _reached(run: Run, metric: str) -> float:

@@ -429,6 +429,14 @@ def test_tables_of_other_commands_stay_and_stages_are_told(script, tmp_path, mon
     assert "Seed 5: pretrain/0 2 epochs, 1,000 updates, 0.5 minutes." in lines
 
 
+def test_a_run_without_published_numbers_is_told_by_what_it_monitors(script, tmp_path):
+    results = script("results")
+    directory = Path(finished_run(tmp_path / "run", 1, 0.01, targets=[]))
+    (table,) = results.tables([results.read(directory)]).values()
+    assert "|  | val/error | test/error | best at update |" in table
+    assert "published" not in table
+
+
 def test_what_is_no_finished_run_is_refused(script, tmp_path):
     results = script("results")
     with pytest.raises(SystemExit, match=r"has no summary\.json: it is not the directory of a finished run"):

@@ -102,10 +102,12 @@ def _stages(run: Run) -> str:
 
 
 def _judged_by(run: Run) -> list[str]:
-    """What a run without published numbers is judged by: the monitored metric, if any, and the same of the test."""
+    """What a run without published numbers is judged by: the monitored metric and the same of the test, or the test."""
     best, test = run.summary["best"], run.summary["test"]
-    monitored = [best["metric"]] if best else []
-    return monitored + [name for metric in monitored if (name := f"test/{metric.rpartition('/')[2]}") in test]
+    if not best:
+        return sorted(test)
+    same = f"test/{best['metric'].rpartition('/')[2]}"
+    return [best["metric"], *([same] if same in test else [])]
 
 
 def _reached(run: Run, metric: str) -> float:

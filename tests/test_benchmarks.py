@@ -425,7 +425,7 @@ def test_tables_of_other_commands_stay_and_stages_are_told(script, tmp_path, mon
         "`python -m dlpipe model=sda init_from=RUN`",
     ]
     assert sum(line.startswith("| seed 1 |") for line in lines) == 1
-    assert "| seed 5 |  | 2,000 (patience) | 1.5 |" in lines
+    assert "| seed 5 | 2.00 % | 0.10 |  | 2,000 (patience) | 1.5 |" in lines
     assert "Seed 5: pretrain/0 2 epochs, 1,000 updates, 0.5 minutes." in lines
 
 

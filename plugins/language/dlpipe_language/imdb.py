@@ -9,24 +9,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from dlpipe import DataError
-from dlpipe.data import (
-    Kept,
-    Ragged,
-    RemoteFile,
-    SequenceSplit,
-    cache_directory,
-    find,
-    find_or_download,
-    kept,
-    sha256_of,
-)
+from dlpipe.data import RemoteFile, find, find_or_download, sha256_of
 from dlpipe_language.moses import review_words
-from dlpipe_language.reviews import PADDING_WORD, Half, Reviews, by_frequency, numbered
+from dlpipe_language.reviews import (
+    HALVES,
+    Half,
+    LoadedReviews,
+    Reviews,
+    by_frequency,
+    cache_entry,
+    kept_reviews,
+    numbered,
+)
 
 log = logging.getLogger(__name__)
 NAME = "imdb"
@@ -37,7 +32,6 @@ ORIGINAL = RemoteFile(
     ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
 )
 MEMBER = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg)/(\d+)_\d+\.txt")
-FORMAT = 1  # of what is kept in the cache; another one is not read
 
 
 @final
@@ -62,19 +56,18 @@ class Imdb(Reviews):
         self.offline = offline
 
     def prepare_data(self) -> None:
-        """Find the archive, or download it into the user's cache, and take its reviews apart.
+        """Find the archive, or download it into the user's cache, and take its reviews apart where they have not been.
 
         Raises:
             DataError: it is nowhere to be had, or damaged.
         """
-        self.load_reviews()
+        if not _entry(self._path()).is_file():
+            self.load_reviews()
 
-    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
+    def load_reviews(self) -> LoadedReviews:
         """Positive reviews before negative ones, each kind in the order of its numbers."""
         path = self._path()
-        entry = cache_directory(NAME) / f"{sha256_of(path)}-{FORMAT}-sacremoses-{version('sacremoses')}.npz"
-        found = kept(entry, lambda: _read(path))
-        return found.told, {"train": _split(found, "train"), "test": _split(found, "test")}
+        return kept_reviews(_entry(path), lambda: _read(path))
 
     def _path(self) -> Path:
         smaller = find(WITHOUT_UNLABELLED, NAME, self.directory)
@@ -89,28 +82,21 @@ class Imdb(Reviews):
         return {path.name: sha256_of(path)}
 
 
-def _read(path: Path) -> Kept:
-    """Words by their numbers, and of each part the numbers of words, the ends of reviews, and the labels."""
+def _entry(path: Path) -> Path:
+    return cache_entry(f"{sha256_of(path)}-sacremoses-{version('sacremoses')}")
+
+
+def _read(path: Path) -> LoadedReviews:
     texts = _texts(path)
     log.info("taking %d reviews apart into words; this is done once, and takes minutes", sum(map(len, texts.values())))
-    reviews = {part: [(review_words(text), label) for text, label in own] for part, own in texts.items()}
-    for part, own in reviews.items():
+    reviews = {half: [(review_words(text), label) for text, label in own] for half, own in texts.items()}
+    for half, own in reviews.items():
         for number, (found, _) in enumerate(own):
             if not found:
-                raise DataError(f"{path}: review number {number} from 0 of {part} has no words; take a good copy")
+                raise DataError(f"{path}: review number {number} from 0 of {half} has no words; take a good copy")
     words = by_frequency(words for words, _ in reviews["train"])
     numbers = {word: number for number, word in enumerate(words)}
-    arrays: dict[str, NDArray[Any]] = {}
-    for part, own in reviews.items():
-        x = numbered(own, numbers).x
-        arrays |= {f"{part}_words": x.values.int().numpy(), f"{part}_ends": x.ends.numpy()}
-        arrays[f"{part}_labels"] = np.array([label for _, label in own])
-    return Kept(arrays, words)
-
-
-def _split(found: Kept, part: Half) -> SequenceSplit:
-    words, ends, labels = (torch.from_numpy(found.arrays[f"{part}_{what}"]) for what in ("words", "ends", "labels"))
-    return SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
+    return words, {half: numbered(own, numbers) for half, own in reviews.items()}
 
 
 def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
@@ -127,13 +113,10 @@ def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
         raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
-    missing = [
-        f"aclImdb/{part}/{kind}" for part in ("train", "test") for kind in ("pos", "neg") if (part, kind) not in found
-    ]
+    missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in found]
     if missing:
         raise DataError(f"{path} has no reviews in {', '.join(missing)}: it is another archive, or not whole")
-    parts: tuple[Half, Half] = ("train", "test")
     return {
-        part: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(found[part, kind])]
-        for part in parts
+        half: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(found[half, kind])]
+        for half in HALVES
     }

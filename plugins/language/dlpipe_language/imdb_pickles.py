@@ -7,7 +7,7 @@ import torch
 
 from dlpipe import DataError
 from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_places, sha256_of
-from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, Half, Reviews
+from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, LoadedReviews, Reviews, cache_entry, kept_reviews
 
 NAME = "imdb"
 FILES = ("imdb.pkl", "imdb.dict.pkl")
@@ -17,7 +17,8 @@ FILES = ("imdb.pkl", "imdb.dict.pkl")
 class ImdbPickles(Reviews):
     """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed (``.gz``) or not.
 
-    They are read by an unpickler that takes plain containers and arrays alone. Their server is gone; the same words are
+    They are read by an unpickler that takes plain containers and arrays alone, once: what comes of it is kept in the
+    user's cache. Their server is gone; the same words are
     taken from the text of the reviews by the dataset ``imdb``.
 
     Args:
@@ -49,16 +50,20 @@ class ImdbPickles(Reviews):
             paths.append(found)
         return paths
 
-    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
+    def load_reviews(self) -> LoadedReviews:
         """In the order of the file."""
-        reviews, dictionary = self._paths()
-        train, test = read_pickles(reviews, 2)
-        (numbers,) = read_pickles(dictionary)
-        return _words(numbers, dictionary), {"train": _split(train, reviews), "test": _split(test, reviews)}
+        paths = self._paths()
+        return kept_reviews(cache_entry("-".join(map(sha256_of, paths))), lambda: _read(*paths))
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""
         return {path.name: sha256_of(path) for path in self._paths()}
+
+
+def _read(reviews: Path, dictionary: Path) -> LoadedReviews:
+    train, test = read_pickles(reviews, 2)
+    (numbers,) = read_pickles(dictionary)
+    return _words(numbers, dictionary), {"train": _split(train, reviews), "test": _split(test, reviews)}
 
 
 def _words(numbers: Any, path: Path) -> list[str]:

@@ -2,20 +2,25 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from dlpipe import DataError
-from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit, SplitName
+from dlpipe.data import Kept, Ragged, SequenceDataModule, SequenceSplit, SplitName, cache_directory, kept
 from dlpipe_language.moses import review_words
 from dlpipe_language.vocabulary import UNKNOWN, Vocabulary
 
 Half = Literal["train", "test"]
+HALVES: tuple[Half, Half] = ("train", "test")
+LoadedReviews = tuple[list[str], dict[Half, SequenceSplit]]  # words by their numbers, and reviews
+FORMAT = 1  # of what is kept in the cache; another one is not read
 PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; words begin at 2
 BEFORE_WORDS = ("<PAD>", UNKNOWN)
 DIVISION_SEED = 123  # the tutorial's
@@ -57,7 +62,7 @@ class Reviews(SequenceDataModule):
         self.test_size = test_size
 
     @abstractmethod
-    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
+    def load_reviews(self) -> LoadedReviews:
         """The words by their numbers, `BEFORE_WORDS` first, and reviews, as `numbered` gives them."""
 
     def words_of(self, text: str) -> list[str]:
@@ -83,8 +88,8 @@ class Reviews(SequenceDataModule):
                 f"{told}: the shortest has {int(lengths.min())} words; take a larger number, or null for all"
             )
         rows = rows[_permutation(len(rows))]
-        kept = round(len(rows) * (1 - self.validation))
-        return {"train": _chosen(train, rows[:kept]), "val": _chosen(train, rows[kept:]), "test": self._tested(test)}
+        count = round(len(rows) * (1 - self.validation))
+        return {"train": _chosen(train, rows[:count]), "val": _chosen(train, rows[count:]), "test": self._tested(test)}
 
     def _limited(self, split: SequenceSplit) -> SequenceSplit:
         values = split.x.values
@@ -111,6 +116,33 @@ def numbered(reviews: Iterable[tuple[list[str], int]], numbers: dict[str, int]) 
         x.append(torch.tensor([numbers.get(word, UNKNOWN_WORD) for word in words]))
         y.append(label)
     return SequenceSplit(Ragged.of(x, fill=PADDING_WORD), torch.tensor(y))
+
+
+def cache_entry(name: str) -> Path:
+    """The file in the user's cache that reviews are kept in.
+
+    Args:
+        name: with the checksum of what they are read from.
+    """
+    return cache_directory("reviews") / f"{name}-{FORMAT}.npz"
+
+
+def kept_reviews(entry: Path, read: Callable[[], LoadedReviews]) -> LoadedReviews:
+    """What ``read`` gives, from a `cache_entry` where it has been read before."""
+    found = kept(entry, lambda: _as_kept(*read()))
+    parts: dict[Half, SequenceSplit] = {}
+    for half in HALVES:
+        words, ends, labels = (torch.from_numpy(found.arrays[f"{half}_{what}"]) for what in ("words", "ends", "labels"))
+        parts[half] = SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
+    return found.told, parts
+
+
+def _as_kept(words: list[str], parts: dict[Half, SequenceSplit]) -> Kept:
+    arrays: dict[str, NDArray[Any]] = {}
+    for half, (x, y) in parts.items():
+        assert isinstance(y, Tensor)
+        arrays |= {f"{half}_words": x.values.int().numpy(), f"{half}_ends": x.ends.numpy(), f"{half}_labels": y.numpy()}
+    return Kept(arrays, words)
 
 
 def by_frequency(reviews: Iterable[list[str]]) -> list[str]:

@@ -5,8 +5,7 @@ import hashlib
 import random
 from typing import final
 
-from dlpipe.data import SequenceSplit
-from dlpipe_language.reviews import Half, Reviews, by_frequency, numbered
+from dlpipe_language.reviews import Half, LoadedReviews, Reviews, by_frequency, numbered
 
 SIZES: dict[Half, int] = {"train": 1200, "test": 300}
 THINGS = (
@@ -39,7 +38,7 @@ class SyntheticReviews(Reviews):
         reviews: as for `Reviews`.
     """
 
-    def load_reviews(self) -> tuple[list[str], dict[Half, SequenceSplit]]:
+    def load_reviews(self) -> LoadedReviews:
         """In the order in which they were written."""
         reviews = {part: [(text.split(), label) for text, label in own] for part, own in _made().items()}
         words = by_frequency(words for words, _ in reviews["train"])

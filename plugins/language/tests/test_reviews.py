@@ -171,6 +171,17 @@ def test_the_tutorials_files_are_read(pickles):
     assert sorted(data.checksums()) == ["imdb.dict.pkl.gz", "imdb.pkl"]
 
 
+def test_the_tutorials_files_are_read_once(pickles, monkeypatch):
+    options = pickles()
+    first = ImdbPickles(**options)
+    first.setup("fit")
+    monkeypatch.setattr("dlpipe_language.imdb_pickles.read_pickles", lambda *_: pytest.fail("they were read again"))
+    second = ImdbPickles(**options)
+    second.setup("fit")
+    for name in ("train", "val", "test"):
+        assert texts_of(second, name) == texts_of(first, name)
+
+
 class Called:
     """What a malicious pickle would call."""
 

@@ -1,6 +1,7 @@
-"""Fixtures of all tests: a cache of their own, and the command line in this process."""
+"""Fixtures of all tests: a cache of their own, the command line in this process, and the real data."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,3 +70,37 @@ def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     logging.root.handlers[:] = handlers
     GlobalHydra.instance().clear()
     HydraConfig.instance().cfg = None
+
+
+@pytest.fixture(scope="session")
+def real_mnist() -> Path:
+    """The folder of the real MNIST files."""
+    return _real("mnist", "train-images-idx3-ubyte.gz")
+
+
+@pytest.fixture(scope="session")
+def real_music() -> Path:
+    """The folder of the real archives of music."""
+    return _real("music", "Nottingham.zip")
+
+
+@pytest.fixture(scope="session")
+def real_atis() -> Path:
+    """The folder of ATIS' folds."""
+    return _real("atis", "atis.fold3.pkl.gz")
+
+
+@pytest.fixture(scope="session")
+def real_imdb() -> Path:
+    """The folder of IMDB's reviews and pickles."""
+    return _real("imdb", "imdb.pkl.gz")
+
+
+# read before a test may change or remove it, or go to another folder
+_DATA = os.environ.get("DLPIPE_DATA") and Path(os.environ["DLPIPE_DATA"]).absolute()
+
+
+def _real(name: str, file: str) -> Path:
+    if not _DATA or not (_DATA / name / file).is_file():
+        pytest.skip(f"needs the real data: set DLPIPE_DATA to the folder that has {name}/")
+    return _DATA / name

@@ -1,8 +1,9 @@
-"""Fixtures of all plugins' tests: one thread, double precision, and the real data."""
+"""Fixtures of all plugins' tests: one thread, double precision, and a run from its command to its metrics."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+import csv
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -28,35 +29,23 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(1234)
 
 
-@pytest.fixture
-def real_mnist() -> Path:
-    """The folder of the real MNIST files."""
-    return _real("mnist", "train-images-idx3-ubyte.gz")
+class Trained(NamedTuple):
+    """What a run printed, its summary, and the rows of its metrics."""
+
+    told: str
+    summary: dict[str, Any]
+    rows: list[dict[str, str]]
 
 
 @pytest.fixture
-def real_music() -> Path:
-    """The folder of the real archives of music."""
-    return _real("music", "Nottingham.zip")
+def train(cli: Callable[..., Any]) -> Callable[..., Trained]:
+    """A function that runs one command line to its end."""
 
+    def run(*overrides: str) -> Trained:
+        result = cli(*overrides)
+        assert result.code == 0, result.err
+        with (result.run_dir / "metrics.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return Trained(result.out + result.err, json.loads((result.run_dir / "summary.json").read_text()), rows)
 
-@pytest.fixture
-def real_atis() -> Path:
-    """The folder of ATIS' folds."""
-    return _real("atis", "atis.fold3.pkl.gz")
-
-
-@pytest.fixture
-def real_imdb() -> Path:
-    """The folder of IMDB's reviews and pickles."""
-    return _real("imdb", "imdb.pkl.gz")
-
-
-# read before a test may change or remove it, or go to another folder
-_DATA = os.environ.get("DLPIPE_DATA") and Path(os.environ["DLPIPE_DATA"]).absolute()
-
-
-def _real(name: str, file: str) -> Path:
-    if not _DATA or not (_DATA / name / file).is_file():
-        pytest.skip(f"needs the real data: set DLPIPE_DATA to the folder that has {name}/")
-    return _DATA / name
+    return run

@@ -5,7 +5,6 @@ To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxI
 long to read is `kept` in `cache_directory`; what is wrong with them is a `dlpipe.DataError`.
 """
 
-from dlpipe.atomic import replacing
 from dlpipe.data.buckets import SequenceMinibatches
 from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_places, sha256_of
 from dlpipe.data.idx import IdxFiles, IdxImages
@@ -38,7 +37,6 @@ __all__ = [
     "kept",
     "mask_of",
     "read_pickles",
-    "replacing",
     "search_places",
     "sha256_of",
 ]

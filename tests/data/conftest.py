@@ -1,8 +1,7 @@
-"""Fixtures of the datasets' tests: idx files, a small idx dataset, a dead network, the real MNIST."""
+"""Fixtures of the datasets' tests: idx files, a small idx dataset, and a dead network."""
 
 import gzip
 import hashlib
-import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -107,16 +106,3 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(requests, "get", get)
     return urls
-
-
-# read before `no_data` takes it away
-_DATA = os.environ.get("DLPIPE_DATA")
-
-
-@pytest.fixture(scope="session")
-def real_mnist() -> Path:
-    """The folder of the real MNIST files."""
-    folder = Path(_DATA or "") / "mnist"
-    if not _DATA or not (folder / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("needs the real MNIST: set DLPIPE_DATA to the folder that has mnist/")
-    return folder

@@ -1,10 +1,5 @@
 """The tutorials' published logs on the real MNIST, and that training takes the fast way."""
 
-import csv
-import json
-import subprocess
-import sys
-
 import pytest
 
 # rbm.txt: the pseudo-likelihood after each epoch; it dips at epochs 7 to 9 as the monitored bit cycles
@@ -12,21 +7,6 @@ PUBLISHED = [
     *(-90.6507, -81.2359, -74.9121, -73.0213, -68.4099, -63.2693, -65.9958, -68.1237),
     *(-68.3207, -64.2950, -61.5195, -61.6539, -63.5465, -63.3787, -62.7557),
 ]
-
-
-@pytest.fixture
-def train(tmp_path):
-    """Run ``python -m dlpipe``; gives what it printed, its summary and its rows of metrics."""
-
-    def run(*overrides):
-        command = [sys.executable, "-m", "dlpipe", f"hydra.run.dir={tmp_path}/run", *overrides]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return done.stdout + done.stderr, json.loads((tmp_path / "run" / "summary.json").read_text()), rows
-
-    return run
 
 
 @pytest.mark.parametrize(

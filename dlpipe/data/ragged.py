@@ -70,9 +70,9 @@ class Ragged:
         Args:
             rows: (sequences,) of int64, on the CPU; which ones.
         """
-        starts, ends = self.starts[rows], self.ends[rows]
         if len(rows) == 1:
-            return self.values[int(starts) : int(ends)].unsqueeze(0)
+            return self[int(rows)].unsqueeze(0)
+        starts, ends = self.starts[rows], self.ends[rows]
         lengths = ends - starts
         steps = torch.arange(int(lengths.max()))
         there = steps < lengths.unsqueeze(1)

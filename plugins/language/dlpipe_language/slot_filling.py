@@ -91,17 +91,17 @@ class RnnSlu(pl.LightningModule):
 
     def forward(self, words: Tensor) -> Tensor:
         """Logits (examples, steps, num_labels) of the numbers of words (examples, steps)."""
-        seen = self.embeddings[context_windows(words, self.window, self.padding)].flatten(2)
+        seen = F.embedding(context_windows(words, self.window, self.padding), self.embeddings).flatten(2)
         if self.training and self.input_dropout:
             seen = F.dropout(seen, self.input_dropout)
-        inputs = seen @ self.weight_in + self.bias_in
+        inputs = _affine(seen, self.weight_in, self.bias_in)
         if self.recurrence == "elman":
             hidden = elman(inputs, self.weight_recurrent, self.initial)
         else:
             hidden = jordan(inputs, self.weight_recurrent, self.initial, self.weight_out, self.bias_out)
         if self.training and self.hidden_dropout:
             hidden = F.dropout(hidden, self.hidden_dropout)
-        return hidden @ self.weight_out + self.bias_out
+        return _affine(hidden, self.weight_out, self.bias_out)
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         """The loss of a minibatch."""
@@ -217,8 +217,15 @@ def sentence_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
         labels: (sentences, steps), `NO_LABEL` beyond a sentence's end.
         lengths: (sentences,).
     """
+    if len(labels) == 1:  # the same in fewer calls
+        return F.cross_entropy(logits[0], labels[0], ignore_index=NO_LABEL)
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=NO_LABEL, reduction="none")
     return (losses.view(labels.shape).sum(1) / lengths).mean()
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x weight + bias in one call: (examples, steps, columns) of x (examples, steps, rows)."""
+    return torch.addmm(bias, x.flatten(0, 1), weight).view(*x.shape[:2], -1)
 
 
 def _uniform(rows: int, columns: int) -> nn.Parameter:

@@ -32,8 +32,11 @@ def pseudo_likelihood(parameters: Parameters, v: Tensor) -> Tensor:
     """
     preactivation = hidden_preactivation(parameters, v)
     before = _hidden_part(preactivation)
-    bits = torch.split(torch.arange(v.shape[1], device=v.device), 1)
-    return torch.stack([_log_conditional(parameters, v, preactivation, before, bit) for bit in bits]).sum(0)
+    total = torch.zeros_like(before)
+    # added at once: small results kept between large temporary ones would leave gigabytes of gaps on the heap
+    for bit in torch.split(torch.arange(v.shape[1], device=v.device), 1):
+        total += _log_conditional(parameters, v, preactivation, before, bit)
+    return total
 
 
 def _log_conditional(parameters: Parameters, v: Tensor, preactivation: Tensor, before: Tensor, bits: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 @torch.no_grad()
 def to_unit_sphere(vectors: Tensor) -> None:
     """Divide each row of ``vectors`` (words, size) by its length, in place; a row of zeros stays."""
-    vectors.div_(vectors.norm(dim=1, keepdim=True).clamp_(min=torch.finfo(vectors.dtype).tiny))
+    lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    vectors.div_(lengths.clamp_(min=torch.finfo(vectors.dtype).tiny))
 
 
 def nearest(vectors: Tensor, count: int) -> Tensor:

@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> None:
     print(tables)
     if asked.markdown:
         asked.markdown.write_text(tables + "\n", encoding="utf-8")
-    if asked.readme:
-        report.write_between_markers(HERE / "README.md", tables)
+    if asked.page:
+        report.write_between_markers(asked.page, tables)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -63,8 +63,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
     parser.add_argument("--json", type=Path, help="write every measurement to this file")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
-    parser.add_argument("--readme", action="store_true", help="write the tables into benchmarks/README.md")
+    parser.add_argument("--page", type=page, help="write the tables between the markers of this Markdown file")
     return parser.parse_args(arguments)
+
+
+def page(text: str) -> Path:
+    """A file with markers for tables; to find out at the end would be late."""
+    path = Path(text)
+    try:
+        report.between_markers(path)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
 
 
 def known_cases(text: str) -> list[str]:

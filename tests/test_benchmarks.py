@@ -335,9 +335,19 @@ def test_a_file_without_the_markers_is_refused(script, tmp_path):
         script("report").write_between_markers(path, "")
 
 
-def test_the_page_has_the_markers_and_names_every_case_and_variant(script):
+def test_a_page_without_the_markers_is_refused_before_anything_is_measured(script, tmp_path, capsys):
+    path = tmp_path / "README.md"
+    path.write_text("<!-- table -->\n")
+    for wrong, told in ((path, "once each"), (tmp_path / "missing.md", "No such file")):
+        with pytest.raises(SystemExit):
+            script("throughput").parse([f"--page={wrong}"])
+        assert told in capsys.readouterr().err
+
+
+def test_the_pages_have_the_markers_and_name_every_case_and_variant(script):
     text = (BENCHMARKS / "README.md").read_text()
-    assert [text.count(marker) for marker in script("report").MARKERS] == [1, 1]
+    for page in ("README.md", "later_chapters.md"):
+        script("report").between_markers(BENCHMARKS / page)
     cases = script("cases")
     assert [name for name in (*cases.CASES, *cases.VARIANTS) if f"`{name}`" not in text] == []
 

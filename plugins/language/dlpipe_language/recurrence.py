@@ -27,6 +27,21 @@ def elman(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     return _Elman.apply(inputs, weight, initial)  # type: ignore[no-any-return,no-untyped-call]  # torch has no types
 
 
+def elman_backwards(inputs: Tensor, weight: Tensor, initial: Tensor, lengths: Tensor) -> Tensor:
+    """h_t = sigmoid(inputs_t + h_(t+1) weight), with h_(length+1) = initial: (examples, steps, units).
+
+    Args:
+        inputs: (examples, steps, units), what comes from below, bias included.
+        weight: (units, units), from the unit of its row to that of its column.
+        initial: (units,).
+        lengths: (examples,); beyond them what is given means nothing.
+    """
+    steps = torch.arange(inputs.shape[1], device=inputs.device)
+    mirrored = lengths.unsqueeze(1) - 1 - steps
+    order = torch.where(mirrored >= 0, mirrored, steps).unsqueeze(2).expand_as(inputs)
+    return elman(inputs.gather(1, order), weight, initial).gather(1, order)
+
+
 def elman_by_tanh(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     """As `elman`, in one call: sigmoid(z) = (1 + tanh(z / 2)) / 2, so that g = 2 h - 1 are tanh units."""
     half = torch.eye(len(weight), dtype=weight.dtype, device=weight.device) / 2

@@ -16,7 +16,7 @@ from dlpipe.data import SequenceBatch, mask_of
 from dlpipe_language.embeddings import OntoUnitSphere, nearest
 from dlpipe_language.halving import HalveAndGoBack
 from dlpipe_language.pictures import neighbour_picture, slot_picture
-from dlpipe_language.recurrence import elman, jordan
+from dlpipe_language.recurrence import elman, elman_backwards, jordan
 from dlpipe_language.sentences import NO_LABEL, LabelledSentences
 from dlpipe_language.slots import ALL, SlotScore, slot_scores
 from dlpipe_language.vocabulary import read_words
@@ -36,7 +36,9 @@ class RnnSlu(pl.LightningModule):
     Args:
         num_words: words in the vocabulary; one more embedding is that of what is beyond a sentence.
         num_labels: labels to tell apart.
-        recurrence: ``elman``, whose hidden units see those of the word before, or ``jordan``, whose see its output.
+        recurrence: ``elman``, whose hidden units see those of the word before, or ``jordan``, whose see its output; or
+            ``bidirectional``: as many units again as Elman's, which see those of the word after (Schuster and Paliwal,
+            1997, Bidirectional recurrent neural networks).
         window: odd; words around each, itself included, that the network sees at once.
         embedding_size: entries of a word's vector.
         num_hidden: recurrent units.
@@ -56,7 +58,7 @@ class RnnSlu(pl.LightningModule):
         self,
         num_words: Positive,
         num_labels: Positive,
-        recurrence: Literal["elman", "jordan"] = "elman",
+        recurrence: Literal["elman", "jordan", "bidirectional"] = "elman",
         window: Positive = 7,
         embedding_size: Positive = 50,
         num_hidden: Positive = 200,
@@ -74,14 +76,20 @@ class RnnSlu(pl.LightningModule):
         self.hidden_dropout = hidden_dropout
         self.halve_after = halve_after
         self.least_lr = least_lr
-        told = num_hidden if recurrence == "elman" else num_labels
+        told = num_labels if recurrence == "jordan" else num_hidden
+        directions = 2 if recurrence == "bidirectional" else 1
         self.embeddings = _uniform(num_words + 1, embedding_size)
         self.weight_in = _uniform(window * embedding_size, num_hidden)
         self.weight_recurrent = _uniform(told, num_hidden)
-        self.weight_out = _uniform(num_hidden, num_labels)
+        self.weight_out = _uniform(directions * num_hidden, num_labels)
         self.bias_in = nn.Parameter(torch.zeros(num_hidden))
         self.bias_out = nn.Parameter(torch.zeros(num_labels))
         self.initial = nn.Parameter(torch.zeros(told))
+        if recurrence == "bidirectional":
+            self.weight_in_back = _uniform(window * embedding_size, num_hidden)
+            self.weight_recurrent_back = _uniform(num_hidden, num_hidden)
+            self.bias_in_back = nn.Parameter(torch.zeros(num_hidden))
+            self.initial_back = nn.Parameter(torch.zeros(num_hidden))
         self._sentences: list[tuple[list[int], list[int]]] = []  # gold and guessed labels, in an evaluation
 
     def configure_callbacks(self) -> list[pl.Callback]:
@@ -95,10 +103,14 @@ class RnnSlu(pl.LightningModule):
         if self.training and self.input_dropout:
             seen = F.dropout(seen, self.input_dropout)
         inputs = _affine(seen, self.weight_in, self.bias_in)
-        if self.recurrence == "elman":
-            hidden = elman(inputs, self.weight_recurrent, self.initial)
-        else:
+        if self.recurrence == "jordan":
             hidden = jordan(inputs, self.weight_recurrent, self.initial, self.weight_out, self.bias_out)
+        else:
+            hidden = elman(inputs, self.weight_recurrent, self.initial)
+        if self.recurrence == "bidirectional":
+            back, lengths = _affine(seen, self.weight_in_back, self.bias_in_back), (words != self.padding).sum(1)
+            backwards = elman_backwards(back, self.weight_recurrent_back, self.initial_back, lengths)
+            hidden = torch.cat([hidden, backwards], 2)
         if self.training and self.hidden_dropout:
             hidden = F.dropout(hidden, self.hidden_dropout)
         return _affine(hidden, self.weight_out, self.bias_out)

@@ -2,7 +2,7 @@
 
 import torch
 
-from dlpipe_language.recurrence import elman, elman_by_tanh, jordan
+from dlpipe_language.recurrence import elman, elman_backwards, elman_by_tanh, jordan
 
 
 def numbers(*shape):
@@ -23,6 +23,21 @@ def test_gradients_are_those_of_differences():
     torch.manual_seed(0)
     assert torch.autograd.gradcheck(elman, (numbers(2, 3, 4), numbers(4, 4), numbers(4)))
     assert torch.autograd.gradcheck(jordan, (numbers(2, 3, 4), numbers(5, 4), numbers(5), numbers(4, 5), numbers(5)))
+
+
+def test_backwards_is_forwards_of_each_sentence_turned_round():
+    torch.manual_seed(0)
+    inputs, weight, initial, lengths = numbers(3, 6, 4), numbers(4, 4), numbers(4), torch.tensor([6, 2, 5])
+    found = elman_backwards(inputs, weight, initial, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        alone = elman(inputs[row : row + 1, :length].flip(1), weight, initial).flip(1)
+        torch.testing.assert_close(found[row, :length], alone[0], rtol=1e-12, atol=1e-14)
+    there = torch.arange(6) < lengths.unsqueeze(1)
+
+    def told(*parts):
+        return elman_backwards(*parts, lengths)[there]
+
+    assert torch.autograd.gradcheck(told, (inputs, weight, initial))
 
 
 def test_jordan_sees_its_output():

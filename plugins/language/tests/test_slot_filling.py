@@ -17,7 +17,7 @@ from dlpipe_language.slot_filling import RnnSlu, sentence_loss
 SMALL = ("model=rnn_slu", "model.num_hidden=10", "model.embedding_size=8", "model.window=3")
 
 
-@pytest.fixture(params=["elman", "jordan"])
+@pytest.fixture(params=["elman", "jordan", "bidirectional"])
 def model(request):
     torch.manual_seed(0)
     return RnnSlu(9, 4, request.param, window=3, embedding_size=5, num_hidden=6).double()

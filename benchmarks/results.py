@@ -13,7 +13,7 @@ import report
 
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 # parts of a command that say where, not what
-WHERE = ("seed=", "hydra.run.dir=", "dataset.directory=", "~callbacks.progress_bar")
+WHERE = ("seed=", "threads=", "hydra.run.dir=", "dataset.directory=", "~callbacks.progress_bar")
 
 
 class Run(NamedTuple):
@@ -60,11 +60,11 @@ def read(directory: Path) -> Run:
 
 
 def tables(runs: list[Run]) -> dict[str, str]:
-    """By command a table with a row for each seed and, of several, their mean and spread."""
+    """By command, in whatever order its parts stand, a table with a row for each seed and, of several, their mean."""
     groups = defaultdict(list)
     for run in runs:
-        groups[run.command].append(run)
-    return {command: _of_one_command(command, own) for command, own in groups.items()}
+        groups[frozenset(run.command.split())].append(run)
+    return {own[0].command: _of_one_command(own[0].command, own) for own in groups.values()}
 
 
 def sections(page: str) -> dict[str, str]:

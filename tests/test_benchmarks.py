@@ -416,6 +416,19 @@ def test_finished_runs_become_a_table_with_their_spread(script, tmp_path, monkey
     ]
 
 
+def test_the_order_of_a_commands_parts_does_not_make_it_another(script, tmp_path, capsys):
+    runs = [finished_run(tmp_path / str(seed), seed, 0.01) for seed in (1, 2)]
+    for run, parts in zip(runs, (["model=mlp", "dataset=mnist"], ["dataset=mnist", "model=mlp"]), strict=True):
+        provenance = json.loads((Path(run) / "provenance.json").read_text())
+        provenance["command"][2:3] = parts
+        (Path(run) / "provenance.json").write_text(json.dumps(provenance))
+    script("results").main(runs)
+    told = capsys.readouterr().out
+    assert told.startswith("`python -m dlpipe model=mlp dataset=mnist`")
+    assert told.count("`python") == 1
+    assert told.count("| seed ") == 2
+
+
 def test_tables_of_other_commands_stay_and_stages_are_told(script, tmp_path, monkeypatch):
     page = tmp_path / "results.md"
     page.write_text("<!-- table -->\n<!-- /table -->\n")

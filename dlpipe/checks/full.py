@@ -26,6 +26,7 @@ from dlpipe.checks.objects import find_object, from_inside
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.checks.recipe import Core, core_problems
 from dlpipe.checks.stored import NODES
+from dlpipe.checks.width import width_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
 from dlpipe.data.resident import ResidentDataModule
@@ -67,9 +68,12 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
         found += _made_problems(cfg)
         if model_cls:
             found += optimizer_problems(model_cls, cfg, overrides)
+        if model_cls and dataset_cls:
+            found += width_problems(cfg)
         if not found and model_cls and dataset_cls:
             # the same data under the same optimizer need not be read again for every job of a sweep
-            data = (_plain(cfg.dataset), _plain(cfg.trainer), cfg.model.name, cfg.optimizer.get("_target_"))
+            model = _plain(cfg.model) if hasattr(model_cls, "check_data") else cfg.model.name
+            data = (_plain(cfg.dataset), _plain(cfg.trainer), model, cfg.optimizer.get("_target_"))
             found += _construction_problems(cfg, look_at_data=data not in prepared and not place().local_rank)
             prepared.append(data)
         problems += found

@@ -126,7 +126,18 @@ FULL = {
         r"optimizer._target_=torch.optim.Foo: cannot be",
     ),
     "the pipeline's own argument": ("+trainer.logger=false", r"trainer.logger: is the pipeline's; choose with logger="),
-    "model that a whole-set method cannot call": ("optimizer=cg model.num_features=10", r"RuntimeError: mat1 and mat2"),
+    "model that a whole-set method cannot call": (
+        "optimizer=cg model=lenet model.image_shape=[1,20,20]",
+        r"RuntimeError",
+    ),
+    "another width than that of the examples": (
+        "model=mlp model.num_features=12",
+        r"model.num_features=12: examples of digits have 784 features; leave it out",
+    ),
+    "another width in each job of a sweep": (
+        "-m model=rbm model.num_visible=784,13",
+        r"model.num_visible=13: examples of digits have 784 features; leave it out",
+    ),
     "several of an optimizer's values": (
         "optimizer.lr=-1 optimizer.momentum=-2.0",
         r"optimizer.lr=-1: Invalid learning rate: -1\n.*optimizer.momentum=-2.0: Invalid momentum value: -2.0",

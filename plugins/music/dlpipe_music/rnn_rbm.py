@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
+from dlpipe import DataError
 from dlpipe.data import SequenceBatch, mask_of
 from dlpipe_boltzmann.contrastive_divergence import contrastive_divergence
 from dlpipe_boltzmann.energy import Parameters, visible_preactivation
@@ -19,6 +20,7 @@ from dlpipe_music.generation import generate
 from dlpipe_music.midi import write_midi
 from dlpipe_music.pictures import piano_roll_picture
 from dlpipe_music.recurrence import Recurrence, states, states_before
+from dlpipe_music.tunes import Tunes
 from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
@@ -110,6 +112,23 @@ class RnnRbm(pl.LightningModule):
         """
         u = frames_of(states_before(states(self.recurrence, x)), mask)
         return conditional_machine(self.machine, self.conditioning, u)
+
+    def check_data(self, data: pl.LightningDataModule) -> None:
+        """Refuse what is no dataset of tunes with such frames.
+
+        Raises:
+            DataError: it isn't.
+        """
+        if not isinstance(data, Tunes):
+            told = f"rnn_rbm is trained on tunes, and {type(data).__name__} has none"
+            raise DataError(f"{told}: choose nottingham, piano_midi, midi_folder or synthetic_tunes")
+        for what, said, there in (
+            ("num_visible", len(self.b), data.pitches.stop - data.pitches.start),
+            ("lowest_pitch", self.lowest_pitch, data.pitches.start),
+            ("frame_seconds", self.frame_seconds, data.frame_seconds),
+        ):
+            if said != there:
+                raise DataError(f"model.{what}={said}: frames of the dataset have {there}; leave it out")
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         """The loss of contrastive divergence over all frames of a minibatch of pieces, most often of one."""

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 
 import mido
 import numpy as np
@@ -177,3 +178,23 @@ def test_options_beyond_the_tutorial_train():
         "dataset.common_key=true",
         "recipe.batch_size=3",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("model.num_visible=12", r"model.num_visible=12: frames of the dataset have 88; leave it out"),
+        ("-m model.lowest_pitch=21,31", r"model.lowest_pitch=31: frames of the dataset have 21; leave it out"),
+        ("model.lowest_pitch=30", r"model.lowest_pitch=30: frames of the dataset have 21; leave it out"),
+        ("model.frame_seconds=1", r"model.frame_seconds=1.*: frames of the dataset have 0.3; leave it out"),
+        (
+            "dataset=synthetic_flights model.num_visible=88 model.lowest_pitch=21 model.frame_seconds=0.3",
+            r"rnn_rbm is trained on tunes, and SyntheticFlights has none: choose nottingham",
+        ),
+    ],
+)
+def test_a_dataset_with_other_frames_is_refused_before_anything_is_written(cli, words, told):
+    result = cli("model=rnn_rbm", *words.split())
+    assert result.code == 2
+    assert re.search(told, result.err), result.err
+    assert list(result.folder.iterdir()) == []

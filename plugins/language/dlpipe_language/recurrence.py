@@ -77,7 +77,8 @@ def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, 
 class _Elman(torch.autograd.Function):
     """`elman`, with the gradient of the weight as one product over all steps.
 
-    Autograd would make and add one matrix a step; so a sentence of 11 words takes two thirds of the time.
+    Autograd would make and add one matrix a step; so a sentence of 11 words takes two thirds of the time. It can be
+    differentiated once.
     """
 
     @staticmethod
@@ -90,6 +91,8 @@ class _Elman(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if torch.is_grad_enabled():  # torch's own once_differentiable lets some second derivatives be wrong
+            raise RuntimeError("the recurrence can be differentiated once: leave create_graph out")
         states, weight = ctx.saved_tensors
         transposed, slopes = weight.t(), (states * (1 - states)).unbind()
         # of a state first, of what it is the sigmoid of once its step is done

@@ -1,5 +1,6 @@
 """Elman's and Jordan's recurrences against torch's own, numerical gradients, and each written out."""
 
+import pytest
 import torch
 
 from dlpipe_language.recurrence import elman, elman_backwards, elman_by_tanh, jordan
@@ -23,6 +24,13 @@ def test_gradients_are_those_of_differences():
     torch.manual_seed(0)
     assert torch.autograd.gradcheck(elman, (numbers(2, 3, 4), numbers(4, 4), numbers(4)))
     assert torch.autograd.gradcheck(jordan, (numbers(2, 3, 4), numbers(5, 4), numbers(5), numbers(4, 5), numbers(5)))
+
+
+def test_a_gradient_of_a_gradient_is_refused_and_not_wrong():
+    inputs = numbers(1, 3, 4)
+    states = elman(inputs, numbers(4, 4), numbers(4))
+    with pytest.raises(RuntimeError, match="can be differentiated once: leave create_graph out"):
+        torch.autograd.grad(states.sum(), inputs, create_graph=True)
 
 
 def test_backwards_is_forwards_of_each_sentence_turned_round():

@@ -49,6 +49,12 @@ def test_gradients_are_those_of_finite_differences(recurrence, v, steps):
     assert torch.autograd.gradcheck(lambda *weights: states(Recurrence(*weights[:3]), weights[3]), (*recurrence, part))
 
 
+def test_a_gradient_of_a_gradient_is_refused(recurrence, v):
+    told = states(Recurrence(*(parameter.requires_grad_() for parameter in recurrence)), v).sum()
+    with pytest.raises(RuntimeError, match="can be differentiated once: leave create_graph out"):
+        torch.autograd.grad(told, recurrence.recurrent, create_graph=True)
+
+
 def test_without_gradients_the_states_are_the_same(recurrence, v):
     with torch.no_grad():
         torch.testing.assert_close(states(recurrence, v), states(recurrence, v.clone()))

@@ -57,6 +57,21 @@ def test_padding_changes_no_output_no_loss_and_no_gradient(model):
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
 
 
+def test_what_a_word_is_told_from(model):
+    """The words before; bidirectional, those after, too. Neither sees beyond its window."""
+    model = RnnSlu(9, 4, model.recurrence, window=1, embedding_size=5, num_hidden=6).double()
+    base, first, last = (model(torch.tensor([words]))[0] for words in ([1, 2, 3, 4], [5, 2, 3, 4], [1, 2, 3, 5]))
+    assert not torch.equal(base[3], first[3])
+    assert torch.equal(base[0], last[0]) == (model.recurrence != "bidirectional")
+
+
+def test_slots_are_told_from_both_ends(cli):
+    result = cli(*SMALL, "model.recurrence=bidirectional", "recipe.max_epochs=2")
+    assert result.code == 0, result.err
+    assert cli("predict", str(result.run_dir), "--text", "flights to boston").code == 0
+    assert cli("figures", str(result.run_dir)).code == 0
+
+
 def test_the_loss_is_the_mean_over_a_sentences_words():
     logits = torch.randn(1, 3, 4, dtype=torch.float64)
     labels = torch.tensor([[2, 0, 1]])

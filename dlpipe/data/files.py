@@ -109,10 +109,12 @@ def find_or_download(file: RemoteFile, dataset: str, directory: str | None, offl
     if found is not None:
         return found
     places = search_places(dataset, directory)
-    told = (
-        f"no {file.name} in {' or '.join(map(str, places))}. Put it there, or set {DATA_VARIABLE} to the folder that "
-        f"has {dataset}/."
+    other = (
+        f"set {DATA_VARIABLE} to the folder that has {dataset}/"
+        if directory is None
+        else f"leave dataset.directory out to look in {DATA_VARIABLE} and the user's cache"
     )
+    told = f"no {file.name} in {' or '.join(map(str, places))}. Put it there, or {other}."
     if offline:
         raise DataError(told)
     if directory is not None and not places[-1].is_dir():  # more likely misspelt than a wish to make it

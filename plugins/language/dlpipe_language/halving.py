@@ -43,7 +43,9 @@ class HalveAndGoBack(pl.Callback):
             PluginError: there is one.
         """
         if trainer.lr_scheduler_configs:
-            raise PluginError("model.halve_after halves what the scheduler sets: set model.halve_after=null")
+            scheduler = type(trainer.lr_scheduler_configs[0].scheduler).__name__
+            told = f"model.halve_after={self.epochs} halves the learning rate that {scheduler} sets"
+            raise PluginError(f"{told}: set model.halve_after=null or scheduler=none")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep new best weights, or go back to them."""

@@ -74,7 +74,9 @@ class Imdb(Reviews):
         try:
             return smaller or find_or_download(ORIGINAL, NAME, self.directory, self.offline)
         except DataError as error:
-            raise DataError(f"{error} {WITHOUT_UNLABELLED}, which has no others, does as well") from error
+            raise DataError(
+                f"{error} {WITHOUT_UNLABELLED}, the same without the unlabelled reviews, does as well"
+            ) from error
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""

@@ -89,6 +89,9 @@ class Reviews(SequenceDataModule):
             )
         rows = rows[_permutation(len(rows))]
         count = round(len(rows) * (1 - self.validation))
+        if not 0 < count < len(rows):
+            told = f"dataset.validation={self.validation} of {len(rows)} reviews leaves none for"
+            raise DataError(f"{told} {'validation' if count else 'training'}; take between 1/{len(rows)} and 1")
         return {"train": _chosen(train, rows[:count]), "val": _chosen(train, rows[count:]), "test": self._tested(test)}
 
     def _limited(self, split: SequenceSplit) -> SequenceSplit:

@@ -118,8 +118,9 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
         ({"num_words": 100}, "dataset.num_words=100: there are 8; take as many or fewer"),
         ({"shorter_than": 2}, "dataset.shorter_than=2 leaves no review: the shortest has 2 words; take"),
         ({"test_size": 3}, "dataset.test_size=3: there are 2; take fewer, or null"),
-        ({"validation": 0.01}, "val has no examples"),
-        ({"directory": "/nowhere"}, "no aclImdb_v1.tar.gz in /nowhere. Put it there, or set DLPIPE_DATA"),
+        ({"validation": 0.01}, r"dataset.validation=0.01 of \d+ reviews leaves none for validation; take between 1/"),
+        ({"validation": 0.99}, r"dataset.validation=0.99 of \d+ reviews leaves none for training; take between 1/"),
+        ({"directory": "/nowhere"}, "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave dataset.dir"),
     ],
 )
 def test_what_cannot_be_is_told(archive, changes, told):

@@ -50,7 +50,7 @@ class MidiFolder(Tunes):
         """By their folders, or divided."""
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
         notes = self._notes()
-        for name, split in _splits(list(notes)).items():
+        for name, split in _splits(list(notes), len(self._files())).items():
             rolls[split].append(roll_of(notes[name], self.frame_seconds))
         return rolls
 
@@ -92,14 +92,16 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _splits(names: list[str]) -> dict[str, SplitName]:
+def _splits(names: list[str], count: int) -> dict[str, SplitName]:
+    """Of the names of files that can be read; there are ``count`` files."""
     by_folder = {name: split for name in names if (split := split_of(name))}
     if by_folder:
         if left := [name for name in names if name not in by_folder]:
             raise DataError(f"{left[0]} is in none of the folders train, valid and test, which others are in; move it")
         return by_folder
     if len(names) < FEWEST:
-        raise DataError(f"the folder has {len(names)} MIDI files; at least {FEWEST} are needed: train, val and test")
+        told = f"of the folder's {count} MIDI files {len(names)} can be read"
+        raise DataError(f"{told}; at least {FEWEST} are needed: train, val and test")
     order = np.random.default_rng(0).permutation(len(names)).tolist()
     part = max(1, len(names) // 10)
     places: dict[str, SplitName] = {names[i]: "val" for i in order[:part]}

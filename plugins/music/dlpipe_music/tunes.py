@@ -84,7 +84,7 @@ class Tunes(SequenceDataModule):
         """x of frames (num_pitches,) of float32, y (pieces,) or (tunes,) of int64."""
         rolls = self.load_rolls()
         if lacking := [name for name, own in rolls.items() if not own]:
-            raise DataError(f"there are no tunes for {', '.join(lacking)}")
+            raise DataError(f"there are no tunes for {', '.join(lacking)}; each of train, val and test needs one")
         return {name: self._split(own, cut=name == "train") for name, own in rolls.items()}
 
     def train_dataloader(self) -> SequenceMinibatches:

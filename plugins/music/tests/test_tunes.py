@@ -213,7 +213,7 @@ def test_a_folder_with_the_splits_folders_is_divided_by_them(tmp_path, tune, mid
     [
         ([], "has no MIDI files"),
         (["a.txt"], "has no MIDI files"),
-        (["a.mid", "b.mid"], "the folder has 2 MIDI files; at least 3 are needed"),
+        (["a.mid", "b.mid"], "of the folder's 2 MIDI files 2 can be read; at least 3 are needed"),
     ],
 )
 def test_a_folder_without_enough_tunes_is_refused(tmp_path, tune, files, told):

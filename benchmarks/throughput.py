@@ -58,11 +58,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=known_cases, default=list(CASES), help=f"of {','.join(CASES)}")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--threads", type=numbers, default=report.unique([1, CORES]), help="1 and all cores, as 1,2")
     parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
-    parser.add_argument("--json", type=Path, help="write every measurement to this file")
-    parser.add_argument("--markdown", type=Path, help="write the tables to this file")
+    parser.add_argument("--json", type=writable, help="write every measurement to this file")
+    parser.add_argument("--markdown", type=writable, help="write the tables to this file")
     parser.add_argument("--page", type=page, help="write the tables between the markers of this Markdown file")
     return parser.parse_args(arguments)
 
@@ -77,6 +77,21 @@ def page(text: str) -> Path:
     return path
 
 
+def writable(text: str) -> Path:
+    """A file in a folder that is there."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{path.parent} is no folder")
+    return path
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
 def known_cases(text: str) -> list[str]:
     """Names of cases, separated by commas."""
     names = text.split(",")
@@ -86,8 +101,8 @@ def known_cases(text: str) -> list[str]:
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers, separated by commas."""
-    return [int(number) for number in text.split(",")]
+    """Whole numbers from 1, separated by commas."""
+    return [count(number) for number in text.split(",")]
 
 
 def measure(runs: list[Run], rounds: int) -> tuple[list[report.Measurement], list[dict[str, float]]]:

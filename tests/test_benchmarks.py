@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -342,6 +343,13 @@ def test_a_page_without_the_markers_is_refused_before_anything_is_measured(scrip
         with pytest.raises(SystemExit):
             script("throughput").parse([f"--page={wrong}"])
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["--rounds=0", "--threads=1,x", "--json=/nowhere/x.json", "--markdown=/nowhere/x.md"])
+def test_what_cannot_be_measured_or_written_is_refused_before_anything_is_measured(script, capsys, wrong):
+    with pytest.raises(SystemExit):
+        script("throughput").parse([wrong])
+    assert re.search("is no whole number from 1|/nowhere is no folder", capsys.readouterr().err)
 
 
 def test_the_pages_have_the_markers_and_name_every_case_and_variant(script):

@@ -125,7 +125,7 @@ class ChunkedEpochLoop(RestingEpochLoop):
                 if loss is None:
                     output = training_step(batch, self.batch_idx) if wants_index else training_step(batch)
                     loss = output["loss"] if isinstance(output, dict) else output
-                    optimizer.zero_grad()
+                    _clear_gradients(optimizer)
                     if loss is not None:
                         loss.backward()
                         loss = loss.detach()
@@ -216,6 +216,16 @@ class OptimizationByFusedUpdates(_AutomaticOptimization):
 def fused_updates(trainer: pl.Trainer) -> FusedUpdates:
     """The trainer's, or one that never applies."""
     return next((callback for callback in trainer.callbacks if isinstance(callback, FusedUpdates)), FusedUpdates())  # type: ignore[attr-defined]
+
+
+def _clear_gradients(optimizer: Optimizer) -> None:
+    """``optimizer.zero_grad()`` without its profiler, which takes longer than the rest."""
+    if type(optimizer).zero_grad is not Optimizer.zero_grad:
+        optimizer.zero_grad()
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
 
 
 def _until_multiple(of: int, count: int) -> int:

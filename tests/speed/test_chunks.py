@@ -74,6 +74,15 @@ class Same(Model):
         return loss
 
 
+class KeepsHalf(torch.optim.SGD):
+    """Whose zero_grad leaves something, so that one that is not called shows."""
+
+    def zero_grad(self, set_to_none=True):
+        for parameter in self.param_groups[0]["params"]:
+            if parameter.grad is not None:
+                parameter.grad.mul_(0.5)
+
+
 class Record(pl.Callback):
     """Everything a checkpoint holds, and the mean loss, at every validation and at the end."""
 
@@ -151,6 +160,7 @@ CASES = {
     "schedule per epoch": {"make_model": lambda: Model(schedule={"interval": "epoch"})},
     "adam": {"make_model": lambda: Model(optimizer=torch.optim.Adam)},
     "momentum": {"make_model": lambda: Model(momentum=0.9)},
+    "an optimizer with a zero_grad of its own": {"make_model": lambda: Model(optimizer=KeepsHalf, lr=0.01)},
     "logs an epoch's mean": {"make_model": lambda: Model(logs=[("a", {"on_epoch": True, "on_step": False})])},
     "logs both": {"make_model": lambda: Model(logs=[("a", {"on_epoch": True, "on_step": True})])},
     "not to be fused": {"fused": True, "make_model": lambda: Model(weight_decay=0.01)},

@@ -53,7 +53,7 @@ def register_choice(model: str, dataset: str) -> None:
         if "/" in name:
             offer = chosen[kind]
             path = plugins.yaml_of(offer)
-            _store(kind, name, {**(_read(path) if path else {}), "name": name})
+            _store(kind, name, {**(read_options(path) if path else {}), "name": name})
             if kind == "model":
                 _store_recipe(name, offer)
     if "/" in model or "/" in dataset:
@@ -63,7 +63,7 @@ def register_choice(model: str, dataset: str) -> None:
 def _store_recipe(model: str, offer: plugins.Offer) -> None:
     folder = plugins.conf_dir_of(offer)
     if folder and (folder / "recipe" / f"{offer.name}.yaml").is_file():
-        _store("recipe", model, _read(folder / "recipe" / f"{offer.name}.yaml"))
+        _store("recipe", model, read_options(folder / "recipe" / f"{offer.name}.yaml"))
 
 
 def _store_overlays(model: str, dataset: str, chosen: dict[str, plugins.Offer]) -> None:
@@ -72,10 +72,15 @@ def _store_overlays(model: str, dataset: str, chosen: dict[str, plugins.Offer]) 
         folder = plugins.conf_dir_of(chosen[kind])
         for path in sorted((folder / "recipe_for" / chosen["model"].name).glob("*.yaml")) if folder else []:
             name = dataset if path.stem == chosen["dataset"].name else path.stem
-            _store(f"recipe_for/{model}", name, _read(path))
+            _store(f"recipe_for/{model}", name, read_options(path))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_options(path: Path) -> dict[str, Any]:
+    """What a file of the tree says, with nothing in it looked up.
+
+    Raises:
+        PluginError: it is not YAML.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             content = yaml.safe_load(file)

@@ -44,13 +44,14 @@ class MidiFolder(Tunes):
         Raises:
             DataError: there is no such folder, no file in it can be read, or a bad one is to stop the run.
         """
-        self._notes()
+        self._notes(self._files())
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
         """By their folders, or divided."""
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
-        notes = self._notes()
-        for name, split in _splits(list(notes), len(self._files())).items():
+        files = self._files()
+        notes = self._notes(files)
+        for name, split in _splits(list(notes), len(files)).items():
             rolls[split].append(roll_of(notes[name], self.frame_seconds))
         return rolls
 
@@ -58,8 +59,7 @@ class MidiFolder(Tunes):
         """sha256 over the names and checksums of all files."""
         return {"midi_folder": self._digest(self._files())}
 
-    def _notes(self) -> dict[str, Notes]:
-        files = self._files()
+    def _notes(self, files: dict[str, Path]) -> dict[str, Notes]:
         contents = {name: functools.partial(_content, path) for name, path in files.items()}
         found = read_once(self._digest(files), lambda: read_files(contents))
         return good_ones(found, self._folder(), self.on_bad_file)

@@ -208,6 +208,15 @@ def test_a_folder_with_the_splits_folders_is_divided_by_them(tmp_path, tune, mid
         MidiFolder(**LOADING, directory=str(tmp_path)).setup("fit")
 
 
+def test_a_folder_whose_bad_files_leave_too_few_says_how_many_there_are(tmp_path, tune):
+    for name in ("a.mid", "b.mid"):
+        (tmp_path / name).write_bytes(tune)
+    (tmp_path / "bad.mid").write_bytes(b"no tune")
+    data = MidiFolder(**LOADING, directory=str(tmp_path), on_bad_file="skip")
+    with pytest.raises(DataError, match="of the folder's 3 MIDI files 2 can be read; at least 3 are needed"):
+        data.setup("fit")
+
+
 @pytest.mark.parametrize(
     ("files", "told"),
     [

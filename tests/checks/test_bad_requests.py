@@ -128,7 +128,7 @@ FULL = {
     "the pipeline's own argument": ("+trainer.logger=false", r"trainer.logger: is the pipeline's; choose with logger="),
     "model that a whole-set method cannot call": (
         "optimizer=cg model=lenet model.image_shape=[1,20,20]",
-        r"RuntimeError",
+        r"RuntimeError: shape '\[-1, 1, 20, 20\]' is invalid",
     ),
     "another width than that of the examples": (
         "model=mlp model.num_features=12",

@@ -120,7 +120,10 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
         ({"test_size": 3}, "dataset.test_size=3: there are 2; take fewer, or null"),
         ({"validation": 0.01}, r"dataset.validation=0.01 of \d+ reviews leaves none for validation; take between 1/"),
         ({"validation": 0.99}, r"dataset.validation=0.99 of \d+ reviews leaves none for training; take between 1/"),
-        ({"directory": "/nowhere"}, "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave dataset.dir"),
+        (
+            {"directory": "/nowhere"},
+            "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave dataset.directory out to look in",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(archive, changes, told):

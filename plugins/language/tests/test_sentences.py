@@ -73,7 +73,7 @@ def test_a_fold_is_read(fold):
         ({"words": {"a": 0, "flights": 1, "boston": 2}}, r"its words have no <UNK>, which other words are"),
         ({"train": ([np.zeros((2, 2), int)], [], [np.zeros(2, int)])}, r"what a sentence holds is not a row of whole"),
         ({"train": ([np.zeros(2)], [], [np.zeros(2, int)])}, r"what a sentence holds is not a row of whole numbers"),
-        ({"fold": 2}, r"no atis.fold2.pkl.gz in .*. Put it there, or leave dataset.directory out"),
+        ({"fold": 2}, r"no atis.fold2.pkl.gz in .*. Put it there, or leave dataset.directory out to look in DLPIPE"),
     ],
 )
 def test_what_is_wrong_with_a_fold_is_told(fold, changes, told):

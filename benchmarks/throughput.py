@@ -61,14 +61,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--threads", type=numbers, default=report.unique([1, CORES]), help="1 and all cores, as 1,2")
     parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
-    parser.add_argument("--json", type=writable, help="write every measurement to this file")
-    parser.add_argument("--markdown", type=writable, help="write the tables to this file")
+    parser.add_argument("--json", type=output, help="write every measurement to this file")
+    parser.add_argument("--markdown", type=output, help="write the tables to this file")
     parser.add_argument("--page", type=page, help="write the tables between the markers of this Markdown file")
     return parser.parse_args(arguments)
 
 
 def page(text: str) -> Path:
-    """A file with markers for tables; to find out at the end would be late."""
+    """A file with markers for tables."""
     path = Path(text)
     try:
         report.between_markers(path)
@@ -77,8 +77,8 @@ def page(text: str) -> Path:
     return path
 
 
-def writable(text: str) -> Path:
-    """A file in a folder that is there."""
+def output(text: str) -> Path:
+    """A file to write, in a folder that is there; to find out at the end would be late."""
     path = Path(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{path.parent} is no folder")

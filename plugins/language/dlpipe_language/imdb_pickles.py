@@ -18,8 +18,7 @@ class ImdbPickles(Reviews):
     """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed (``.gz``) or not.
 
     They are read by an unpickler that takes plain containers and arrays alone, once: what comes of it is kept in the
-    user's cache. Their server is gone; the same words are
-    taken from the text of the reviews by the dataset ``imdb``.
+    user's cache. Their server is gone; the same words are taken from the text of the reviews by the dataset ``imdb``.
 
     Args:
         directory: with both files; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.

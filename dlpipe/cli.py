@@ -21,7 +21,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe show lenet                        what it is, its options, its recipe, its targets
   python -m dlpipe doctor                            import every plugin and say what is wrong
   python -m dlpipe check model=lenet recipe.lr=0.05  all checks, nothing run
-  python -m dlpipe resume RUN                        go on with an interrupted run
+  python -m dlpipe resume RUN                        resume an interrupted run
   python -m dlpipe reproduce RUN                     run it again and compare every weight
   python -m dlpipe inspect FILE                      what a checkpoint holds, without running anything in it
   python -m dlpipe test RUN                          the test of a finished run once more

@@ -9,9 +9,11 @@ from dlpipe import health
 from dlpipe.errors import PluginError
 from dlpipe.plugins import Kind, Offer, find
 
+WANTED: dict[Kind, type] = {"model": pl.LightningModule, "dataset": pl.LightningDataModule}
+
 
 def load_class(kind: Kind, name: str) -> type[Any]:
-    """Import the class that ``name`` means: a LightningModule or a LightningDataModule.
+    """Import what is registered under ``name``: a LightningModule, a LightningDataModule, or what makes an energy.
 
     Raises:
         PluginError: as `find`; or the import fails (told with the plugin's traceback); or what it gives is
@@ -37,7 +39,9 @@ def load_class(kind: Kind, name: str) -> type[Any]:
 
 
 def _class_problem(offer: Offer, loaded: Any) -> str | None:
-    wanted = pl.LightningModule if offer.kind == "model" else pl.LightningDataModule
+    wanted = WANTED.get(offer.kind)
+    if wanted is None:
+        return None
     if isinstance(loaded, type) and issubclass(loaded, wanted):
         return None
     if isinstance(loaded, type) and any(base.__module__.startswith("lightning.") for base in loaded.__mro__):

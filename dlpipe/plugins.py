@@ -15,7 +15,9 @@ from typing import Literal
 
 from dlpipe.errors import PluginError, did_you_mean, listed
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "energy"]
+GROUPS: dict[Kind, str] = {"model": "dlpipe.models", "dataset": "dlpipe.datasets", "energy": "dlpipe.energies"}
+# what a config chooses by name; an energy is an option of a model
 KINDS: tuple[Kind, ...] = ("model", "dataset")
 CORE = "dlpipe"
 ALLOW_VARIABLE = "DLPIPE_PLUGINS"
@@ -58,8 +60,8 @@ def _normalised(distribution: str) -> str:
 def all_offers() -> tuple[Offer, ...]:
     """Every offer of every installed distribution, denied ones too, from metadata alone."""
     found: dict[tuple[str, str, str], Offer] = {}
-    for kind in KINDS:
-        for point in entry_points(group=f"dlpipe.{kind}s"):
+    for kind, group in GROUPS.items():
+        for point in entry_points(group=group):
             if point.dist is None or "Name" not in point.dist.metadata:  # left behind by a torn uninstall
                 continue
             distribution = _normalised(point.dist.name)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,24 @@ def read_config(run_dir: Path) -> DictConfig:
     if not path.is_file():
         raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
     return moved(stored.read(path), str(run_dir.absolute()))
+
+
+def check_links(run_dir: Path) -> None:
+    """Refuse a directory in which a link leads elsewhere: what is written there would change files of others.
+
+    W&B makes links in its own folder, which nothing else writes to.
+
+    Raises:
+        DlpipeError: naming the link and where it leads.
+    """
+    root = run_dir.resolve()
+    for folder, names, files in os.walk(run_dir):
+        for path in (Path(folder, name) for name in [*names, *files]):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                message = f"{path} is a symlink to {path.resolve()}; refusing to follow it. Remove it and retry"
+                raise DlpipeError(message)
+        if Path(folder) == run_dir and "wandb" in names:
+            names.remove("wandb")
 
 
 def checked_config(run_dir: Path, check: Callable[[DictConfig], None]) -> DictConfig:

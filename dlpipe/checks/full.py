@@ -22,10 +22,12 @@ from dlpipe.build import (
 )
 from dlpipe.checks.constructor import constructor_problems
 from dlpipe.checks.devices import count_problems, device_problems
-from dlpipe.checks.objects import find_object, from_inside
+from dlpipe.checks.hydra_node import hydra_problems
+from dlpipe.checks.objects import find_object
 from dlpipe.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
 from dlpipe.checks.recipe import Core, core_problems
 from dlpipe.checks.stored import NODES
+from dlpipe.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.checks.width import width_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.data.minibatches import Part
@@ -65,7 +67,7 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
             found += constructor_problems(model_cls, options_of(cfg.model), "model")
         if dataset_cls:
             found += constructor_problems(dataset_cls, options_of(cfg.dataset), "dataset")
-        found += _made_problems(cfg)
+        found += [*_made_problems(cfg), *(hydra_problems(cfg) if "hydra" in cfg else [])]
         if model_cls:
             found += optimizer_problems(model_cls, cfg, overrides)
         if model_cls and dataset_cls:
@@ -81,8 +83,12 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
         raise RequestError(problems)
 
 
-def check_stored(cfg: DictConfig) -> None:
-    """Check the config of a run's directory before it is run once more, or gone on with, as that of a request.
+def check_stored(cfg: DictConfig, trust: bool = False) -> None:
+    """Check the config of a run's directory before it is run again, or resumed, as that of a request.
+
+    Args:
+        cfg: of the run.
+        trust: whether it may import code from its directory and write outside of it.
 
     Raises:
         RequestError: with every problem found.
@@ -90,9 +96,8 @@ def check_stored(cfg: DictConfig) -> None:
     lacking = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in cfg]
     if problems := lacking or core_problems(cfg):
         raise RequestError(problems)
-    if inside := from_inside(_plain(cfg), Path(cfg.output_dir)):
-        told = "its code lies in the run's own directory, where anybody may have put it; take it out of there"
-        raise RequestError([Problem(f"_target_={path}", told) for path in inside])
+    if problems := [] if trust else untrusted_problems(cfg):
+        raise RequestError(problems)
     try:
         stages = [config_of(cfg, name) for name in cfg.get("stage_configs", {})]
     except Exception as error:  # what cannot be laid over the config
@@ -110,7 +115,9 @@ def check_parts(cfg: DictConfig) -> None:
     Raises:
         RequestError: with every problem found.
     """
-    problems: list[Problem] = []
+    chosen: dict[str, Any] = {kind: _plain(cfg[kind]) for kind in plugins.KINDS if kind in cfg}
+    if problems := code_problems(chosen, Path(cfg.output_dir)) if "output_dir" in cfg else []:
+        raise RequestError(problems)
     for kind in plugins.KINDS:
         if kind not in cfg:
             problems.append(Problem(kind, "is missing"))

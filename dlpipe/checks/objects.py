@@ -4,6 +4,8 @@ Hydra calls whatever it finds under that key; a run's config may be anybody's.
 """
 
 import logging
+import re
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -19,7 +21,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dlpipe.checks.constructor import annotations
 from dlpipe.errors import Problem, listed
+from dlpipe.flat import flat
 
+DOTTED = re.compile(r"\w+(\.\w+)+")
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it raises all that it logs
 
 TAKEN: dict[str, tuple[type, ...]] = {
@@ -31,27 +35,33 @@ TAKEN: dict[str, tuple[type, ...]] = {
 }
 
 
-def find_object(node: Any, where: str, problems: list[Problem]) -> Callable[..., Any] | None:
+def find_object(
+    node: Any, where: str, problems: list[Problem], taken: tuple[type, ...] | None = None
+) -> Callable[..., Any] | None:
     """The class or function that makes the object of a node; None, and problems more, where it may not be made.
 
     Args:
         node: with ``_target_`` and the arguments.
-        where: its place in the config, whose first part says what is taken there.
+        where: its place in the config.
         problems: found so far.
+        taken: the classes that may be made there; None for those that the first part of `where` says.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return _find(plain, TAKEN[where.partition(".")[0]], where, problems)
+    return _find(plain, taken or TAKEN[where.partition(".")[0]], where, problems)
 
 
-def from_inside(node: Any, directory: Path) -> list[str]:
-    """The ``_target_`` in a config, at any depth, whose code lies in a directory; nothing is imported."""
-    if isinstance(node, list):
-        return [path for item in node for path in from_inside(item, directory)]
-    if not isinstance(node, Mapping):
-        return []
-    path = node.get("_target_")
-    own = [path] if isinstance(path, str) and _lies_in(path, directory.resolve()) else []
-    return own + [path for item in node.values() for path in from_inside(item, directory)]
+def imported_from(directory: Path, config: Mapping[str, Any]) -> list[str]:
+    """``key=value`` of every value that, taken as a dotted path, would import code from a directory.
+
+    Any value counts, not only ``_target_``: a model may import what one of its options names. Nothing is imported.
+    """
+    root = directory.resolve()
+    return [
+        f"{key}={value}"
+        for key, value in flat(config).items()
+        for text in (value if isinstance(value, list) else [value])
+        if isinstance(text, str) and DOTTED.fullmatch(text) and _lies_in(text, root)
+    ]
 
 
 def _lies_in(path: str, directory: Path) -> bool:
@@ -69,6 +79,9 @@ def _find(node: Any, taken: tuple[type, ...], where: str, problems: list[Problem
     if not isinstance(path, str):
         problems.append(Problem(where, "has no _target_; name a class, such as package.module.Class"))
         return None
+    if not _may_be_imported(path, taken):
+        problems.append(Problem(f"{where}._target_={path}", _refusal(taken)))
+        return None
     try:
         found: Callable[..., Any] = get_object(path)
     except (Exception, SystemExit) as error:  # whatever its module raises on import
@@ -84,6 +97,17 @@ def _find(node: Any, taken: tuple[type, ...], where: str, problems: list[Problem
         for place, inner in _objects(value, f"{where}.{name}"):
             _find(inner, _classes(hints.get(name)), place, problems)
     return found if len(problems) == count else None
+
+
+def _may_be_imported(path: str, taken: tuple[type, ...]) -> bool:
+    """Whether a module may be imported to look at what is in it.
+
+    A module of the standard library, some of which act when they are imported, only for a class of its own.
+    """
+    package, *names = path.split(".")
+    if "__main__" in names:
+        return False
+    return package not in sys.stdlib_module_names or package in {cls.__module__.partition(".")[0] for cls in taken}
 
 
 def _refusal(taken: tuple[type, ...]) -> str:

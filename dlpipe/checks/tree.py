@@ -8,7 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe import plugins
-from dlpipe.errors import Problem, listed
+from dlpipe.errors import DlpipeError, Problem, listed
+from dlpipe.run_directory import check_links
 
 OF_DATASET = re.compile(r"\$\{dataset\.(\w+)\}")
 
@@ -90,6 +91,10 @@ def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
     except (OSError, ValueError) as error:  # a name that is too long, or of characters that no name has
         return [Problem(where, f"cannot be made: {error}; choose another")]
     goes_on = cfg.resume == "auto"
+    try:
+        check_links(folder)
+    except DlpipeError as error:
+        return [Problem(where, str(error))]
     if goes_on and not any(text.startswith(f"hydra.{output_key}.dir=") for text in cfg.hydra.overrides.hydra):
         told = f"needs hydra.{output_key}.dir=DIRECTORY, the same each time: there it looks for what to go on with"
         return [Problem("resume=auto", told)]

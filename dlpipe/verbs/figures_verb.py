@@ -2,7 +2,7 @@
 
 from dlpipe.drawing import pictures
 from dlpipe.figures import draw_learning_curves, save_png
-from dlpipe.run_directory import FIGURES, METRICS
+from dlpipe.run_directory import FIGURES, METRICS, check_links
 from dlpipe.verbs.opened import opened
 
 
@@ -13,6 +13,7 @@ def main(run_dir: str) -> int:
         DlpipeError: the folder is no run's, or its data is gone.
     """
     with opened(run_dir) as run:
+        check_links(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
         for name, image in [curves, *pictures(run.directory, run.model, run.data())]:
             path = run.directory / FIGURES / f"{name}.png"

@@ -24,3 +24,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell what is wrong, and the usage."""
         raise RequestError([Problem(self.verb, f"{message}; usage: python -m dlpipe {VERBS[self.verb].usage}")])
+
+
+def run_parser(verb: str) -> Parser:
+    """The arguments of a verb that runs the config in a run's directory: ``RUN [--trust]``."""
+    parser = Parser(verb)
+    parser.add_argument("run")
+    parser.add_argument("--trust", action="store_true")
+    return parser

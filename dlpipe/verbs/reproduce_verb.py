@@ -1,6 +1,7 @@
 """``reproduce RUN``: run a finished run again, beside it, and compare."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,11 +12,12 @@ from dlpipe.errors import DlpipeError
 from dlpipe.metrics import same, told_value
 from dlpipe.provenance import differences
 from dlpipe.run_directory import METRICS, WEIGHTS, checked_config, moved, read_finished, read_provenance, read_summary
+from dlpipe.verbs.parser import run_parser
 
 log = logging.getLogger(__name__)
 
 
-def main(run_dir: str) -> int:
+def main(*arguments: str) -> int:
     """Say what is not as it was, run again, and compare weights, record and test; exit code 1 where one differs.
 
     Raises:
@@ -27,8 +29,9 @@ def main(run_dir: str) -> int:
     from dlpipe.console import log_as_job
     from dlpipe.verbs.opened import in_a_line
 
-    before = Path(run_dir).absolute()
-    cfg = checked_config(before, check_stored)
+    asked = run_parser("reproduce").parse_args(arguments)
+    before = Path(asked.run).absolute()
+    cfg = checked_config(before, partial(check_stored, trust=asked.trust))
     read_finished(before)
     for name in (WEIGHTS, METRICS):  # before hours are spent
         if not (before / name).is_file():

@@ -2,16 +2,18 @@
 
 import logging
 import traceback
+from functools import partial
 from pathlib import Path
 
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError
-from dlpipe.run_directory import checked_config, read_config, read_summary
+from dlpipe.run_directory import check_links, checked_config, read_config, read_summary
+from dlpipe.verbs.parser import run_parser
 
 log = logging.getLogger(__name__)
 
 
-def main(run_dir: str) -> int:
+def main(*arguments: str) -> int:
     """Train what is left, test, and write everything down; exit code 1 where that fails.
 
     Raises:
@@ -24,10 +26,12 @@ def main(run_dir: str) -> int:
     from dlpipe.pipeline import execute
     from dlpipe.verbs.opened import told
 
-    directory = Path(run_dir).absolute()
+    asked = run_parser("resume").parse_args(arguments)
+    directory = Path(asked.run).absolute()
     cfg = read_config(directory)
+    check_links(directory)
     if read_summary(directory).get("status") != "finished":  # which is left as it is, also where it could not be run
-        checked_config(directory, check_stored)
+        checked_config(directory, partial(check_stored, trust=asked.trust))
     register()
     try:
         if place().rank > 0:

@@ -12,7 +12,7 @@ from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
 from dlpipe.quiet import quiet_lightning
 from dlpipe.resume.draws import SAMPLE, seed_draws
-from dlpipe.run_directory import SAMPLES
+from dlpipe.run_directory import SAMPLES, check_links
 from dlpipe.verbs.opened import opened
 from dlpipe.verbs.parser import Parser
 
@@ -43,6 +43,7 @@ def main(*arguments: str) -> int:
         if sample is None:
             told = "has no samples to give: it has no method sample(count, data)"
             raise DlpipeError(f"model {run.cfg.model.name!r} {told}")
+        check_links(run.directory)
         data = run.data()
         seed_draws(run.cfg.seed if asked.seed is None else asked.seed, SAMPLE)
         found: dict[str, NDArray[Any] | bytes] = sample(asked.count, data)

@@ -8,9 +8,10 @@ import dlpipe
 # of which two coordinates of N(0, 1) are both inside for seed 0, and not for seed 1
 HALF_PLANE = """
 import torch
+from dlpipe_hmc.energy import Energy
 
 
-class HalfPlane:
+class HalfPlane(Energy):
     dim = 2
 
     def __call__(self, positions):

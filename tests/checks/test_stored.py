@@ -230,8 +230,8 @@ def test_code_in_the_runs_own_directory_is_not_imported(place, changed, cli, tmp
     (run_dir / "kept.json").rename(run_dir / "summary.json")
     for result in (resumed, cli("reproduce", str(run_dir))):
         assert result.code == 2
-        told = "its code lies in the run's own directory, where anybody may have put it; take it out of there"
-        assert f"  _target_={path}: {told}\n" in result.err
+        message = "its code lies in the run's directory, where anybody may have put it; move it elsewhere"
+        assert f"  callbacks.evil._target_={path}: {message}" in result.err
 
 
 def test_a_repository_in_the_runs_own_directory_runs_nothing(run_dir, cli, monkeypatch):
@@ -252,5 +252,5 @@ def test_a_lock_that_is_a_link_is_not_followed(run_dir, cli, tmp_path):
     (run_dir / ".lock").unlink()
     (run_dir / ".lock").symlink_to(tmp_path / "precious")
     result = cli("resume", str(run_dir))
-    assert f"{run_dir / '.lock'} is a link, which a run does not make; remove it" in result.out + result.err
+    assert f"{run_dir / '.lock'} is a symlink to {tmp_path / 'precious'}; refusing to follow it" in result.err
     assert (tmp_path / "precious").read_text() == "content"

@@ -11,6 +11,9 @@ from torch import Tensor
 class Energy(Protocol):
     """E(x) = -log p(x) + constant of a density p.
 
+    A class that is registered in the entry-point group ``dlpipe.energies`` need not inherit from this; one that a
+    config names by its dotted path must.
+
     It may have more: ``mean`` (dim,) and ``covariance`` (dim, dim) where they are known, to hold the draws against, and
     ``gradient``, which gives (chains, dim) of positions (chains, dim) and is a good deal faster than autograd.
     """

@@ -35,7 +35,9 @@ class HamiltonianMonteCarlo(pl.LightningModule):
     rows, and ``train/loss`` is the mean energy of the chains.
 
     Args:
-        energy: gaussian (the tutorial's), banana, funnel, gaussian_rbm, or the dotted path of one's own.
+        energy: gaussian (the tutorial's), banana, funnel, gaussian_rbm, one that a plugin registers in
+            ``dlpipe.energies``, or the dotted path of a class of your own that inherits from
+            `dlpipe_hmc.energy.Energy`.
         energy_options: arguments of the energy's class.
         num_chains: how many, at once.
         num_burn_in: moves of each chain before its first draw.

@@ -8,9 +8,10 @@ import textwrap
 import pytest
 import torch
 
-from dlpipe_hmc.build_energy import ENERGIES, build_energy
+from dlpipe_hmc.build_energy import build_energy
 from dlpipe_hmc.check_energy import check_values
-from dlpipe_hmc.energies.banana import Banana
+
+ENERGIES = ("gaussian", "banana", "funnel", "gaussian_rbm")
 
 
 class Ring:
@@ -49,7 +50,9 @@ def test_options_go_to_the_class():
 
 def test_a_dotted_path_is_a_class_of_ones_own(own_module):
     own_module("""
-        class Square:
+        from dlpipe_hmc.energy import Energy
+
+        class Square(Energy):
             def __init__(self, dim=3):
                 self.dim = dim
 
@@ -62,10 +65,15 @@ def test_a_dotted_path_is_a_class_of_ones_own(own_module):
 
 def test_a_dotted_path_is_an_energy_of_ones_own(own_module):
     own_module("""
-        def square(positions):
-            return positions.square().sum(1)
+        from dlpipe_hmc.energy import Energy
 
-        square.dim = 4
+        class Square(Energy):
+            dim = 4
+
+            def __call__(self, positions):
+                return positions.square().sum(1)
+
+        square = Square()
     """)
     assert build_energy("own.square", {}).dim == 4
     with pytest.raises(ValueError, match=r"own.square is no class, so that it takes no energy_options; got \{'a': 1\}"):
@@ -75,14 +83,20 @@ def test_a_dotted_path_is_an_energy_of_ones_own(own_module):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("bananna", "no energy 'bananna'; there are gaussian, banana, funnel, gaussian_rbm, and the dotted path"),
+        (
+            "bananna",
+            "no energy 'bananna'; did you mean 'banana'\\? installed: banana, funnel, gaussian, gaussian_rbm; or give "
+            "the dotted path of your own",
+        ),
         (
             "no_such_module.E",
             "no_such_module.E cannot be imported: .*; is no_such_module in the folder that you are in",
         ),
-        ("math.no_such_name", "math.no_such_name cannot be imported: module 'math' has no attribute"),
-        ("math.pi", "math.pi is a float; a callable is wanted"),
-        ("math.sin", "math.sin has dim=None; give it an attribute dim"),
+        ("torch.no_such_name", "torch.no_such_name cannot be imported: module 'torch' has no attribute"),
+        ("torch.pi", "torch.pi is not a dlpipe_hmc.energy.Energy; let its class inherit from that, or register it"),
+        ("torch.sin", "torch.sin is not a dlpipe_hmc.energy.Energy"),
+        ("torch.hub.load", "torch.hub.load is not a dlpipe_hmc.energy.Energy"),
+        ("subprocess.Popen", "energy subprocess.Popen is part of Python's standard library, which has no energies"),
     ],
 )
 def test_what_is_no_energy_is_refused(name, told):
@@ -115,7 +129,9 @@ def test_an_energy_that_cannot_be_made_is_told_by_its_name_and_options(name, opt
 
 def test_what_the_constructor_of_ones_own_energy_raises_is_told(own_module):
     own_module("""
-        class Wrong:
+        from dlpipe_hmc.energy import Energy
+
+        class Wrong(Energy):
             def __init__(self):
                 raise KeyError("no such file")
     """)
@@ -141,8 +157,9 @@ def test_what_the_constructor_of_ones_own_energy_raises_is_told(own_module):
 def test_an_energy_that_says_wrongly_what_it_is_is_refused(own_module, body, told):
     own_module(f"""
         import torch
+        from dlpipe_hmc.energy import Energy
 
-        class Wrong:
+        class Wrong(Energy):
             {body}
 
             def __call__(self, positions):
@@ -221,5 +238,19 @@ def test_ours_pass(name):
     check_values(energy, name, torch.randn(100, energy.dim, generator=torch.Generator().manual_seed(0)))
 
 
-def test_a_banana_is_found_by_its_path_too():
-    assert isinstance(build_energy("dlpipe_hmc.energies.banana.Banana", {}), Banana)
+def test_what_a_path_leads_to_is_known_before_it_is_called(own_module, tmp_path):
+    own_module(f"""
+        import pathlib
+
+        class Evil:
+            dim = 2
+
+            def __init__(self, **options):
+                pathlib.Path({str(tmp_path / "called")!r}).touch()
+
+            def __call__(self, positions):
+                return positions.square().sum(1)
+    """)
+    with pytest.raises(ValueError, match=r"energy own\.Evil is not a dlpipe_hmc\.energy\.Energy"):
+        build_energy("own.Evil", {"a": 1})
+    assert not (tmp_path / "called").exists()

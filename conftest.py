@@ -11,8 +11,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from dlpipe import plugins
-from dlpipe.cli import main
+from dlpipe.cli.main import main
+from dlpipe.plugins import registry
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """A user's cache that is empty, so that no test sees or changes the real one."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.delenv(plugins.ALLOW_VARIABLE, raising=False)
+    monkeypatch.delenv(registry.ALLOW_VARIABLE, raising=False)
     return folder
 
 

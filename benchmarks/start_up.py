@@ -25,7 +25,7 @@ PHASES = (
 
 def main(started: float) -> None:
     """Run the command and note the time where one phase gives way to the next."""
-    from dlpipe.cli import main as dlpipe
+    from dlpipe.cli.main import main as dlpipe
 
     times = [started, time.time()]
     folder = tempfile.TemporaryDirectory()
@@ -33,16 +33,16 @@ def main(started: float) -> None:
     def note() -> None:
         times.append(time.time())
 
-    from dlpipe.checks import light
+    from dlpipe.config.checks import light
 
     def light_checks_are_over() -> None:
         note()
-        from dlpipe.checks import full  # what the command imports next: torch and Lightning
+        from dlpipe.config.checks import full  # what the command imports next: torch and Lightning
 
         note()
         from pytorch_lightning import Trainer
 
-        from dlpipe.callbacks.report import Report
+        from dlpipe.training.callbacks.report import Report
 
         call(full, "check", after=note)
         call(Trainer, "fit", before=note)

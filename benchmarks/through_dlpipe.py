@@ -31,7 +31,7 @@ def run(case: Case, threads: int, folder: Path, *overrides: str) -> None:
     Raises:
         RefusedError: dlpipe refuses the request.
     """
-    from dlpipe.cli import DONE, WRONG, main
+    from dlpipe.cli.main import DONE, WRONG, main
 
     install_third_party(folder / "site-packages")
     part = () if case.most_updates is None else (f"trainer.limit_train_batches={case.updates}",)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import report
 from cases import CASES, VARIANTS
-from dlpipe.provenance import cpu_name
+from dlpipe.runs.provenance import cpu_name
 
 HERE = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

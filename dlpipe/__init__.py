@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from dlpipe.errors import DataError, DlpipeError, PluginError, RequestError
 
 if TYPE_CHECKING:
-    from dlpipe.finished_run import load as load
-    from dlpipe.load_class import load_class as load_plugin
+    from dlpipe.config.stored_run import load as load
+    from dlpipe.plugins.load_class import load_class as load_plugin
 
 __version__ = "0.1.0"
 __all__ = ["DataError", "DlpipeError", "PluginError", "RequestError", "__version__", "load", "load_plugin"]
@@ -15,11 +15,11 @@ __all__ = ["DataError", "DlpipeError", "PluginError", "RequestError", "__version
 def __getattr__(name: str) -> Any:
     """Import ``load`` and ``load_plugin`` on first use: ``import dlpipe`` alone imports no torch."""
     if name == "load":
-        from dlpipe.finished_run import load
+        from dlpipe.config.stored_run import load
 
         return load
     if name == "load_plugin":
-        from dlpipe.load_class import load_class
+        from dlpipe.plugins.load_class import load_class
 
         return load_class
     raise AttributeError(f"module 'dlpipe' has no attribute {name!r}")

@@ -16,16 +16,18 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, open_dict
 
-from dlpipe import finished_run, plugins, run_directory
-from dlpipe.begin import run
-from dlpipe.build import build_dataset, build_model, options_of
-from dlpipe.callbacks.monitor import DEFAULTS
-from dlpipe.checks import full, light
-from dlpipe.checks.constructor import parameters
+from dlpipe.config import stored_run
+from dlpipe.config.checks import full, light
+from dlpipe.config.checks.constructor import parameters
 from dlpipe.errors import DlpipeError, RequestError, listed
-from dlpipe.load_class import load_class
-from dlpipe.stages.stage import stages_of
-from dlpipe.weights import read_weights
+from dlpipe.plugins import registry
+from dlpipe.plugins.load_class import load_class
+from dlpipe.runs import directory as run_directory
+from dlpipe.runs.weights import read_weights
+from dlpipe.stages import stages_of
+from dlpipe.training.begin import run
+from dlpipe.training.build import build_dataset, build_model, options_of
+from dlpipe.training.callbacks.monitor import DEFAULTS
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 
@@ -75,7 +77,7 @@ def _checked_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
 
 
 def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
-    path = plugins.yaml_of(plugins.find("model", name))
+    path = registry.yaml_of(registry.find("model", name))
     missing = [key for key in parameters(load_class("model", name)) if key not in options_of(cfg.model)]
     _require(
         path is None or not missing,
@@ -141,7 +143,7 @@ def _logged(path: Path) -> dict[str, float]:
 
 def _check_reloads(name: str, directory: Path) -> None:
     try:
-        loaded = finished_run.load(directory)
+        loaded = stored_run.load(directory)
     except Exception as error:  # torch and the plugin's constructor raise many types
         raise AssertionError(
             f"dlpipe.load cannot make model {name!r} from its config and best checkpoint: {error}; the constructor "

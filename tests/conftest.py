@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.core.config_store import ConfigStore
 
-from dlpipe import plugins, source
+from dlpipe.plugins import registry, source
 
 # a project of its own, whose tests test_tutorial.py runs with the plugin installed
 collect_ignore = ["acme_plugin"]
@@ -64,8 +64,8 @@ class Plain(pl.LightningModule):
 
 
 def _forget_plugins() -> None:
-    plugins.all_offers.cache_clear()
+    registry.all_offers.cache_clear()
     source.read_class.cache_clear()
     source._parse.cache_clear()
-    for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.compose stores there
+    for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.config.compose stores there
         ConfigStore.instance().repo.pop(group, None)

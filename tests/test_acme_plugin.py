@@ -67,7 +67,7 @@ def test_wheel_of_dlpipe_is_what_is_imported(environment):
 
 
 def test_wheel_of_dlpipe_brings_the_config_tree(environment):
-    printed = environment.run("-c", "import dlpipe.plugins; print(dlpipe.plugins.conf_dir())").stdout
+    printed = environment.run("-c", "import dlpipe.plugins.registry; print(dlpipe.plugins.registry.conf_dir())").stdout
     assert Path(printed.strip()) == environment.site / "dlpipe" / "conf"
     assert (environment.site / "dlpipe" / "conf" / "config.yaml").is_file()
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from dlpipe.atomic import keep_also_as, remove_leftovers, replacing, write_new
-from dlpipe.run_directory import write_json
+from dlpipe.runs.directory import write_json
 
 
 def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):

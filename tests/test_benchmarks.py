@@ -18,12 +18,12 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from dlpipe import plugins
-from dlpipe.build import build_dataset, build_model
-from dlpipe.checks import light
+from dlpipe.config.checks import light
 from dlpipe.data import SequenceBatch
-from dlpipe.optimizers.composed import give_optimizer
-from dlpipe.quiet import quiet_lightning
+from dlpipe.plugins import registry
+from dlpipe.training.build import build_dataset, build_model
+from dlpipe.training.optimizers.composed import give_optimizer
+from dlpipe.training.quiet import quiet_lightning
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 DATA = Path(os.environ.get("DLPIPE_DATA", "/nowhere"))
@@ -46,7 +46,7 @@ def fresh(cli, install, monkeypatch, tmp_path):
     """The state of a new process: Hydra not started, no plugin looked for yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["one_run.py"])
-    plugins.all_offers.cache_clear()
+    registry.all_offers.cache_clear()
 
 
 @needs_mnist

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlpipe.data import EpochOrder, Split, TensorMinibatches
-from dlpipe.quiet import quiet_lightning
+from dlpipe.training.quiet import quiet_lightning
 
 
 def permutation(seed, epoch, num_examples=50):

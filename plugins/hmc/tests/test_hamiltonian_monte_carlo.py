@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dlpipe import DlpipeError
-from dlpipe.cli import main
+from dlpipe.cli.main import main
 from dlpipe.testing import check_model
 from dlpipe_hmc.hamiltonian_monte_carlo import HamiltonianMonteCarlo
 from dlpipe_hmc.moves import Moves

@@ -1,0 +1,168 @@
+"""``python -m dlpipe``: a verb, or overrides for a run or a sweep. Imports no torch until a run starts."""
+
+import signal
+import sys
+from pathlib import Path
+
+from dlpipe import __version__
+from dlpipe.cli.flags import Request, parse
+from dlpipe.cli.verbs import VERBS, run_verb
+from dlpipe.errors import DlpipeError, Problem, RequestError, did_you_mean
+
+DONE, FAILED, WRONG = 0, 1, 2
+
+HELP = """\
+dlpipe {version}: deep learning pipelines from plugins
+
+  python -m dlpipe model=lenet                       train and test a model on its default dataset
+  python -m dlpipe model=lenet dataset=mnist recipe.lr=0.05
+  python -m dlpipe -m model=logreg,mlp optimizer.lr=0.1,0.01     a sweep: every combination
+  python -m dlpipe list                              models, datasets, optimizers, plugins
+  python -m dlpipe show lenet                        what it is, its options, its recipe, its targets
+  python -m dlpipe doctor                            import every plugin and say what is wrong
+  python -m dlpipe check model=lenet recipe.lr=0.05  all checks, nothing run
+  python -m dlpipe resume RUN                        resume an interrupted run
+  python -m dlpipe reproduce RUN                     run it again and compare every weight
+  python -m dlpipe inspect FILE                      what a checkpoint holds, without running anything in it
+  python -m dlpipe test RUN                          the test of a finished run once more
+  python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx) or texts; else of ten test examples
+  python -m dlpipe figures RUN                       draw a finished run's figures again from its checkpoints
+  python -m dlpipe sample RUN -n 100                 draw from a generative model, into the run's samples/
+
+groups      {groups}
+models      {models}
+datasets    {datasets}
+
+-m, --multirun     run every combination of comma-separated values
+-c, --cfg job      print the composed config and run nothing (--resolve, --package KEY)
+-cd DIR            add a folder of your own YAML to the config tree
+-sc install=bash   the completion of the console script, for eval (also zsh, fish)
+--hydra-help       Hydra's own flags and launchers
+--version          print dlpipe's version
+
+Every value of the composed config can be overridden as key=value. Runs go to outputs/.
+Exit codes: 0 done, 1 the run failed, 2 the request was wrong and nothing was written, 128 + n it left on signal n.
+"""
+
+
+def console() -> None:
+    """The console script ``dlpipe``."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    try:
+        return _dispatch(arguments)
+    except RequestError as error:
+        count = len(error.problems)
+        _complain(f"{count} problem{'s' if count > 1 else ''} in this request; nothing was run or written:\n{error}")
+        return WRONG
+    except DlpipeError as error:
+        _complain(str(error))
+        return WRONG
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 128 + signal.SIGINT
+
+
+def _complain(text: str) -> None:
+    print(f"dlpipe: {text}", file=sys.stderr)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if "-h" in arguments or "--help" in arguments:
+        print(_help(), end="")
+        return DONE
+    if "--version" in arguments:
+        print(f"dlpipe {__version__}")
+        return DONE
+    if arguments and arguments[0] in VERBS:
+        return run_verb(arguments[0], arguments[1:])
+    from dlpipe.plugins import registry
+
+    request = parse(arguments)
+    registry.user_conf_dirs[:] = request.config_dirs
+    stray = [word for word in request.overrides if "=" not in word and not word.startswith("~")]
+    if stray:
+        raise RequestError(_stray(word) for word in stray)
+    return _run(request)
+
+
+def _stray(word: str) -> Problem:
+    near = did_you_mean(word, VERBS)
+    return Problem(word, f"neither a verb nor an override; {near}verbs: {', '.join(VERBS)}; overrides: key=value")
+
+
+def _help() -> str:
+    from dlpipe.config.catalogue import groups
+    from dlpipe.plugins import registry
+
+    return HELP.format(
+        version=__version__,
+        groups=" ".join(groups()),
+        models=" ".join(sorted({offer.name for offer in registry.offers("model")})) or "none installed",
+        datasets=" ".join(sorted({offer.name for offer in registry.offers("dataset")})),
+    )
+
+
+def _run(request: Request) -> int:
+    from dlpipe.config.checks import light
+    from dlpipe.training.distributed.place import place
+
+    here = place()
+    if request.multirun and here.world_size > 1:
+        told = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
+        raise RequestError([Problem("-m", f"{told}; start it by itself, with trainer.devices={here.world_size}")])
+    key = "sweep" if request.multirun else "run"
+    jobs = light.check(request.overrides, request.multirun, key if here.rank == 0 else None)
+    texts = light.hydra_texts(request.overrides, jobs)
+    if request.showing:
+        return _hand_to_hydra([*request.showing, *texts])
+    from dlpipe.config.checks import full
+
+    full.check(jobs)
+    if here.rank > 0:
+        from dlpipe.cli.hydra_task import follow
+
+        return follow(jobs[0][1])
+    directory = Path(str(jobs[0][1].hydra[key].dir))
+    # fixed here, so that this process knows where to look for the sweep's jobs afterwards
+    where = f"hydra.{key}.dir={_quoted(str(directory))}"
+    try:
+        return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
+    finally:
+        if request.multirun:
+            _tell_sweep(directory)
+
+
+def _quoted(text: str) -> str:
+    """A text as a value of Hydra's grammar."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _tell_sweep(directory: Path) -> None:
+    """Rank what the sweep has, also where a job failed or the user interrupted it."""
+    from dlpipe.sweeps import table
+
+    jobs = table.collect(directory)
+    if jobs:
+        print(*table.lines(jobs), f"table: {table.write_table(directory, jobs)}", sep="\n")
+
+
+def _hand_to_hydra(arguments: list[str]) -> int:
+    """Let Hydra run the task; it takes its arguments from ``sys.argv`` and exits by itself when it fails."""
+    import hydra
+
+    from dlpipe.cli.hydra_task import task
+    from dlpipe.config.compose import VERSION_BASE, register
+    from dlpipe.plugins.registry import conf_dir
+
+    register()
+    sys.argv = [sys.argv[0], *arguments]
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name="config", version_base=VERSION_BASE)(task)()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else FAILED
+    return DONE

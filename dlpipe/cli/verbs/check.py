@@ -1,0 +1,27 @@
+"""``check OVERRIDES``: both passes of checks, and nothing run."""
+
+from dlpipe.cli.flags import parse
+from dlpipe.config.checks import light
+from dlpipe.errors import Problem, RequestError
+from dlpipe.plugins import registry
+
+
+def main(*arguments: str) -> int:
+    """Say that the request could be run.
+
+    Raises:
+        RequestError: it could not; with every problem found.
+    """
+    request = parse(list(arguments))
+    if request.showing:
+        raise RequestError(
+            [Problem(" ".join(request.showing), "check takes overrides, --multirun and --config-dir only")]
+        )
+    registry.user_conf_dirs[:] = request.config_dirs
+    jobs = light.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
+    from dlpipe.config.checks import full  # which imports torch: not before the light pass is through
+
+    full.check(jobs)
+    cfg = jobs[0][1]
+    print(f"nothing is wrong with it: model={cfg.model.name} dataset={cfg.dataset.name}; nothing was run or written")
+    return 0

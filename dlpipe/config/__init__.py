@@ -1,0 +1,1 @@
+"""One composed config, and what is wrong with it."""

@@ -1,0 +1,73 @@
+"""Overrides that are wrong whatever the rest of the request says: removals, additions, unknown choices."""
+
+from hydra.core.override_parser.types import QuotedString
+
+from dlpipe.config.checks.overrides import Setting, alternatives, is_sweep
+from dlpipe.config.compose import Composer
+from dlpipe.errors import PluginError, Problem, did_you_mean, listed
+from dlpipe.plugins import registry
+
+# nodes that take keys of the user's own after a plus sign; the full pass checks them against the class
+OPEN_NODES = ("callbacks", "logger", "trainer")
+
+# keys of Hydra's own that would hide a run from what dlpipe makes of it afterwards
+HYDRA_KEYS = {
+    "hydra.mode": "say --multirun for a sweep, and nothing for a run",
+    "hydra.output_subdir": "the table of a sweep reads the overrides there",
+    "hydra.sweep.subdir": "jobs would share a folder; keep ${hydra.job.num} in it",
+}
+
+
+def _breaks_sweeps(setting: Setting) -> bool:
+    if setting.key == "hydra.sweep.subdir":
+        return "hydra.job.num" not in setting.shown_value
+    return setting.key in HYDRA_KEYS
+
+
+def shape_problems(setting: Setting, multirun: bool, composer: Composer) -> list[Problem]:
+    """What is wrong with the form of an override, or with the choice it makes."""
+    key, override = setting.key, setting.parsed
+    root = key.partition(".")[0]
+    if root.partition("/")[0] == "hydra":
+        return [Problem(setting.text, HYDRA_KEYS[key])] if _breaks_sweeps(setting) else []
+    if override.is_delete():
+        if root in OPEN_NODES and "." in key:
+            return []
+        return [Problem(setting.text, f"{key} cannot be removed; only entries of {listed(OPEN_NODES)} can")]
+    if is_sweep(setting) and not multirun:
+        return [Problem(setting.text, "several values are a sweep: add --multirun, or quote a text with commas")]
+    if not alternatives(setting, composer):
+        options = composer.options(key)
+        return [Problem(setting.text, f"a sweep of no values{'; there are ' + listed(options) if options else ''}")]
+    if composer.is_group(key):
+        return _choice_problems(setting, key.partition("@")[0], composer)
+    if override.is_add() and root not in OPEN_NODES:
+        told = f"a new key cannot be added to {root}; nothing would read it. Only {listed(OPEN_NODES)} take new keys"
+        return [Problem(setting.text, told)]
+    return []
+
+
+def _choice_problems(setting: Setting, group: str, composer: Composer) -> list[Problem]:
+    if setting.parsed.is_add():
+        return [Problem(setting.text, f"{group} is always there; write {setting.text.lstrip('+')}")]
+    if not is_sweep(setting) and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
+        return [Problem(setting.text, f"{group} takes one name, such as {group}={composer.options(group)[0]}")]
+    problems = []
+    for choice in alternatives(setting, composer):
+        name = choice.shown_value.strip("'\"")
+        problem = _plugin_choice(group, name) if group in registry.KINDS else _yaml_choice(group, name, composer)
+        problems += [Problem(f"{group}={name}", problem)] if problem else []
+    return problems
+
+
+def _plugin_choice(kind: str, name: str) -> str | None:
+    try:
+        registry.find(kind, name)  # type: ignore[arg-type]  # called for KINDS only
+    except PluginError as error:
+        return str(error)
+    return None
+
+
+def _yaml_choice(group: str, name: str, composer: Composer) -> str | None:
+    options = composer.options(group)
+    return None if name in options else f"no such {group}; {did_you_mean(name, options)}there are {listed(options)}"

@@ -1,0 +1,99 @@
+"""Options against a constructor's signature: names, types and ranges, without calling it."""
+
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from dlpipe.config.checks.recipe import told
+from dlpipe.errors import Problem, did_you_mean, listed
+
+
+def parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword arguments that ``cls(...)`` takes.
+
+    Where ``__init__`` passes ``**kwargs`` on, those of the next constructor up are taken too.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for function in _constructors(cls):
+        own = list(inspect.signature(function).parameters.values())
+        for parameter in own[1:] if isinstance(cls, type) else own:
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                found.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
+            break
+    return found
+
+
+def _constructors(cls: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The ``__init__`` of a class and of its bases, nearest first; a function by itself."""
+    if not isinstance(cls, type):
+        return [cls]
+    return [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
+
+
+def constructor_problems(
+    cls: Callable[..., Any],
+    options: Mapping[str, Any],
+    where: str,
+    supplied: Sequence[str] = (),
+    takes_objects: bool = False,
+) -> list[Problem]:
+    """What is wrong with calling ``cls(**options)``.
+
+    Args:
+        cls: a class, or a function that makes an object.
+        options: arguments from the config.
+        where: their place in the config.
+        supplied: arguments that the pipeline adds.
+        takes_objects: whether an argument with ``_target_`` is made an object first, which is not judged here.
+    """
+    known = parameters(cls)
+    hints = annotations(cls)
+    problems = []
+    for name, value in options.items():
+        if name not in known:
+            told_names = f"{did_you_mean(name, known)}{cls.__name__} takes {listed(known)}"
+            problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {told_names}"))
+        elif name in hints and not (takes_objects and isinstance(value, Mapping) and "_target_" in value):
+            problems += _type_problems(hints[name], value, f"{where}.{name}")
+    for name, parameter in known.items():
+        if parameter.default is parameter.empty and name not in options and name not in supplied:
+            problems.append(Problem(f"{where}.{name}", f"has no default in {cls.__name__}; set {where}.{name}=..."))
+    return problems
+
+
+def annotations(cls: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of every argument that `parameters` finds; none where they cannot be evaluated."""
+    found: dict[str, Any] = {}
+    for function in reversed(_constructors(cls)):
+        try:
+            found |= typing.get_type_hints(function, include_extras=True)
+        except (NameError, TypeError, AttributeError):
+            continue  # names under TYPE_CHECKING: the constructor itself will judge its values
+    return found
+
+
+def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
+    try:
+        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except PydanticUserError:  # an annotation that brings its own config
+        adapter = TypeAdapter(annotation)
+    except PydanticSchemaGenerationError:
+        return []
+    try:
+        # as JSON, a list may stand for a tuple, which YAML does not have
+        adapter.validate_json(json.dumps(value))
+    except ValidationError as error:
+        return [Problem(f"{where}={value}", _reasons(error))]
+    return []
+
+
+def _reasons(error: ValidationError) -> str:
+    """The messages of every alternative of a union, each once."""
+    details = [detail for detail in error.errors() if detail["type"] != "needs_python_object"]
+    return " or ".join(dict.fromkeys(map(told, details))) or "must be an object: a set of keys with _target_"

@@ -1,0 +1,48 @@
+"""What Hydra itself makes of its own node: its callbacks, and the handlers of its loggers.
+
+Hydra calls whatever they name, and a folder of YAML (``--config-dir``) may be anybody's. Launchers and sweepers need no
+check: Hydra makes registered ones alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.config.checks.objects import find_object
+from dlpipe.errors import Problem, listed
+
+LOGGING_NODES = ("hydra_logging", "job_logging")
+# what a logging configuration may make: classes by name (``class``) or by call (``()``)
+LOGGING_CLASSES = {
+    *(f"logging.{name}" for name in ("StreamHandler", "FileHandler", "NullHandler", "Formatter", "Filter")),
+    *(f"logging.handlers.{name}" for name in ("RotatingFileHandler", "TimedRotatingFileHandler")),
+    "colorlog.ColoredFormatter",
+    "dlpipe.cli.console.ConsoleHandler",
+}
+REFERENCES = ("ext://sys.stdout", "ext://sys.stderr")
+
+
+def hydra_problems(cfg: DictConfig) -> list[Problem]:
+    """Objects that Hydra would make for a run and that are not of the kind that their place takes."""
+    node: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
+    problems: list[Problem] = []
+    for name, callback in (node.get("callbacks") or {}).items():
+        find_object(callback, f"hydra.callbacks.{name}", problems, (Callback,))
+    for name in LOGGING_NODES:
+        problems += _logging_problems(node.get(name) or {}, f"hydra.{name}")
+    return problems
+
+
+def _logging_problems(node: Mapping[str, Any] | list[Any], where: str) -> Iterator[Problem]:
+    for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+        place = f"{where}.{key}"
+        if key == ".":
+            yield Problem(place, "a logging configuration must not set attributes")
+        elif key in ("()", "class") and value not in LOGGING_CLASSES:
+            yield Problem(f"{place}={value}", f"must be one of {listed(sorted(LOGGING_CLASSES))}")
+        elif isinstance(value, (Mapping, list)):
+            yield from _logging_problems(value, place)
+        elif isinstance(value, str) and "ext://" in value and value not in REFERENCES:
+            yield Problem(f"{place}={value}", f"must refer to {' or '.join(REFERENCES)}")

@@ -1,0 +1,117 @@
+"""The full pass over optimizer and schedule: arguments, ranges, and what a whole-set method asks of a model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from dlpipe.config.checks.constructor import constructor_problems, parameters
+from dlpipe.config.checks.objects import find_object
+from dlpipe.data.resident import ResidentDataModule
+from dlpipe.errors import Problem
+from dlpipe.training.build import options_of
+from dlpipe.training.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
+
+COMPOSED = ("optimizer", "scheduler")
+
+
+def optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[str]) -> list[Problem]:
+    """What is wrong with the composed optimizer and schedule, or with composing them for this class at all."""
+    if has_own_optimizer(model_cls):
+        return _useless_overrides(cfg, overrides)
+    return [*_node_problems(cfg, "optimizer", "params"), *_node_problems(cfg, "scheduler", "optimizer")]
+
+
+def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
+    """The class of a node, its arguments, and the optimizer's values one by one."""
+    if not cfg[root] and root == "scheduler":  # none
+        return []
+    problems: list[Problem] = []
+    cls, options = find_object(cfg[root], root, problems), options_of(cfg[root])
+    if cls is None:
+        return problems
+    if root == "scheduler" and (interval := options.pop("interval", None)) not in ("epoch", "step"):
+        problems.append(Problem(f"scheduler.interval={interval}", "must be epoch or step"))
+    problems += constructor_problems(cls, options, root, supplied=(supplied,))
+    refused = {problem.where.partition("=")[0] for problem in problems}
+    for name, value in options.items():
+        if root == "optimizer" and f"optimizer.{name}" not in refused and name in parameters(cls):
+            problems += _refused_value(cls, name, value)
+    return problems
+
+
+def _useless_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
+    named = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] in COMPOSED]
+    return [
+        Problem(text, f"model {cfg.model.name!r} configures its own optimizer; drop this override") for text in named
+    ]
+
+
+def _refused_value(cls: Callable[..., Any], name: str, value: Any) -> list[Problem]:
+    """What torch says of one option by itself, so that each that it refuses is told."""
+    try:
+        cls([torch.zeros(1, requires_grad=True)], **{name: value})
+    except ValueError as error:
+        if name != "nesterov":  # judged with its momentum when the whole is built
+            return [Problem(f"optimizer.{name}={value}", str(error))]
+    except Exception:  # such as for want of the other arguments: judged with them
+        return []
+    return []
+
+
+def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
+    """Build optimizer and schedule over the model's parameters, as the run will."""
+    if has_own_optimizer(model):
+        return []
+    problems: list[Problem] = []
+    find_object(cfg.optimizer, "optimizer", problems)  # a stage may have its own
+    if cfg.scheduler:
+        find_object(cfg.scheduler, "scheduler", problems)
+    if problems:
+        return problems
+    try:
+        optimizer = build_optimizer(model, cfg.optimizer)
+    except Exception as error:  # of anybody's class
+        return [Problem(f"optimizer={cfg.optimizer._target_}", _told(error))]
+    try:
+        build_schedule(optimizer, cfg.scheduler, cfg.recipe.monitor)
+    except Exception as error:
+        return [Problem(f"scheduler={cfg.scheduler._target_}", _told(error))]
+    return []
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+def whole_set_problems(model: pl.LightningModule, data: ResidentDataModule, cfg: DictConfig) -> list[Problem]:
+    """Whether a method that searches along the loss gets a loss that is a function of the weights alone.
+
+    The loss of the first minibatch is computed twice, with other random numbers.
+    """
+    if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "whole_set", False):
+        return []
+    name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
+    if data.part.world_size > 1:
+        told = f"{name} searches along a loss that each of several processes has a part of; set trainer.devices=1"
+        return [Problem(f"trainer.devices={cfg.trainer.devices}", told)]
+    loader = data.train_dataloader()
+    if len(loader) != 1:
+        told = f"{name} needs the whole training set as one minibatch, this cuts it in {len(loader)}; set it to null"
+        return [Problem(f"recipe.batch_size={cfg.recipe.batch_size}", told)]
+    first, second = (_loss(model, next(iter(loader)), seed) for seed in (0, 1))
+    if first == second:
+        return []
+    told = f"the loss of the same weights was {first}, then {second}: {name} needs a model that draws nothing at random"
+    return [Problem(f"model={cfg.model.name}", f"{told}; choose another optimizer, such as optimizer=sgd")]
+
+
+def _loss(model: pl.LightningModule, batch: Any, seed: int) -> float:
+    step: Any = model.training_step
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        outputs = step(batch, 0)
+    return float(outputs["loss"] if isinstance(outputs, dict) else outputs)

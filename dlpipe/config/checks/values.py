@@ -1,0 +1,87 @@
+"""Overrides of single values: is the key there, and has the value the type of the default it replaces."""
+
+import math
+from typing import Any
+
+from hydra.core.override_parser.types import QuotedString
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlpipe.config.checks.choices import OPEN_NODES
+from dlpipe.config.checks.overrides import Setting
+from dlpipe.errors import Problem, did_you_mean, listed
+from dlpipe.plugins import registry
+
+
+def has_free_options(cfg: DictConfig, root: str) -> bool:
+    """Whether ``root`` names a model or dataset without YAML: its options are its constructor's."""
+    return root in registry.KINDS and registry.yaml_of(registry.find(root, cfg[root].name)) is None
+
+
+def is_of_stage(key: str) -> bool:
+    """Whether it is a value of the recipe for a stage, which the typed recipe judges; stages are the model's."""
+    return key.startswith("recipe.stages.") and key.count(".") > 2
+
+
+def value_problems(setting: Setting, base: DictConfig) -> list[Problem]:
+    """What is wrong with an override of a value of ``base``, the config composed from the groups alone."""
+    root = setting.key.partition(".")[0]
+    if setting.parsed.is_delete() or root == "hydra" or has_free_options(base, root) or is_of_stage(setting.key):
+        return []
+    *parents, name = setting.key.split(".")
+    node: Any = base
+    for depth, parent in enumerate([*parents, name]):
+        known = _known(node, at_root=depth == 0, in_plugin_group=depth == 1 and root in registry.KINDS)
+        if parent not in known and not (parent == "_target_" and OmegaConf.is_dict(node) and "_target_" in node):
+            if setting.parsed.is_add() and root in OPEN_NODES:
+                return []
+            return [_unknown(setting, ".".join(parents[:depth]), parent, known)]
+        if depth < len(parents):
+            node = node[parent]
+    # Lightning's annotations say more than our defaults: devices may be 2, a list, or auto
+    return [] if root == "trainer" else _type_problems(setting, base)
+
+
+def _known(node: Any, at_root: bool, in_plugin_group: bool) -> list[str]:
+    """The keys of a node that a user sets."""
+    keys = [str(key) for key in node] if OmegaConf.is_dict(node) else []
+    hidden = {"_target_"} | ({"hydra", "output_dir"} if at_root else set()) | ({"name"} if in_plugin_group else set())
+    return [key for key in keys if key not in hidden]
+
+
+def _unknown(setting: Setting, parent: str, name: str, known: list[str]) -> Problem:
+    if parent in registry.KINDS and name == "name":
+        return Problem(setting.text, f"choose with {parent}={setting.shown_value}")
+    told = f"no such key; {did_you_mean(name, known)}{parent or 'the config'} has {listed(known)}"
+    if parent == "trainer":
+        told += f". Any other argument of Lightning's Trainer is added as +{setting.text}"
+    return Problem(setting.text, told)
+
+
+def _type_problems(setting: Setting, base: DictConfig) -> list[Problem]:
+    value = setting.parsed.value()
+    value = value.text if isinstance(value, QuotedString) else value
+    if value in (None, "???") or (isinstance(value, str) and "${" in value):
+        return []
+    try:
+        default = OmegaConf.select(base, setting.key)
+    except OmegaConfBaseException:  # it waits for another override, or for the run; judged once all is composed
+        return []
+    wanted = _mismatch(value, default)
+    return [Problem(setting.text, f"must be {wanted}, like the default {default}")] if wanted else []
+
+
+def _mismatch(value: Any, default: Any) -> str | None:
+    """What the value should have been; None where it is that, or the default does not tell."""
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(default, float):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return None if number and math.isfinite(value) else "a number"
+    if isinstance(default, ListConfig):
+        return None if isinstance(value, list) else "a list"
+    if isinstance(default, DictConfig):
+        return None if isinstance(value, dict) else "a set of keys"
+    return None

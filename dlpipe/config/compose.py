@@ -1,0 +1,143 @@
+"""One config tree from the core's ``conf/`` and every plugin's, composed by Hydra; no plugin is imported."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.config import resolvers
+from dlpipe.errors import PluginError
+from dlpipe.plugins import registry
+from dlpipe.plugins.registry import conf_dir
+
+VERSION_BASE = "1.3"
+
+
+class PluginConfigs(SearchPathPlugin):
+    """Put the ``conf/`` folder of every allowed plugin on Hydra's search path."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append one entry a plugin, named after its distribution, so that Hydra's messages name it."""
+        for owner, folder in registry.added_conf_dirs().items():
+            search_path.append(provider=owner, path=f"file://{folder}")
+
+
+def register() -> None:
+    """Make Hydra see the plugins and our resolvers; may be called any number of times in a process."""
+    Plugins.instance().register(PluginConfigs)
+    resolvers.register()
+    OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
+    for kind in registry.KINDS:
+        for offer in registry.offers(kind):
+            if registry.yaml_of(offer) is None:
+                ConfigStore.instance().store(group=kind, name=offer.name, node={"name": offer.name})
+
+
+def register_choice(model: str, dataset: str) -> None:
+    """Make the configs of a qualified choice (``acme/softmax``) known to Hydra under that name.
+
+    Raises:
+        PluginError: model or dataset is not installed, or not told apart from another of its name.
+    """
+    chosen = {"model": registry.find("model", model), "dataset": registry.find("dataset", dataset)}
+    for kind, name in (("model", model), ("dataset", dataset)):
+        if "/" in name:
+            offer = chosen[kind]
+            path = registry.yaml_of(offer)
+            _store(kind, name, {**(read_options(path) if path else {}), "name": name})
+            if kind == "model":
+                _store_recipe(name, offer)
+    if "/" in model or "/" in dataset:
+        _store_overlays(model, dataset, chosen)
+
+
+def _store_recipe(model: str, offer: registry.Offer) -> None:
+    folder = registry.conf_dir_of(offer)
+    if folder and (folder / "recipe" / f"{offer.name}.yaml").is_file():
+        _store("recipe", model, read_options(folder / "recipe" / f"{offer.name}.yaml"))
+
+
+def _store_overlays(model: str, dataset: str, chosen: dict[str, registry.Offer]) -> None:
+    """Every overlay for the model, as its YAML may choose another dataset; its own plugin's win, so come last."""
+    for kind in ("dataset", "model"):
+        folder = registry.conf_dir_of(chosen[kind])
+        for path in sorted((folder / "recipe_for" / chosen["model"].name).glob("*.yaml")) if folder else []:
+            name = dataset if path.stem == chosen["dataset"].name else path.stem
+            _store(f"recipe_for/{model}", name, read_options(path))
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """What a file of the tree says, with nothing in it looked up.
+
+    Raises:
+        PluginError: it is not YAML.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise _unreadable(error) from error
+    return content if isinstance(content, dict) else {}  # without a name, which the light pass tells
+
+
+def _unreadable(error: yaml.YAMLError) -> PluginError:
+    """With file and line, which are in the lines of PyYAML's message."""
+    return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
+
+
+def _store(group: str, name: str, node: dict[str, Any]) -> None:
+    parent, _, leaf = f"{group}/{name}".rpartition("/")
+    ConfigStore.instance().store(group=parent, name=leaf, node=node)
+
+
+class Composer:
+    """Hydra's compose over the whole tree; a context, since Hydra keeps one global state.
+
+    With no torch: composing reads YAML only.
+    """
+
+    def __enter__(self) -> "Composer":
+        register()
+        GlobalHydra.instance().clear()
+        self._hydra = initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE, job_name="dlpipe")
+        self._hydra.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._hydra.__exit__(*exception)
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """The composed config with its ``hydra`` node; the run's directory, which is not there yet, is a word.
+
+        Raises:
+            PluginError: a file of the tree is not YAML.
+        """
+        try:
+            cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
+        except yaml.YAMLError as error:
+            raise _unreadable(error) from error
+        cfg.output_dir = "RUN_DIRECTORY"
+        return cfg
+
+    def options(self, group: str) -> list[str]:
+        """The choices of a config group; none where there is no such group."""
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            return loader.get_group_options(group)
+        except (OSError, ValueError):  # no folder can be called so
+            return []
+
+    def is_group(self, key: str) -> bool:
+        """Whether an override of ``key`` chooses a config; of a model or dataset also where none is installed."""
+        group = key.partition("@")[0]
+        return group in registry.KINDS or bool(self.options(group))

@@ -1,0 +1,121 @@
+"""What a class says of itself, read from its source file: nothing is imported."""
+
+import ast
+import functools
+import importlib.util
+from dataclasses import dataclass
+from importlib.machinery import all_suffixes
+from pathlib import Path
+
+from dlpipe.plugins.registry import Offer
+
+
+@dataclass(frozen=True)
+class Option:
+    """One constructor argument, as written: annotation and default are source text, empty where there is none."""
+
+    name: str
+    annotation: str
+    default: str
+
+
+@dataclass(frozen=True)
+class ClassSource:
+    """Docstring and constructor arguments of a class."""
+
+    docstring: str
+    options: tuple[Option, ...]
+
+
+@functools.cache
+def read_class(offer: Offer) -> ClassSource | None:
+    """The class behind an offer; None where its source cannot be found or parsed."""
+    found = _find(offer.entry_point.module, offer.entry_point.attr, frozenset())
+    return _described(found) if found else None
+
+
+def problem_with(offer: Offer) -> str | None:
+    """What can be seen to be wrong with an offer without importing it; None where nothing can."""
+    path = _module_file(offer.entry_point.module)
+    if path is None:
+        return f"no module {offer.entry_point.module}"
+    try:
+        _parse(path)
+    except SyntaxError as error:
+        return f"{path.name}, line {error.lineno}: {error.msg}"
+    except (OSError, ValueError) as error:
+        return f"{path.name} cannot be read: {error}"
+    return None
+
+
+def _find(module: str, name: str, seen: frozenset[str]) -> ast.ClassDef | None:
+    """The class definition, followed through ``from x import Name``; not in circles."""
+    path = _module_file(module) if module not in seen else None
+    try:
+        tree = _parse(path) if path else None
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in tree.body if tree else []:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return node
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _find(_absolute(node, module, path), alias.name, seen | {module})
+    return None
+
+
+def _absolute(node: ast.ImportFrom, module: str, path: Path | None) -> str:
+    if not node.level:
+        return node.module or ""
+    is_package = path is not None and path.name == "__init__.py"
+    parts = module.split(".")
+    kept = parts[: len(parts) - node.level + is_package]
+    return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+@functools.cache
+def _parse(path: Path) -> ast.Module:
+    if path.suffix != ".py":  # compiled: there is nothing to read
+        return ast.Module([], [])
+    return ast.parse(path.read_bytes())
+
+
+def _module_file(module: str) -> Path | None:
+    """The file of a module: only the top-level package is looked up, as finding a submodule imports its parent."""
+    package, _, rest = module.partition(".")
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin and Path(spec.origin).is_file() else None
+    for folder in spec.submodule_search_locations or []:
+        base = Path(folder).joinpath(*rest.split("."))
+        for path in (base / "__init__.py", *(base.with_suffix(suffix) for suffix in all_suffixes())):
+            if path.is_file():
+                return path
+    return None
+
+
+def _described(node: ast.ClassDef) -> ClassSource:
+    constructor = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    return ClassSource(ast.get_docstring(node) or "", _options(constructor) if constructor else ())
+
+
+def _options(function: ast.FunctionDef) -> tuple[Option, ...]:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
+    pairs = [*zip(positional, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    return tuple(
+        Option(
+            argument.arg,
+            ast.unparse(argument.annotation) if argument.annotation else "",
+            ast.unparse(default) if default else "",
+        )
+        for argument, default in pairs
+        if argument.arg != "self"
+    )

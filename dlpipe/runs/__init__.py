@@ -1,0 +1,1 @@
+"""A run's directory, and everything that is read from one."""

@@ -1,0 +1,114 @@
+"""What a run reached: summary.json and the last lines on the terminal."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.metrics import told, told_value
+from dlpipe.training.stages.train import StageResult
+
+
+@dataclass
+class Summary:
+    """The numbers of one run; ``status`` is finished, interrupted or failed.
+
+    ``chunk`` is how many minibatches a step of Lightning's loop takes at most. Of a model with stages, updates and
+    seconds are those of all, epochs and best those of the last, and ``stages`` has the numbers of each.
+    """
+
+    model: str
+    dataset: str
+    seed: int
+    status: str
+    stopped_by: str
+    epochs: int
+    updates: int
+    seconds: float
+    updates_per_second: float
+    chunk: int
+    best: dict[str, Any] | None
+    test: dict[str, float]
+    evaluated: dict[str, int]
+    targets: list[dict[str, Any]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for summary.json."""
+        return asdict(self)
+
+
+def summarise(cfg: DictConfig, results: list[StageResult], status: str, test: dict[str, float]) -> Summary:
+    """The summary of a run from the results of its stages, which are one at least, and its test."""
+    last = results[-1]
+    updates, seconds = sum(result.updates for result in results), sum(result.seconds for result in results)
+    targets = OmegaConf.to_container(cfg.recipe.targets)
+    return Summary(
+        model=cfg.model.name,
+        dataset=cfg.dataset.name,
+        seed=cfg.seed,
+        status=status,
+        stopped_by=last.stopped_by if status == "finished" else status,
+        epochs=last.epochs,
+        updates=updates,
+        seconds=seconds,
+        updates_per_second=updates / seconds if seconds else 0.0,
+        chunk=last.chunk,
+        best=last.best,
+        test=test,
+        evaluated=last.evaluated,
+        targets=compare_with_targets(targets, cfg.dataset.name, last.best, test),  # type: ignore[arg-type]
+        stages=[asdict(result) for result in results if result.name],
+    )
+
+
+def compare_with_targets(
+    targets: list[dict[str, Any]],
+    dataset: str,
+    best: dict[str, Any] | None,
+    test: dict[str, float],
+) -> list[dict[str, Any]]:
+    """The targets for this dataset, each with what the run has and whether that reaches it.
+
+    Compared to eight digits after the point, which is as far as the tutorials print.
+    """
+    have = dict(test)
+    if best:
+        have[best["metric"]] = best["value"]
+    compared = []
+    for target in targets:
+        if target["dataset"] == dataset:
+            value = have.get(target["metric"])
+            sign = -1 if target.get("mode") == "max" else 1
+            reached = value is not None and sign * round(value, 8) <= sign * round(target["value"], 8)
+            compared.append({**target, "run": value, "reached": reached})
+    return compared
+
+
+def lines(summary: Summary) -> list[str]:
+    """The summary for people."""
+    said = [_stage_line(stage) for stage in summary.stages]
+    if summary.best:
+        best = summary.best
+        said.append(f"best {told(best['metric'], best['value'])} at update {best['update']} (epoch {best['epoch']})")
+    said += [told(name, value) for name, value in summary.test.items()]
+    said.append(
+        f"stopped in epoch {summary.epochs} after {summary.updates} updates by {summary.stopped_by}; "
+        f"{summary.seconds:.1f} s, {summary.updates_per_second:.1f} updates/s"
+    )
+    for target in summary.targets:
+        name = target["metric"]
+        verdict = "reached" if target["reached"] else "not reached"
+        said.append(f"target {told(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}")
+    return said
+
+
+def _stage_line(stage: dict[str, Any]) -> str:
+    best = f", best {told(stage['best']['metric'], stage['best']['value'])}" if stage["best"] else ""
+    return (
+        f"stage {stage['name']}: {stage['epochs']} epochs, {stage['updates']} updates, {stage['seconds']:.1f} s{best}"
+    )
+
+
+def _by(name: str, target: dict[str, Any]) -> str:
+    return f" with {told_value(name, target['run'])}" if target["run"] is not None else ""

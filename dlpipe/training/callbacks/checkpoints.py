@@ -1,0 +1,168 @@
+"""The best and the last checkpoint of a run."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from dlpipe.atomic import keep_also_as, replacing
+from dlpipe.errors import DlpipeError
+from dlpipe.runs.checkpoint_file import read_checkpoint
+from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
+
+log = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside its target, flush it to the disk, then rename: a kill leaves the old one whole.
+
+    Lightning's own is atomic only where the temporary folder is on the target's file system.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Save ``checkpoint`` to ``path``.
+
+        Raises:
+            DlpipeError: it could not be written, as on a full disk.
+        """
+        try:
+            with replacing(Path(path)) as beside:
+                torch.save(checkpoint, beside)
+        except (OSError, RuntimeError) as error:  # torch's writer raises the second
+            told = str(error).splitlines()[0]
+            raise DlpipeError(f"{path} could not be written: {told}. What was there before is as it was") from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Tensors and plain containers only, on the CPU, whatever the environment says."""
+        return read_checkpoint(Path(path))
+
+
+class BestAndLast(Checkpoint):
+    """Save ``best.ckpt`` at every strictly better validation, and ``last.ckpt``, to take the run up from, when due.
+
+    It is due after every validation and epoch, after so many updates or minutes, and where the run is left; the one
+    before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best.
+
+    Args:
+        directory: of the files.
+        every_n_updates: save the last after every so many updates, too.
+        every_minutes: and where it is older than this.
+        every_n_epochs: keep an ``epoch_0010.ckpt`` too after every so many epochs, for ``figures``; null keeps none.
+        monitor: the metric; null means val/error, else val/loss.
+        mode: whether less or more of it is better.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        every_n_updates: Annotated[int, Field(gt=0)] | None = None,
+        every_minutes: Annotated[float, Field(gt=0)] | None = None,
+        every_n_epochs: Annotated[int, Field(gt=0)] | None = None,
+        monitor: str | None = None,
+        mode: Mode = "min",
+    ) -> None:
+        self.directory = Path(directory)
+        self.every_n_updates = every_n_updates
+        self.every_minutes = every_minutes
+        self.every_n_epochs = every_n_epochs
+        self.monitor = monitor
+        self.mode = mode
+        self.best: dict[str, Any] | None = None
+        self.done = False  # training has ended, and what is left is the test
+        self._due = False
+        self._epoch = self._saved_update = 0
+        self._saved_at = time.monotonic()
+
+    @property
+    def best_path(self) -> Path:
+        """The checkpoint to test and to predict with."""
+        return self.directory / "best.ckpt"
+
+    @property
+    def last_path(self) -> Path:
+        """The checkpoint to take the run up from."""
+        return self.directory / "last.ckpt"
+
+    @property
+    def previous_path(self) -> Path:
+        """The one before, where the last cannot be read."""
+        return self.directory / "previous.ckpt"
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Train no more where the checkpoint says that training is done."""
+        trainer.should_stop = checkpoint["callbacks"][self.state_key]["done"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count."""
+        self._saved_at, self._epoch = time.monotonic(), trainer.current_epoch
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the best if this one is; the last at the next rest."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking or is_extra_validation(trainer):
+            return
+        found = monitored(trainer, self.monitor)
+        if found and is_better(found[1], self.best["value"] if self.best else worst(self.mode), self.mode):
+            self.best = {
+                "metric": found[0],
+                "value": found[1],
+                "update": trainer.global_step,
+                "epoch": trainer.current_epoch + 1,
+            }
+            trainer.save_checkpoint(self.best_path)
+        self._due = True
+
+    def next_update(self) -> float:
+        """The next one after which the last is due."""
+        every = self.every_n_updates
+        return float("inf") if every is None else (self._saved_update // every + 1) * every
+
+    def on_rest(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the last, if it is due."""
+        due = self._due or trainer.current_epoch != self._epoch or trainer.global_step >= self.next_update()
+        if self.every_minutes is not None:
+            late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
+            due |= trainer.strategy.reduce_boolean_decision(late, all=False) if trainer.world_size > 1 else late
+        if due:
+            self.save_last(trainer)
+
+    def save_last(self, trainer: pl.Trainer) -> None:
+        """Save it, and keep the one before."""
+        if trainer.is_global_zero and self.last_path.exists():
+            keep_also_as(self.last_path, self.previous_path)
+        self._due, self._epoch, self._saved_update = False, trainer.current_epoch, trainer.global_step
+        trainer.save_checkpoint(self.last_path)
+        self._saved_at = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep one of every so many epochs."""
+        epoch = trainer.current_epoch + 1
+        if self.every_n_epochs and epoch % self.every_n_epochs == 0:
+            trainer.save_checkpoint(self.directory / f"epoch_{epoch:04}.ckpt")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the weights training ended with; they are the best where nothing was monitored."""
+        self.done = True
+        if self.best is None:
+            trainer.save_checkpoint(self.best_path)
+        self.save_last(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Say how to go on."""
+        if self.last_path.exists() or self.previous_path.exists():
+            log.info("to go on from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"best": self.best, "done": self.done, "saved_update": self._saved_update}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.best, self.done, self._saved_update = (state_dict[name] for name in ("best", "done", "saved_update"))

@@ -1,0 +1,84 @@
+"""The mean training loss of an epoch, for modules that do not log one."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from dlpipe.data import Minibatches
+from dlpipe.training.distributed.gather import of_all_ranks, own_rank
+
+AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
+
+
+class EpochMeanLoss(pl.Callback):
+    """Log ``train/loss``: the mean over an epoch's updates, and over ranks, of what ``training_step`` returned.
+
+    Summed on the device and read once an epoch: `self.log` in every step costs more than a step of a small
+    model. A module's ``penalty()``, which the optimizer's weight decay stands for, is added as the epoch's last weights
+    have it. A module that logs ``train/loss`` itself is left alone.
+    """
+
+    def __init__(self) -> None:
+        self.losses: list[Tensor] = []  # not yet added to the total
+        self.total = torch.zeros((), dtype=torch.float64)
+        self.count = 0
+        self.divided: Minibatches | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look whether ranks divide a minibatch, and be where the module is."""
+        loader = trainer.train_dataloader
+        self.divided = loader if trainer.world_size > 1 and isinstance(loader, Minibatches) else None
+        self.total, self.losses = self.total.to(pl_module.device), [loss.to(pl_module.device) for loss in self.losses]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a new sum; in double precision, as thousands of losses are added."""
+        self.total, self.count = torch.zeros_like(self.total), 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add the loss of one minibatch."""
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if isinstance(loss, Tensor):
+            self.on_minibatches([loss.detach() * self.divided.share(batch_idx) if self.divided else loss.detach()])
+
+    def next_update(self) -> float:
+        """Any: the losses of those in between come to `on_minibatches`."""
+        return float("inf")
+
+    def on_minibatches(self, losses: list[Tensor]) -> None:
+        """Add losses; several at a time, always the same ones together, however minibatches were trained."""
+        self.losses += losses
+        while len(self.losses) >= AT_ONCE:
+            self._add(AT_ONCE)
+
+    def _add(self, count: int) -> None:
+        self.total += torch.stack(self.losses[:count]).double().sum()
+        self.count += count
+        del self.losses[:count]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the mean."""
+        if self.losses:
+            self._add(len(self.losses))
+        if self.count and not _logged_in_a_step(trainer):
+            mean, several = self.total / self.count, trainer.world_size > 1
+            penalty = getattr(pl_module, "penalty", None)
+            pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sum so far, of each rank."""
+        return {"ranks": of_all_ranks({"losses": list(self.losses), "total": self.total, "count": self.count})}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        own = state_dict["ranks"][own_rank()]
+        self.losses, self.total, self.count = list(own["losses"]), own["total"], own["count"]
+
+
+def _logged_in_a_step(trainer: pl.Trainer) -> bool:
+    """Whether the module logs it; Lightning keeps what this callback logged at the end of earlier epochs, too."""
+    metas = [result.meta for result in trainer._results.values()]  # type: ignore[union-attr]
+    return any(meta.name == "train/loss" and meta.fx != "on_train_epoch_end" for meta in metas)

@@ -1,0 +1,130 @@
+"""Runs in Weights & Biases: online where somebody is logged in, else offline; never waiting, never asking."""
+
+import logging
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import wandb
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from pydantic import Field
+from pytorch_lightning.loggers import WandbLogger
+
+from dlpipe.errors import DlpipeError
+from dlpipe.runs.directory import write_text
+
+log = logging.getLogger(__name__)
+# W&B's own are 90 seconds and for ever; its variables WANDB_INIT_TIMEOUT and WANDB_FINISH_TIMEOUT win over ours
+INIT_TIMEOUT_SECONDS = 15.0
+FINISH_TIMEOUT_SECONDS = 60.0
+RUN_ID = "wandb_run_id"
+STEP = "trainer/global_step"
+
+Project = Annotated[str, Field(pattern=r"^[^/\\#?%:]{1,128}$")]
+
+
+def wandb_logger(
+    directory: str,
+    project: Project = "dlpipe",
+    name: str | None = None,
+    group: str | None = None,
+    offline: bool = False,
+) -> WandbLogger:
+    """A logger with a run already started, in ``directory``.
+
+    The run's name is its directory's, its tags are the overrides, its group is the sweep's directory name
+    unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
+    for a resumed run to go on in.
+    """
+    # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    sweep, overrides = _sweep_and_overrides()
+    run = _start(
+        wandb_mode(offline),
+        dir=directory,
+        project=project,
+        name=name or Path(directory).name,
+        group=group or sweep,
+        tags=list(dict.fromkeys(override[:64] for override in overrides)),  # W&B refuses longer ones
+        job_type="train",
+        **_known(Path(directory) / RUN_ID),
+    )
+    run.define_metric(STEP)
+    run.define_metric("*", step_metric=STEP, step_sync=True)
+    if not run.disabled:
+        write_text(Path(directory) / RUN_ID, run.id)
+    log.info(_where(run))
+    return WandbLogger(experiment=run, project=project, save_dir=directory)
+
+
+def _known(path: Path) -> dict[str, str]:
+    """The run to go on in, where an interrupted one has left its id."""
+    return {"id": path.read_text(encoding="utf-8").strip(), "resume": "allow"} if path.is_file() else {}
+
+
+def wandb_mode(offline: bool) -> str:
+    """The mode of ``WANDB_MODE``, ``wandb offline`` or ``wandb disabled``; online only where a key is known.
+
+    Raises:
+        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is none.
+    """
+    try:
+        mode = str(wandb.setup(wandb.Settings(silent=True)).settings.mode)
+    except (wandb.errors.UsageError, ValueError) as error:
+        raise DlpipeError(f"W&B's own settings are wrong: {error}") from error
+    if mode in ("offline", "dryrun", "disabled"):
+        return mode
+    return "offline" if offline or not _is_logged_in() else mode
+
+
+def _is_logged_in() -> bool:
+    try:
+        return wandb.login(prompt=False, verify=False)
+    except wandb.errors.AuthenticationError as error:
+        log.warning("W&B cannot use the key it was given (%s); logging offline", error)
+        return False
+
+
+def _start(mode: str, **options: Any) -> wandb.Run:
+    """A run in this mode, or offline where W&B does not answer in time."""
+    settings = wandb.Settings(
+        silent=True,
+        init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT_SECONDS)),
+        finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_SECONDS)),
+        finish_timeout_raises=True,
+    )
+    try:
+        return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **options)  # type: ignore[arg-type]
+    except wandb.errors.CommError as error:
+        log.warning("W&B cannot be reached (%s); logging offline", str(error).splitlines()[0])
+        return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
+
+
+def finish(logger: WandbLogger, failed: bool) -> None:
+    """Close the logger's run, as failed or finished; a server that does not take the rest of it is not waited for."""
+    run = logger.experiment
+    try:
+        run.finish(exit_code=int(failed))
+    except TimeoutError:
+        log.warning("W&B did not take all of this run in time; %s", _sync_command(run))
+
+
+def _where(run: wandb.Run) -> str:
+    if run.disabled:
+        return "W&B is disabled"
+    return f"W&B is offline; {_sync_command(run)}" if run.offline else f"W&B shows this run at {run.url}"
+
+
+def _sync_command(run: wandb.Run) -> str:
+    return f"send this run later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}"
+
+
+def _sweep_and_overrides() -> tuple[str | None, list[str]]:
+    """The sweep's directory name, if this run is a job of one, and the task's overrides."""
+    if not HydraConfig.initialized():
+        return None, []
+    config = HydraConfig.get()
+    sweep = Path(config.sweep.dir).name if config.mode == RunMode.MULTIRUN else None
+    return sweep, list(config.overrides.task)

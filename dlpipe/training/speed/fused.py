@@ -1,0 +1,168 @@
+"""A recorded training step with plain SGD, in which the gradient of a dense layer's weight is never formed.
+
+The one place where dlpipe does what a library does. For `torch.optim.SGD` backward writes the gradient, the optimizer
+reads it with the weight, adds the decay and writes the weight: passes over a matrix which, with small minibatches, cost
+more than the arithmetic; so do autograd and the module's Python. Where a gradient is a sum of matrix products a b, as
+those of dense layers are, W <- (1 - lr * decay) W - lr * a b is a product that reads and writes W once; benchmarks/
+measures it. Every update comes after all that reads a parameter.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+
+from dlpipe.training.speed.recording import Recording
+
+aten = torch.ops.aten
+TRANSPOSE, DETACH, PRODUCT, SUM = aten.t.default, aten.detach.default, aten.mm.default, aten.add.Tensor
+VIEWS = (TRANSPOSE, DETACH, aten.transpose.int, aten.view.default, aten._unsafe_view.default, aten.expand.default)
+# (*tensors of a minibatch, *rates of each group) -> [loss, *logged]
+Step = Callable[..., list[Tensor]]
+
+
+class Rates(NamedTuple):
+    """Of a group of parameters: minus the learning rate, and what the decay leaves of a weight; or their nodes."""
+
+    minus_lr: Any
+    keep: Any
+
+
+class Descent(NamedTuple):
+    """The update of one parameter: its gradient is the sum of the products and the rest."""
+
+    target: fx.Node
+    products: list[tuple[fx.Node, fx.Node]]
+    rest: list[fx.Node]
+    decays: bool
+    rates: Rates
+
+
+def fused_step(recording: Recording, groups: list[dict[str, Any]]) -> Step:
+    """The step and the update of every parameter, in place; to be called without autograd.
+
+    Args:
+        recording: used up by this.
+        groups: of a `torch.optim.SGD`.
+    """
+    root, graph = recording.root, recording.root.graph
+    output = next(node for node in graph.nodes if node.op == "output")
+    rates = [_rates(graph, f"group{index}") for index in range(len(groups))]
+    with graph.inserting_before(output):
+        descents = [
+            _descent(root, parameter, recording.gradients[parameter], bool(group["weight_decay"]), of_group)
+            for group, of_group in zip(groups, rates, strict=True)
+            for parameter in group["params"]
+            if parameter in recording.gradients
+        ]
+        results = [recording.loss, *(value for _, value, _, _ in recording.logged if isinstance(value, fx.Node))]
+        output.args = ([_unless_parameter(root, node) for node in results],)
+        for descent in descents:
+            _emit(graph, descent)
+    _simplify(graph)
+    for node in graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload):
+            node.target = _direct(node.target)
+    root.recompile()
+    # generated code looks what it reads up at every call, and nn.Module's way of finding it takes longer
+    forward, constants = type(root).forward, recording.constants
+    return lambda *arguments: forward(constants, *arguments)
+
+
+def _rates(graph: fx.Graph, name: str) -> Rates:
+    with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
+        return Rates(graph.placeholder(f"{name}_minus_lr"), graph.placeholder(f"{name}_keep"))
+
+
+def _descent(root: fx.GraphModule, parameter: nn.Parameter, gradient: fx.Node, decays: bool, rates: Rates) -> Descent:
+    products, rest = [], []
+    target = next(n for n in root.graph.nodes if n.op == "get_attr" and getattr(root, n.target) is parameter)
+    for term in _terms(gradient):
+        product = _product(root, term)
+        if product:
+            products.append(product)
+        else:
+            rest.append(_unless_parameter(root, term))
+    return Descent(target, products, rest, decays, rates)
+
+
+def _emit(graph: fx.Graph, descent: Descent) -> None:
+    """The operations at the end of the graph; the first of them decays, too."""
+    target, (minus_lr, keep), decays = descent.target, descent.rates, descent.decays
+    for left, right in descent.products:
+        options = {"alpha": minus_lr, **({"beta": keep} if decays else {})}
+        graph.call_function(aten.addmm_.default, (target, left, right), options)
+        decays = False
+    if decays:
+        graph.call_function(aten.mul_.Scalar, (target, keep))
+    for term in descent.rest:
+        graph.call_function(aten.add_.Tensor, (target, term), {"alpha": minus_lr})
+
+
+def _terms(node: fx.Node) -> list[fx.Node]:
+    """The summands of a gradient, where nothing else needs the sum."""
+    parts = [part for part in node.args if isinstance(part, fx.Node)]
+    if node.target is SUM and not node.kwargs and len(parts) == 2 and _has_one_user(node):
+        return [term for part in parts for term in _terms(part)]
+    return [node]
+
+
+def _product(root: fx.GraphModule, term: fx.Node) -> tuple[fx.Node, fx.Node] | None:
+    """Factors of a matrix product that nothing else needs, and that no update changes before it is formed."""
+    transposed = False
+    while term.target in (TRANSPOSE, DETACH) and _has_one_user(term):
+        transposed ^= term.target is TRANSPOSE
+        term = term.args[0]  # type: ignore[assignment]
+    if term.target is not PRODUCT or not _has_one_user(term):
+        return None
+    left, right = term.all_input_nodes if len(term.all_input_nodes) == 2 else term.all_input_nodes * 2  # of x x, once
+    if _is_parameter(root, left) or _is_parameter(root, right):
+        return None
+    if transposed:
+        left, right = (root.graph.call_function(TRANSPOSE, (factor,)) for factor in (right, left))
+    return left, right
+
+
+def _has_one_user(node: fx.Node) -> bool:
+    return len(node.users) == 1
+
+
+def _is_parameter(root: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether it shares memory with a parameter."""
+    while node.target in VIEWS:
+        node = node.args[0]  # type: ignore[assignment]
+    return node.op == "get_attr" and isinstance(getattr(root, str(node.target)), nn.Parameter)
+
+
+def _unless_parameter(root: fx.GraphModule, node: fx.Node) -> fx.Node:
+    """It, or a copy that no update changes."""
+    return root.graph.call_function(aten.clone.default, (node,)) if _is_parameter(root, node) else node
+
+
+def _simplify(graph: fx.Graph) -> None:
+    """Leave out views of views that change nothing, and what is no longer needed."""
+    for node in graph.nodes:
+        inner: Any = node.args[0] if node.args else None
+        if node.target is DETACH:
+            node.replace_all_uses_with(inner)
+        elif node.target is TRANSPOSE and inner.target is TRANSPOSE:
+            node.replace_all_uses_with(inner.args[0])
+    for node in reversed(graph.nodes):
+        if node.op == "call_function" and not node.users and not _has_effect(node.target):
+            graph.erase_node(node)
+
+
+def _direct(operation: torch._ops.OpOverload) -> functools.partial[Any]:
+    """The operation without the Python around it, a tenth of a small step; named, as generated code needs."""
+    direct = functools.partial(operation._op)
+    vars(direct).update(__name__=str(operation).replace(".", "_"), __module__="recorded")
+    return direct
+
+
+def _has_effect(operation: Any) -> bool:
+    """Whether it writes to a tensor or draws a random number."""
+    if not isinstance(operation, torch._ops.OpOverload):
+        return False
+    return operation._schema.is_mutable or torch.Tag.nondeterministic_seeded in operation.tags

@@ -1,0 +1,121 @@
+"""What does not need torch answers without it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+import dlpipe
+from dlpipe.cli.flags import Request, parse
+
+HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
+CASES = {
+    "help": (["--help"], 0),
+    "version": (["--version"], 0),
+    "list": (["list"], 0),
+    "show a model": (["show", "lenet"], 0),
+    "show a dataset": (["show", "mnist"], 0),
+    "show an optimizer": (["show", "adam"], 0),
+    "show nothing": (["show", "lenett"], 2),
+    "unknown model": (["model=lenett"], 2),
+    "misspelt option": (["model=mlp", "model.n_hiden=3"], 2),
+    "shell completion": (["-sc", "install=bash"], 0),
+    "composed config": (["--cfg", "job"], 0),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code"), CASES.values(), ids=CASES)
+def test_answers_without_importing_torch(arguments, code, tmp_path):
+    program = f"""
+import json, sys
+from dlpipe.cli.main import main
+code = main({arguments!r})
+print("\\n" + json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert json.loads(done.stdout.splitlines()[-1]) == [code, []], done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", dlpipe.__all__)
+def test_every_public_name_exists(name):
+    assert getattr(dlpipe, name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("dlpipe model=le", ["model=lenet"]), ("dlpipe optimizer.l", ["optimizer.lr="])],
+    ids=["a plugin's model", "a key"],
+)
+def test_the_shell_completes(typed, offered, cli, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", typed)
+    monkeypatch.setenv("COMP_POINT", str(len(typed)))
+    assert cli("-sc", "query=bash").out.split() == offered
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'lode'"):
+        dlpipe.lode  # noqa: B018  # looking it up is the test
+
+
+def test_help_names_every_verb_group_and_model(cli):
+    out = cli("--help").out
+    for word in ("list", "show lenet", "doctor", "optimizer", "logreg", "mnist", "--multirun"):
+        assert word in out
+
+
+def test_show_tells_docstring_options_recipe_and_targets(cli):
+    out = cli("show", "mlp").out
+    assert "tanh" in out
+    assert "model.num_hidden=500" in out
+    assert "recipe.patience=" in out
+    assert "dataset=mnist: test error 1.650000 %" in out
+
+
+def test_show_of_an_unknown_name_suggests_one(cli):
+    result = cli("show", "lenett")
+    assert result.code == 2
+    assert "nothing is called 'lenett'; did you mean 'lenet'?" in result.err
+
+
+def test_list_names_models_datasets_optimizers_and_plugins_with_version_and_state(cli):
+    out = cli("list").out
+    for word in ("logreg", "mlp", "lenet", "digits", "mnist", "sgd", "adam", "dlpipe-supervised", "0.1.0", "ok"):
+        assert word in out
+
+
+def test_flags_may_stand_before_or_after_the_overrides():
+    assert parse(["model=mlp", "-m", "seed=1,2"]) == Request(["model=mlp", "seed=1,2"], True, [], [])
+    assert parse(["--cfg", "job", "model=mlp"]) == parse(["model=mlp", "--cfg=job"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-cd"], "expected one argument"),
+        (["-cd", "nowhere"], "--config-dir .*nowhere: no such folder"),
+        (["--cfg", "foo"], "invalid choice: 'foo'"),
+        (["--cfg"], "expected one argument"),
+        (["--resolve"], "--resolve: goes with --cfg"),
+        (["-p", "model"], "--package: goes with --cfg"),
+        (["--info"], "--info: no such flag"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_flags_are_refused(arguments, told, cli):
+    result = cli(*arguments)
+    assert result.code == 2
+    assert re.search(told, result.err), result.err
+
+
+def test_a_folder_of_the_users_own_yaml_joins_the_tree(cli, tmp_path):
+    folder = tmp_path / "it's mine"
+    (folder / "optimizer").mkdir(parents=True)
+    (folder / "optimizer" / "slow.yaml").write_text("_target_: torch.optim.SGD\nlr: 0.001\n")
+    result = cli("-cd", str(folder), "optimizer=slow", "recipe.max_epochs=1")
+    assert result.code == 0, result.err
+    assert OmegaConf.load(result.run_dir / "config.yaml").optimizer.lr == 0.001
+    assert cli("optimizer=slow").code == 2

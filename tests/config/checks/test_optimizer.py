@@ -1,0 +1,56 @@
+"""Optimizers and schedules of anybody's, judged before the run that would make them."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from dlpipe.config.checks.optimizer import built_problems
+from dlpipe.plugins.load_class import load_class
+
+
+@pytest.fixture
+def told(plain_model):
+    """What is wrong with the optimizer and schedule of a config for a model with parameters."""
+
+    def problems(optimizer, scheduler):
+        cfg = OmegaConf.create({"optimizer": optimizer, "scheduler": scheduler, "recipe": {"monitor": None}})
+        return [str(problem) for problem in built_problems(load_class("model", plain_model)(), cfg)]
+
+    return problems
+
+
+def test_what_is_no_optimizer_is_not_made(told, tmp_path):
+    node = {"_target_": "logging.FileHandler", "filename": str(tmp_path / "ran")}
+    optimizer, scheduler = told(node, node)
+    assert optimizer.startswith("optimizer._target_=logging.FileHandler: makes no Optimizer")
+    assert scheduler.startswith("scheduler._target_=logging.FileHandler: makes no LRScheduler, ReduceLROnPlateau")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_whatever_an_optimizer_or_a_schedule_raises_is_told(told, tmp_path, monkeypatch):
+    (tmp_path / "raising.py").write_text("""
+import torch
+class Odd(torch.optim.SGD):
+    def __init__(self, params, lr=0.1):
+        raise KeyError("lr")
+class Schedule(torch.optim.lr_scheduler.LRScheduler):
+    def __init__(self, optimizer):
+        raise ZeroDivisionError("by zero")
+""")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert told({"_target_": "raising.Odd"}, {}) == ["optimizer=raising.Odd: KeyError: 'lr'"]
+    sgd = {"_target_": "torch.optim.SGD", "lr": 0.1}
+    schedule = {"_target_": "raising.Schedule", "interval": "epoch"}
+    assert told(sgd, schedule) == ["scheduler=raising.Schedule: ZeroDivisionError: by zero"]
+    assert told(sgd, {"_target_": "raising.Schedule"}) == ["scheduler=raising.Schedule: KeyError: 'interval'"]
+    assert told({**sgd, "lr": -1}, {}) == ["optimizer=torch.optim.SGD: Invalid learning rate: -1"]
+
+
+def test_an_option_that_means_nothing_by_itself_is_judged_with_the_rest(cli, tmp_path, monkeypatch):
+    (tmp_path / "needy.py").write_text("""
+import torch
+class Needy(torch.optim.SGD):
+    def __init__(self, params, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
+        super().__init__(params, lr, momentum, dampening, weight_decay, nesterov)
+""")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli("check", "optimizer._target_=needy.Needy").code == 0

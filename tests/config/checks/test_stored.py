@@ -1,0 +1,256 @@
+"""The files in a run's directory that anybody may have written: read as data, judged before they are used."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+import torch
+import yaml
+
+from dlpipe import DlpipeError, load
+from dlpipe.cli.verbs import test as test_verb
+from dlpipe.runs.directory import read_config, read_provenance, read_ranks, read_summary
+from dlpipe.runs.provenance import _git_state
+
+
+@pytest.fixture
+def run_dir(cli):
+    return cli("model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run").run_dir
+
+
+@pytest.fixture
+def changed(run_dir):
+    """Change the config of the run: dotted keys and values, a deletion for ...; all at once."""
+
+    def change(**values):
+        config = yaml.safe_load((run_dir / "config.yaml").read_text())
+        for path, value in values.items():
+            *above, key = path.split("__")
+            node = config
+            for name in above:
+                node = node[name]
+            if value is ...:
+                del node[key]
+            else:
+                node[key] = value
+        (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
+        return run_dir
+
+    return change
+
+
+UNREADABLE = {
+    "no text": (b"model: \xff\n", "'utf-8' codec can't decode"),
+    "no YAML": (b"model: [\n", "while parsing a flow"),
+    "a tag": (b"model: !!python/object/apply:os.mkdir ['ran']\n", "could not determine a constructor for the tag"),
+    "an alias": (b"a: &a [1]\nmodel: *a\n", r"it has an alias, \*name, which a run does not write"),
+    "an interpolation": (
+        b"model: ${oc.env:HOME}\n",
+        r"it has an interpolation, \$\{name\}, which a run does not write",
+    ),
+    "an interpolation that is hidden": (b'model: "\\x24{oc.env:HOME}"\n', r"it has an interpolation"),
+    "a key twice": (b"model: 1\nmodel: 2\n", "found duplicate key model"),
+    "a key that is none": (b"model: {null: 1}\n", "Incompatible key type"),
+    "depth": (b"model: " + b"[" * 3000 + b"]" * 3000, "maximum recursion depth"),
+    "a number without end": (b"model: " + b"9" * 5000, "Exceeds the limit"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_no_plain_yaml_is_refused(content, told, tmp_path):
+    (tmp_path / "config.yaml").write_bytes(content)
+    advice = r"Take a good copy; a checkpoint tells what was in it: python -m dlpipe inspect .*last\.ckpt"
+    with pytest.raises(DlpipeError, match=rf"config\.yaml cannot be read: .*{told}.*\. {advice}") as error:
+        read_config(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_aliases_that_stand_for_a_billion_values_are_not_written_out(tmp_path):
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)), "model: *a9"]
+    (tmp_path / "config.yaml").write_text("\n".join(lines))
+    with pytest.raises(DlpipeError, match="it has an alias"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "a: 1", "- 1", "text", "3"])
+def test_what_has_no_model_is_no_config(content, tmp_path):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(DlpipeError, match=r"config\.yaml (is not a run's config: it has no model|cannot be read)"):
+        read_config(tmp_path)
+
+
+WRONG = {
+    "missing": ({"recipe__lr": "???"}, "  recipe.lr: has no value"),
+    "node": ({"callbacks": 3}, "  callbacks=3: must be a set of keys"),
+    "stages": ({"stage_configs": [1]}, r"  stage_configs=\[1\]: must be a set of keys"),
+    "name": ({"model__name": 3}, "  model.name=3: must be the name of one"),
+    "no name": ({"dataset__name": ...}, "  dataset.name=None: must be the name of one"),
+    "directory": ({"output_dir": 3}, "  output_dir=3: must be a directory"),
+    "type": ({"threads": "many"}, "  threads=many: must be a valid integer"),
+    "range": ({"recipe__lr": -0.1}, r"  recipe.lr=-0.1: must be greater than 0"),
+}
+
+
+@pytest.mark.parametrize(("values", "told"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("verb", ["test", "resume"])
+def test_values_that_no_run_has_are_told(values, told, verb, changed, cli):
+    result = cli(verb, str(changed(**values)))
+    assert result.code == 2
+    assert f"{result.run_dir / 'config.yaml'} is not a run's config, or damaged:\n" in result.err
+    assert "Take a good copy; a checkpoint tells what was in it" in result.err
+    with pytest.raises(DlpipeError, match=rf"(?m)^{told}"):
+        read_config(result.run_dir)
+
+
+def test_a_run_of_a_version_with_fewer_keys_can_be_used(changed, cli):
+    assert cli("test", str(changed(init_from=..., stages=..., chunk=..., scheduler=...))).code == 0
+
+
+def test_what_is_to_be_run_has_all_keys(changed, cli):
+    run_dir = changed(chunk=..., scheduler=...)
+    for verb in ("resume", "reproduce"):
+        (run_dir / "summary.json").unlink(missing_ok=verb == "reproduce")
+        result = cli(verb, str(run_dir))
+        assert result.code == 2
+        told = f"{run_dir / 'config.yaml'} cannot be used here:\n  scheduler: is missing\n  chunk: is missing\n"
+        assert result.err == f"dlpipe: {told}"
+
+
+def test_what_is_to_be_run_has_a_whole_recipe(changed, cli):
+    run_dir = changed(recipe__lr=...)
+    (run_dir / "summary.json").unlink()
+    assert cli("resume", str(run_dir)).err.endswith("cannot be used here:\n  recipe.lr: is missing\n")
+
+
+def test_a_model_and_a_dataset_are_needed_to_use_a_run(changed, cli):
+    result = cli("test", str(changed(dataset=...)))
+    assert result.code == 2
+    assert "cannot be used here:\n  dataset: is missing" in result.err
+
+
+@pytest.mark.parametrize("verb", ["test", "predict", "figures", "reproduce"])
+def test_options_that_the_model_does_not_take_are_told(verb, changed, cli):
+    result = cli(verb, str(changed(model__num_classes="ten", dataset__colour=1)))
+    assert result.code == 2
+    assert "  model.num_classes=ten: must be a valid integer" in result.err
+    assert "  dataset.colour=1: no such argument; Digits takes" in result.err
+
+
+def test_load_judges_the_config_first(changed):
+    with pytest.raises(DlpipeError, match=r"cannot be used here:\n  model.num_classes=ten: must be a valid integer"):
+        load(changed(model__num_classes="ten"))
+
+
+def test_a_finished_run_is_left_as_it_is_also_where_it_could_not_be_run(changed, cli):
+    run_dir = changed(trainer__devices=999)
+    assert "nothing is left to train" in cli("resume", str(run_dir)).out
+    (run_dir / "summary.json").unlink()
+    result = cli("resume", str(run_dir))
+    assert result.code == 2
+    assert "cannot be used here:\n  trainer.devices=999: a process a device" in result.err
+
+
+def test_parts_of_stages_that_cannot_be_laid_over_the_config_are_told(changed, cli):
+    run_dir = changed(stage_configs={"pretrain": 3})
+    (run_dir / "summary.json").unlink()
+    assert "  stage_configs: " in cli("resume", str(run_dir)).err
+
+
+def test_what_a_model_raises_is_told_in_a_line_with_the_place(run_dir, cli, monkeypatch):
+    def failing(*arguments):
+        raise RuntimeError("of two\nlines")
+
+    monkeypatch.setattr(test_verb, "tested", failing)
+    result = cli("test", str(run_dir))
+    assert result.code == 2
+    place = f"{__file__}, line {failing.__code__.co_firstlineno + 1}"
+    advice = "Its model has an error, or its config or checkpoint has been changed"
+    assert result.err == f"dlpipe: {run_dir} does not work: RuntimeError: of two lines ({place}). {advice}\n"
+
+
+def test_what_a_resumed_model_raises_is_told_in_a_line_and_logged(changed, cli):
+    run_dir = changed(trainer__max_epochs=3, model__num_classes=11)
+    (run_dir / "summary.json").unlink()
+    result = cli("resume", str(run_dir))
+    assert result.code == 1
+    last = result.out.splitlines()[-1]
+    assert last.startswith(f"{run_dir} does not work: RuntimeError: Error(s) in loading state_dict")
+    assert last.endswith(f"The traceback is in {run_dir / 'dlpipe.log'}")
+    assert "Traceback (most recent call last)" not in result.out
+    assert "Traceback (most recent call last)" in (run_dir / "dlpipe.log").read_text()
+
+
+@pytest.mark.parametrize(("content", "told"), [("{", "is damaged: Expecting"), ("3", "is damaged: it holds a int")])
+def test_damaged_records_are_told(content, told, tmp_path):
+    for name, read in (("summary", read_summary), ("provenance", read_provenance), ("ranks", read_ranks)):
+        (tmp_path / f"{name}.json").write_text(content)
+        with pytest.raises(DlpipeError, match=rf"{name}\.json {told}.*; take a good copy"):
+            read(tmp_path)
+
+
+def test_a_summary_without_numbers_is_told(run_dir, cli):
+    summary = json.loads((run_dir / "summary.json").read_text())
+    (run_dir / "summary.json").write_text(json.dumps({**summary, "test": {"test/error": "much"}}))
+    result = cli("test", str(run_dir))
+    assert result.code == 2
+    assert "does not work: ValueError: could not convert string to float: 'much'" in result.err
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "weights.safetensors"])
+def test_what_cannot_be_compared_is_told_before_it_is_run_again(run_dir, cli, tmp_path, name):
+    other = shutil.copytree(run_dir, tmp_path / "other")
+    (other / name).unlink()
+    result = cli("reproduce", str(other))
+    assert result.code == 2
+    assert result.err == f"dlpipe: {other} has no {name} to compare with; take a whole copy of the run\n"
+    if name == "weights.safetensors":
+        (other / name).write_bytes(b"nonsense")
+        assert f"{other / name} cannot be read: " in cli("reproduce", str(other)).err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other"]
+
+
+def test_a_checkpoint_with_something_else_where_dlpipe_has_its_own_is_told(tmp_path, cli):
+    torch.save({"dlpipe": 3}, tmp_path / "other.ckpt")
+    result = cli("inspect", str(tmp_path / "other.ckpt"))
+    assert result.code == 2
+    assert f"{tmp_path / 'other.ckpt'} is damaged, or no checkpoint: AttributeError: 'int' object has" in result.err
+    assert result.out == ""
+
+
+@pytest.mark.parametrize("place", ["beside", "inside"])
+def test_code_in_the_runs_own_directory_is_not_imported(place, changed, cli, tmp_path, monkeypatch):
+    """Python's path has the working folder, in which a run directory is a package."""
+    path = {"beside": "run.evil.Evil", "inside": "evil.Evil"}[place]
+    run_dir = changed(callbacks__evil={"_target_": path})
+    (run_dir / "evil.py").write_text("raise SystemExit('evil was imported')")
+    (run_dir / "summary.json").rename(run_dir / "kept.json")
+    monkeypatch.syspath_prepend(str(run_dir.parent if place == "beside" else run_dir))
+    resumed = cli("resume", str(run_dir))
+    (run_dir / "kept.json").rename(run_dir / "summary.json")
+    for result in (resumed, cli("reproduce", str(run_dir))):
+        assert result.code == 2
+        message = "its code lies in the run's directory, where anybody may have put it; move it elsewhere"
+        assert f"  callbacks.evil._target_={path}: {message}" in result.err
+
+
+def test_a_repository_in_the_runs_own_directory_runs_nothing(run_dir, cli, monkeypatch):
+    for command in (["init", "-q"], ["config", "core.fsmonitor", f"touch {run_dir / 'ran'}; false"]):
+        subprocess.run(["git", *command], cwd=run_dir, check=True)
+    subprocess.run(["git", "-c", "core.fsmonitor=", "add", "config.yaml"], cwd=run_dir, check=True)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *author, "-c", "core.fsmonitor=", "commit", "-qm", "a"], cwd=run_dir, check=True)
+    (run_dir / "ran").unlink(missing_ok=True)
+    monkeypatch.chdir(run_dir)
+    assert _git_state(run_dir) is None
+    assert _git_state(run_dir.parent / "other") is not None
+    assert not (run_dir / "ran").exists()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(run_dir, cli, tmp_path):
+    (tmp_path / "precious").write_text("content")
+    (run_dir / ".lock").unlink()
+    (run_dir / ".lock").symlink_to(tmp_path / "precious")
+    result = cli("resume", str(run_dir))
+    assert f"{run_dir / '.lock'} is a symlink to {tmp_path / 'precious'}; refusing to follow it" in result.err
+    assert (tmp_path / "precious").read_text() == "content"

@@ -1,0 +1,70 @@
+"""What the composed config is, for a model, a dataset and an optimizer."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from dlpipe.config.checks import light
+
+
+def composed(*overrides):
+    return light.check(list(overrides), multirun=False, output_key="run")[0][1]
+
+
+def test_a_model_brings_its_recipe():
+    recipe = composed("model=mlp", "dataset=mnist").recipe
+    assert (recipe.lr, recipe.batch_size, recipe.max_epochs, recipe.patience) == (0.01, 20, 1000, 10000)
+
+
+@pytest.mark.parametrize(
+    ("model", "lr", "batch_size", "max_epochs", "patience", "eval_drop_last"),
+    [
+        ("logreg", 0.13, 600, 1000, 5000, True),
+        ("mlp", 0.01, 20, 1000, 10000, False),
+        ("lenet", 0.1, 500, 200, 10000, False),
+    ],
+)
+def test_the_published_recipe_is_what_mnist_gets(model, lr, batch_size, max_epochs, patience, eval_drop_last):
+    recipe = composed(f"model={model}", "dataset=mnist").recipe
+    assert not recipe.shuffle
+    assert recipe.drop_last
+    assert (recipe.patience_increase, recipe.improvement_threshold) == (2, 0.995)
+    assert recipe.eval_drop_last == eval_drop_last
+    assert (recipe.lr, recipe.batch_size, recipe.max_epochs, recipe.patience) == (lr, batch_size, max_epochs, patience)
+
+
+def test_the_form_for_one_dataset_wins_over_the_published_recipe():
+    assert composed("model=lenet").recipe.batch_size < composed("model=lenet", "dataset=mnist").recipe.batch_size
+
+
+def test_the_command_line_wins_over_all_of_it():
+    cfg = composed("model=lenet", "recipe.batch_size=7", "optimizer.lr=0.5")
+    assert (cfg.recipe.batch_size, cfg.dataset.batch_size, cfg.optimizer.lr) == (7, 7, 0.5)
+
+
+def test_sgd_takes_its_learning_rate_from_the_recipe():
+    assert composed("model=logreg", "dataset=mnist").optimizer.lr == 0.13
+    assert composed("model=logreg", "recipe.lr=0.7").optimizer.lr == 0.7
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr"), [("adam", 0.001), ("adamw", 0.001), ("rmsprop", 0.01), ("adadelta", 1.0), ("adagrad", 0.01)]
+)
+def test_the_recipes_learning_rate_does_not_leak_into_another_optimizer(optimizer, lr):
+    assert composed("model=logreg", f"optimizer={optimizer}").optimizer.lr == lr
+
+
+def test_another_models_recipe_can_be_chosen():
+    assert composed("model=lenet", "dataset=mnist", "recipe=mlp").recipe.lr == 0.01
+
+
+def test_constructor_arguments_follow_the_dataset():
+    model = composed("model=mlp", "dataset=mnist").model
+    assert OmegaConf.to_container(model, resolve=True) == {
+        "name": "mlp",
+        "num_features": 784,
+        "num_classes": 10,
+        "image_shape": [1, 28, 28],
+        "num_hidden": 500,
+        "l1": 0.0,
+        "l2": 0.0001,
+    }

@@ -1,0 +1,264 @@
+"""Multirun: one directory a job, one table, and what happens when a job or the request is wrong."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from datetime import datetime
+from types import SimpleNamespace
+
+import hydra.core.utils
+import pytest
+
+from dlpipe.cli.flags import parse
+from dlpipe.sweeps import table as sweep_table
+
+SHORT = "recipe.max_epochs=1"
+
+
+def table(folder):
+    with (folder / sweep_table.TABLE).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def printed_jobs(out):
+    """The job column of the printed table, from the top."""
+    lines = out.splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("job "))
+    return [line.split()[0] for line in lines[head + 1 :] if not line.startswith("table:")]
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """The command of the README, once: flags after overrides, two models by two learning rates."""
+    folder = tmp_path_factory.mktemp("grid")
+    command = [sys.executable, "-m", "dlpipe", "model=logreg,mlp", "optimizer.lr=0.1,0.01", SHORT, "-m"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (directory,) = folder.glob("outputs/*/*-sweep-*")
+    return directory, done.stdout
+
+
+def test_grid_has_one_directory_a_job(grid):
+    directory, _ = grid
+    jobs = sorted(path.name for path in directory.iterdir() if path.is_dir())
+    assert jobs == ["0-logreg", "1-logreg", "2-mlp", "3-mlp"]
+
+
+def test_each_job_of_a_grid_is_a_run_of_its_own(grid):
+    directory, _ = grid
+    summaries = [json.loads(path.read_text()) for path in sorted(directory.glob("*/summary.json"))]
+    assert [(summary["model"], summary["status"]) for summary in summaries] == [
+        ("logreg", "finished"),
+        ("logreg", "finished"),
+        ("mlp", "finished"),
+        ("mlp", "finished"),
+    ]
+
+
+def test_sweep_csv_has_a_column_a_sweep_varied_and_is_ranked_on_validation(grid):
+    rows = table(grid[0])
+    assert {(row["model"], row["optimizer.lr"]) for row in rows} == {
+        ("logreg", "0.1"),
+        ("logreg", "0.01"),
+        ("mlp", "0.1"),
+        ("mlp", "0.01"),
+    }
+    best = [float(row["best"]) for row in rows]
+    assert best == sorted(best)
+    assert {row["metric"] for row in rows} == {"val/error"}
+
+
+def test_printed_table_is_in_the_order_of_sweep_csv(grid):
+    directory, out = grid
+    assert printed_jobs(out) == [row["job"] for row in table(directory)]
+
+
+def test_printed_table_fits_a_terminal_of_80_columns(grid):
+    _, out = grid
+    lines = out.splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("jobs ranked"))
+    assert max(len(line) for line in lines[first:-1]) <= 80
+
+
+def test_last_line_says_where_the_table_is(grid):
+    directory, out = grid
+    assert out.splitlines()[-1].endswith(f"{directory.name}/sweep.csv")
+
+
+def test_flags_may_stand_anywhere():
+    flags_last = parse(["model=logreg,mlp", "optimizer.lr=1", "-m"])
+    assert flags_last == parse(["-m", "model=logreg,mlp", "optimizer.lr=1"])
+    assert flags_last == parse(["model=logreg,mlp", "-m", "optimizer.lr=1"])
+
+
+@pytest.mark.parametrize(
+    ("override", "values"),
+    [
+        ("recipe.lr=range(0.1,0.3,0.1)", {"0.1", "0.2"}),
+        ("optimizer=glob(adam*)", {"adam", "adamw"}),
+    ],
+    ids=["range", "glob"],
+)
+def test_sweep_runs_every_value_of(override, values, cli):
+    result = cli("-m", override, SHORT)
+    assert result.code == 0, result.err
+    (directory,) = result.folder.glob("outputs/*/*")
+    assert {row[override.partition("=")[0]] for row in table(directory)} == values
+
+
+@pytest.mark.parametrize("wrong", ["model=logreg,lenett", "optimizer.lr=0.1,abc", "recipe.batch_size=20,0"])
+def test_sweep_with_one_wrong_choice_runs_nothing(wrong, cli):
+    result = cli("-m", wrong)
+    assert (result.code, result.written) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("empty", "told"),
+    [
+        ("optimizer=glob(x*)", r"optimizer=glob\(x\*\): a sweep of no values; there are adadelta, adagrad"),
+        ("recipe.lr=range(1,1)", r"recipe.lr=range\(1,1\): a sweep of no values$"),
+    ],
+    ids=["glob", "range"],
+)
+def test_sweep_of_no_values_is_refused(empty, told, cli):
+    result = cli("-m", empty)
+    assert (result.code, result.written) == (2, [])
+    assert re.search(told, result.err, re.MULTILINE)
+
+
+@pytest.fixture
+def failing(cli):
+    """A sweep whose first job asks for a metric that is never logged, which only training can tell."""
+    result = cli("-m", "recipe.monitor=val/none,val/error", SHORT)
+    (directory,) = result.folder.glob("outputs/*/*")
+    return result, directory
+
+
+def test_sweep_with_a_failed_job_runs_the_others_and_exits_with_1(failing):
+    result, directory = failing
+    assert result.code == 1
+    assert [(row["job"], row["status"]) for row in table(directory)] == [
+        ("1-logreg", "finished"),
+        ("0-logreg", "failed"),
+    ]
+    assert printed_jobs(result.out) == ["1-logreg", "0-logreg"]
+
+
+def test_failure_of_a_job_is_told_when_it_happens_and_kept_in_its_log(failing):
+    result, directory = failing
+    told = "recipe.monitor=val/none was not logged"
+    assert result.out.index(told) < result.out.index("best validation error")
+    assert told in (directory / "0-logreg" / "dlpipe.log").read_text()
+    assert "pytorch_lightning/trainer" not in result.err  # no traceback of ours for an error of the user's
+
+
+CALLBACK = """
+from pytorch_lightning import Callback
+
+class Raise(Callback):
+    def __init__(self, what: str = ""):
+        self.what = what
+    def on_train_start(self, trainer, pl_module):
+        if self.what:
+            raise {"bug": RuntimeError("a bug"), "ctrl-c": KeyboardInterrupt()}[self.what]
+"""
+
+
+def test_traceback_of_every_bug_is_in_the_log_of_its_job(cli, install):
+    install("dlpipe-acme", {}, {"acme_raise.py": CALLBACK})
+    result = cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug", "seed=1,2", SHORT)
+    assert result.code == 1
+    logs = [(folder / "dlpipe.log").read_text() for folder in result.run_dirs]
+    assert ["RuntimeError: a bug" in log for log in logs] == [True, True]
+
+
+def test_ctrl_c_ends_the_sweep_and_ranks_what_it_has(cli, install):
+    install("dlpipe-acme", {}, {"acme_raise.py": CALLBACK})
+    result = cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what='',ctrl-c,''", SHORT)
+    assert result.code == 130
+    (directory,) = result.folder.glob("outputs/*/*")
+    assert [(row["job"], row["status"]) for row in table(directory)] == [
+        ("0-logreg", "finished"),
+        ("1-logreg", "interrupted"),
+    ]
+
+
+def test_sweep_goes_where_the_user_says(cli):
+    result = cli("-m", "hydra.sweep.dir=my sweeps/first", "seed=1,2", SHORT)
+    assert result.code == 0, result.err
+    assert len(table(result.folder / "my sweeps" / "first")) == 2
+
+
+def test_a_directory_that_holds_a_sweep_is_refused(cli):
+    assert cli("-m", "hydra.sweep.dir=first", "seed=1", SHORT).code == 0
+    before = cli("list").written
+    result = cli("-m", "hydra.sweep.dir=first", "seed=2", SHORT)
+    assert "holds a sweep already; choose another directory" in result.err
+    assert (result.code, result.written) == (2, before)
+
+
+def test_two_sweeps_of_one_second_get_two_directories(cli, monkeypatch):
+    noon = datetime(2026, 1, 1, 12)
+    monkeypatch.setattr(hydra.core.utils, "datetime", SimpleNamespace(now=lambda: noon))
+    cli("-m", "seed=1", SHORT)
+    result = cli("-m", "seed=1", SHORT)
+    assert len(list(result.folder.glob("outputs/2026-01-01/12-00-00-sweep-*"))) == 2
+
+
+def write_job(folder, number, overrides, value, metric="val/error", mode="min"):
+    job = folder / f"{number}-job"
+    (job / ".hydra").mkdir(parents=True)
+    (job / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
+    (job / "config.yaml").write_text(f"model: {{name: x}}\nrecipe: {{monitor_mode: {mode}}}\n")
+    if value is not None:
+        best = {"metric": metric, "value": value, "update": 5, "epoch": 1}
+        (job / "summary.json").write_text(json.dumps({"status": "finished", "best": best, "test": {}}))
+
+
+def names(jobs):
+    return [job.name for job in jobs]
+
+
+def test_the_largest_value_is_first_where_more_is_better(tmp_path):
+    for number, value in enumerate((0.5, 0.9, 0.7)):
+        write_job(tmp_path, number, [f"seed={number}"], value, metric="val/accuracy", mode="max")
+    assert names(sweep_table.collect(tmp_path)) == ["1-job", "2-job", "0-job"]
+
+
+def test_jobs_without_a_result_are_last_in_the_order_they_ran(tmp_path):
+    for number in (10, 9, 2):
+        write_job(tmp_path, number, [f"seed={number}"], None)
+    write_job(tmp_path, 11, ["seed=11"], 0.5)
+    assert names(sweep_table.collect(tmp_path)) == ["11-job", "2-job", "9-job", "10-job"]
+
+
+def test_values_of_different_metrics_are_not_compared(tmp_path):
+    for number, (metric, value) in enumerate([("val/loss", 0.2), ("val/error", 0.3), ("val/loss", 0.1)]):
+        write_job(tmp_path, number, [f"seed={number}"], value, metric=metric)
+    assert names(sweep_table.collect(tmp_path)) == ["1-job", "2-job", "0-job"]
+
+
+def test_printed_table_shows_what_differs_and_names_the_rest_once(tmp_path):
+    write_job(tmp_path, 0, ["optimizer.lr=0.1", "seed=7"], 0.5)
+    write_job(tmp_path, 1, ["optimizer.lr=0.01", "seed=7"], 0.25)
+    assert sweep_table.lines(sweep_table.collect(tmp_path)) == [
+        "jobs ranked on validation, all with seed=7:",
+        "job    optimizer.lr  best val/error  epoch",
+        "1-job  0.01          25.000000 %     1",
+        "0-job  0.1           50.000000 %     1",
+    ]
+
+
+def test_a_sweep_gone_on_with_under_other_values_is_refused_and_keeps_its_labels(cli):
+    words = ["-m", "model=logreg", "recipe.max_epochs=1", "hydra.sweep.dir=sweep", "resume=auto"]
+    assert cli(*words, "optimizer.lr=0.1,0.01").code == 0
+    again = cli(*words, "optimizer.lr=0.1,0.01")
+    assert again.code == 0
+    assert again.out.count("nothing is left to train") == 2
+    other = cli(*words, "optimizer.lr=0.5,0.2")
+    assert other.code == 1
+    assert "holds another run: optimizer.lr (0.1, asked for 0.5)" in other.out + other.err
+    with (other.folder / "sweep" / "sweep.csv").open(newline="") as file:
+        assert {row["optimizer.lr"] for row in csv.DictReader(file)} == {"0.1", "0.01"}

@@ -1,0 +1,55 @@
+"""What a model may say of its stages."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from dlpipe.errors import PluginError
+from dlpipe.stages import Stage, prefixes, selected, stages_of
+
+
+def model_of(*stages):
+    class Model(pl.LightningModule):
+        def stages(self):
+            return list(stages)
+
+    return Model()
+
+
+MODULE = pl.LightningModule()
+THREE = [Stage(name, MODULE) for name in ("pretrain/0", "pretrain/1", "finetune")]
+
+
+def test_a_model_that_names_none_is_its_only_stage():
+    module = pl.LightningModule()
+    module.stages = torch.nn.ModuleList()  # as residual networks call their parts
+    (stage,) = stages_of(module)
+    assert stage.name == ""
+    assert stage.module is module
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ([], "at least one stage"),
+        (["pretrain"], "gives 'pretrain'; wanted are dlpipe.stages.Stage"),
+        ([Stage("a", torch.nn.Linear(1, 1))], "wanted are dlpipe.stages.Stage of LightningModules"),
+        ([Stage("a b", MODULE)], "has the name 'a b'"),
+        ([Stage("/a", MODULE)], "has the name '/a'"),
+        ([Stage("../a", MODULE)], r"has the name '\.\./a'"),
+        ([Stage("a", MODULE), Stage("a", MODULE)], "each with a name of its own"),
+    ],
+)
+def test_what_is_no_list_of_stages_is_refused(stages, told):
+    with pytest.raises(PluginError, match=told):
+        stages_of(model_of(*stages))
+
+
+def test_a_stage_is_called_by_its_name_and_by_what_that_begins_with():
+    assert prefixes("pretrain/0") == ["pretrain", "pretrain/0"]
+    assert prefixes("") == []
+    assert selected(THREE, None) == THREE
+    assert selected(THREE, ["pretrain"]) == THREE[:2]
+    assert selected(THREE, ["finetune", "pretrain/1"]) == THREE[1:]
+    with pytest.raises(PluginError, match="no stage 'pretrain/2'; did you mean"):
+        selected(THREE, ["pretrain/2"])

@@ -1,0 +1,401 @@
+"""logger=wandb: when it is online, that it never waits or asks, and what it logs, read back with the wandb command."""
+
+import contextlib
+import csv
+import functools
+import json
+import os
+import pty
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import wandb
+import yaml
+
+from dlpipe.errors import DlpipeError
+from dlpipe.training.loggers.wandb import finish, wandb_mode
+
+FAKE_KEY = "0123456789" * 4
+LOG_ONE_ROW = """
+import atexit, logging, sys, time
+atexit.register(lambda: print(f"{time.monotonic() - start} s"))  # registered first, called last
+from dlpipe.training.loggers.wandb import wandb_logger
+start = time.monotonic()
+logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
+logger = wandb_logger(sys.argv[1])
+logger.log_metrics({"val/loss": 0.5}, 9)
+logger.experiment.finish()
+"""
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory):
+    """The environment of somebody who never used W&B."""
+    folder = tmp_path_factory.mktemp("stranger")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    return kept | {"NETRC": str(folder / "netrc"), "WANDB_CONFIG_DIR": str(folder), "HOME": str(folder)}
+
+
+@pytest.fixture
+def environment(stranger, monkeypatch, tmp_path):
+    """The same in this process; W&B reads it once, so it is started and ended with the test."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("NETRC", "WANDB_CONFIG_DIR", "HOME"):
+        monkeypatch.setenv(name, stranger[name])
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.chdir(tmp_path)
+    wandb.teardown()
+    yield monkeypatch
+    wandb.teardown()
+
+
+def records(run_dir, kind):
+    """Records of one kind in the log of the only W&B run of a directory."""
+    (log,) = run_dir.glob("wandb/*run-*/*.wandb")
+    return [record[kind] for record in read_back(log) if record["type"] == kind]
+
+
+@functools.cache
+def read_back(log):
+    """What the wandb command reads in a log."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)]
+    environment = os.environ | {"WANDB_ERROR_REPORTING": "false", "WANDB_MODE": "offline"}
+    text = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def wandb_processes(pid):
+    """Service processes that a process started."""
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if "wandb-core" in line and f"--pid {pid}" in line]
+
+
+# --- which mode
+
+
+@pytest.mark.parametrize(
+    ("variables", "offline", "mode"),
+    [
+        ({}, False, "offline"),
+        ({"WANDB_API_KEY": FAKE_KEY}, False, "online"),
+        ({"WANDB_API_KEY": FAKE_KEY}, True, "offline"),
+        ({"WANDB_API_KEY": FAKE_KEY, "WANDB_MODE": "offline"}, False, "offline"),
+        ({"WANDB_API_KEY": FAKE_KEY, "WANDB_MODE": "disabled"}, False, "disabled"),
+        ({"WANDB_MODE": "disabled"}, True, "disabled"),
+        ({"WANDB_MODE": "online"}, False, "offline"),
+        ({"WANDB_API_KEY": FAKE_KEY, "WANDB_MODE": "online"}, False, "online"),
+        ({"WANDB_API_KEY": "tooshort"}, False, "offline"),
+    ],
+    ids=[
+        "no key",
+        "key",
+        "key, offline=true",
+        "key, WANDB_MODE=offline",
+        "key, WANDB_MODE=disabled",
+        "WANDB_MODE=disabled, offline=true",
+        "no key, WANDB_MODE=online",
+        "key, WANDB_MODE=online",
+        "malformed key",
+    ],
+)
+def test_mode_is_online_only_for_a_known_key_and_no_wish_against_it(variables, offline, mode, environment, capfd):
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert wandb_mode(offline) == mode
+    assert capfd.readouterr() == ("", "")
+
+
+def test_mode_is_offline_where_the_wandb_command_said_so(environment):
+    environment.setenv("WANDB_API_KEY", FAKE_KEY)
+    subprocess.run([sys.executable, "-m", "wandb", "offline"], check=True, capture_output=True, timeout=60)
+    assert wandb_mode(offline=False) == "offline"
+
+
+def test_malformed_key_is_told(environment, caplog):
+    environment.setenv("WANDB_API_KEY", "tooshort")
+    wandb_mode(offline=False)
+    assert re.search(r"W&B cannot use the key it was given \(.*invalid.*\); logging offline", caplog.text)
+
+
+def test_unknown_mode_is_an_error(environment):
+    environment.setenv("WANDB_MODE", "of")
+    with pytest.raises(DlpipeError, match=r"(?s)W&B's own settings are wrong: .*'of'"):
+        wandb_mode(offline=False)
+
+
+def test_project_that_wandb_refuses_is_refused_before_anything_is_written(cli, environment):
+    result = cli("logger=wandb", "logger.wandb.project=a/b")
+    assert (result.code, result.written) == (2, [])
+    assert "logger.wandb.project=a/b" in result.err
+
+
+# --- never waiting, never asking
+
+
+@pytest.fixture(scope="module")
+def silent_server():
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def silence(stranger, silent_server):
+    """The environment of a stranger whose W&B server is that one."""
+    return stranger | {"WANDB_BASE_URL": f"http://127.0.0.1:{silent_server.getsockname()[1]}"}
+
+
+@pytest.fixture(scope="module")
+def no_key_on_a_terminal(silence, silent_server, tmp_path_factory):
+    """What is said, and how often the server was called."""
+    command = [sys.executable, "-c", LOG_ONE_ROW, str(tmp_path_factory.mktemp("run"))]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, env=silence, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # how Linux tells that the other end is closed
+        while part := os.read(ours, 4096):
+            said += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    calls = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            silent_server.accept()[0].close()
+            calls += 1
+    return said.decode(), calls
+
+
+def test_no_key_on_a_terminal_is_not_asked_for(no_key_on_a_terminal):
+    offline, seconds = no_key_on_a_terminal[0].splitlines()
+    assert re.fullmatch(r"W&B is offline; send this run later with: wandb sync \S+", offline)
+    assert seconds.endswith(" s")
+
+
+def test_offline_run_opens_no_connection(no_key_on_a_terminal):
+    assert no_key_on_a_terminal[1] == 0
+
+
+def test_key_and_no_network_ends_offline_in_seconds(silence, tmp_path):
+    command = [sys.executable, "-W", "error", "-c", LOG_ONE_ROW, str(tmp_path)]
+    key = {"WANDB_API_KEY": FAKE_KEY, "WANDB_INIT_TIMEOUT": "1"}
+    done = subprocess.run(command, env=silence | key, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    unreachable, offline, seconds = done.stdout.splitlines()
+    assert re.fullmatch(r"W&B cannot be reached \(.*\); logging offline", unreachable)
+    assert offline.startswith("W&B is offline; send this run later with: ")
+    assert len(list(tmp_path.glob("wandb/offline-run-*/*.wandb"))) == 1
+    # one second for the server; left to itself W&B takes 5 to log in, 90 to start and 10 to exit
+    assert float(seconds.removesuffix(" s")) < 9
+
+
+def test_server_that_does_not_take_the_rest_in_time_is_told_of(tmp_path, caplog):
+    def late(exit_code):
+        raise TimeoutError
+
+    finish(
+        SimpleNamespace(experiment=SimpleNamespace(finish=late, dir=str(tmp_path / "run-1" / "files"))), failed=False
+    )
+    told = rf"W&B did not take all of this run in time; send this run later with: wandb sync {tmp_path}/run-1\n"
+    assert re.search(told, caplog.text)
+
+
+# --- what is logged
+
+
+@pytest.fixture(scope="module")
+def sweep(stranger, tmp_path_factory):
+    """Two jobs of a sweep: its directory, what was printed, and the process that ran it."""
+    folder = tmp_path_factory.mktemp("work")
+    command = [sys.executable, "-W", "error", "-m", "dlpipe", "-m", "logger=wandb", "seed=1,2", "recipe.max_epochs=2"]
+    with subprocess.Popen(
+        command, cwd=folder, env=stranger, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    (directory,) = folder.glob("outputs/*/*")
+    return directory, out, err, process.pid
+
+
+@pytest.fixture(scope="module")
+def first(sweep):
+    """The run directory of the first job."""
+    return sweep[0] / "0-logreg"
+
+
+def test_jobs_of_a_sweep_are_two_runs_in_one_group(sweep):
+    directory = sweep[0]
+    runs = [records(directory / job, "run")[0] for job in ("0-logreg", "1-logreg")]
+    assert [run["run_group"] for run in runs] == [directory.name] * 2
+    assert [run["display_name"] for run in runs] == ["0-logreg", "1-logreg"]
+    assert len({run["run_id"] for run in runs}) == 2
+
+
+def test_run_is_tagged_with_the_overrides_of_its_job(first):
+    (run,) = records(first, "run")
+    assert run["tags"] == ["logger=wandb", "seed=1", "recipe.max_epochs=2"]
+    assert (run["project"], run["job_type"]) == ("dlpipe", "train")
+
+
+def test_run_id_is_kept_in_the_run_directory(first):
+    (run,) = records(first, "run")
+    assert (first / "wandb_run_id").read_text() == run["run_id"]
+
+
+def test_a_run_that_is_gone_on_with_is_the_same_run(stranger, tmp_path):
+    for _ in range(2):
+        command = [sys.executable, "-c", LOG_ONE_ROW, str(tmp_path)]
+        subprocess.run(command, cwd=tmp_path, env=stranger, check=True, capture_output=True)
+    folders = [path.name for path in (tmp_path / "wandb").glob("offline-run-*") if path.is_dir()]
+    assert {name.rpartition("-")[2] for name in folders} == {(tmp_path / "wandb_run_id").read_text()}
+
+
+def test_config_is_the_resolved_one(first):
+    logged = {}
+    for update in records(first, "config"):
+        logged |= update["update"]
+    logged.pop("_wandb", None)
+    assert logged == yaml.safe_load((first / "config.yaml").read_text())
+
+
+def assert_metrics_are_those_of_metrics_csv(run_dir):
+    """On the same axis; gives the rows."""
+    logged = [record["item"] for record in records(run_dir, "history")]
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        here = {}
+        for item in logged:
+            if item["trainer/global_step"] == int(row["step"]):
+                here |= item
+        for name, text in row.items():
+            if name != "step" and text:
+                assert here[name] == pytest.approx(float(text)), (name, row)
+    return rows
+
+
+def test_metrics_are_those_of_metrics_csv_on_the_same_axis(first):
+    assert len(assert_metrics_are_those_of_metrics_csv(first)) == 3
+
+
+def test_stages_are_logged_under_their_names_in_one_run(wandb_cli):
+    sizes = ("model.hidden_sizes=[9,4]", "model.corruption=[0.1,0.1]", "trainer.limit_train_batches=3")
+    stages = ("recipe.stages.pretrain.max_epochs=2", "recipe.stages.pretrain.keep_every_n_epochs=2")
+    result = wandb_cli("model=sda", *sizes, *stages)
+    assert result.code == 0, result.err
+    (run,) = records(result.run_dir, "run")
+    assert (result.run_dir / "wandb_run_id").read_text() == run["run_id"]
+    history = [record["item"] for record in records(result.run_dir, "history")]
+    steps = {}  # of each metric
+    for item in history:
+        for name in item:
+            steps.setdefault(name, []).append(item.get("trainer/global_step"))
+    assert steps["pretrain/0/loss"] == [2, 5]
+    assert steps["pretrain/1/loss"] == [8, 11]
+    assert steps["finetune/loss"] == steps["finetune/val/error"] == [14]
+    assert "test/error" in steps
+    assert not [name for name in steps if name.startswith("train/")]
+    assert "figures/pretrain/0/filters_epoch_0002.filenames" in steps
+    assert_metrics_are_those_of_metrics_csv(result.run_dir)
+
+
+def test_axis_of_every_metric_is_lightnings_step(first):
+    assert {
+        "glob_name": "*",
+        "options": {"defined": True, "step_sync": True},
+        "step_metric": "trainer/global_step",
+    } in (records(first, "metric"))
+
+
+@pytest.mark.parametrize("figure", ["filters", "confusion_matrix"])
+def test_figure_is_logged_as_an_image(figure, first):
+    files = [record["item"].get(f"figures/{figure}.filenames") for record in records(first, "history")]
+    ((image,),) = [names for names in files if names]
+    (media,) = first.glob(f"wandb/offline-run-*/files/{image}")
+    assert media.read_bytes().startswith(b"\x89PNG")
+
+
+def test_run_is_closed_as_finished(first):
+    assert [record["exit_code"] for record in records(first, "exit")] == [0]
+
+
+def test_printed_sync_command_names_the_run(sweep, first):
+    commands = re.findall(r"send this run later with: (.*)", sweep[1])
+    (log,) = Path(shlex.split(commands[0])[-1]).glob("*.wandb")
+    assert log.is_relative_to(first)
+    assert len(commands) == 2
+
+
+def test_everything_is_in_the_run_directories(sweep):
+    directory = sweep[0]
+    work = directory.parents[2]
+    assert [path.name for path in work.iterdir()] == ["outputs"]
+    assert sorted(path.name for path in directory.iterdir()) == ["0-logreg", "1-logreg", "multirun.yaml", "sweep.csv"]
+
+
+def test_service_process_ends_with_the_command(sweep):
+    assert wandb_processes(sweep[3]) == []
+
+
+def test_nothing_is_complained_of(sweep):
+    assert sweep[2] == ""
+
+
+# --- other ways for a run to go
+
+
+CALLBACK = """
+from pytorch_lightning import Callback
+
+class Raise(Callback):
+    def __init__(self, what: str = ""):
+        self.what = what
+    def on_train_start(self, trainer, pl_module):
+        if self.what:
+            raise {"bug": RuntimeError("a bug"), "ctrl-c": KeyboardInterrupt()}[self.what]
+"""
+
+
+@pytest.fixture
+def wandb_cli(cli, install, environment):
+    install("dlpipe-acme", {}, {"acme_raise.py": CALLBACK})
+    return lambda *overrides: cli(*overrides, "logger=wandb", "recipe.max_epochs=1")
+
+
+def test_failed_job_is_closed_as_failed_and_the_next_is_a_run_of_its_own(wandb_cli):
+    result = wandb_cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug,''")
+    exits = [records(run_dir, "exit") for run_dir in result.run_dirs]
+    assert [[record["exit_code"] for record in job] for job in exits] == [[1], [0]]
+    assert wandb.run is None
+
+
+def test_ctrl_c_closes_the_run_as_failed(wandb_cli):
+    result = wandb_cli("+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=ctrl-c")
+    assert [record["exit_code"] for record in records(result.run_dir, "exit")] == [1]
+    assert wandb.run is None
+
+
+def test_run_by_itself_is_in_no_group(wandb_cli):
+    (run,) = records(wandb_cli().run_dir, "run")
+    assert "run_group" not in run
+
+
+def test_name_group_and_project_can_be_given(wandb_cli):
+    options = ("logger.wandb.name=mine", "logger.wandb.group=all", "logger.wandb.project=ours")
+    (run,) = records(wandb_cli(*options).run_dir, "run")
+    assert (run["display_name"], run["run_group"], run["project"]) == ("mine", "all", "ours")
+
+
+def test_disabled_run_trains_and_leaves_nothing_of_wandb(wandb_cli, environment):
+    environment.setenv("WANDB_MODE", "disabled")
+    result = wandb_cli()
+    assert "W&B is disabled" in result.out
+    assert (result.code, [path for path in result.written if "wandb" in path]) == (0, [])

@@ -1,0 +1,327 @@
+"""A run left at any rest and taken up again, of modules that a stranger might write: the same bits and record."""
+
+import contextlib
+import random
+import warnings
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torchmetrics import MeanMetric
+
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.training.callbacks.patience import GeometricPatience
+from dlpipe.training.callbacks.report import Report
+from dlpipe.training.callbacks.train_loss import EpochMeanLoss
+from dlpipe.training.loggers.csv import MetricsCsv
+from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.resume import loops
+from dlpipe.training.resume.loops import rest_between_epochs
+from dlpipe.training.resume.run_state import RunState
+from dlpipe.training.speed import updates
+from dlpipe.training.speed.chunks import take_chunks
+from dlpipe.training.speed.updates import FusedUpdates
+
+EXAMPLES, BATCH, EPOCHS = 43, 4, 4  # 11 minibatches, the last of 3
+
+
+class Data(pl.LightningDataModule):
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        x = torch.randn(EXAMPLES, 6, generator=generator)
+        self.split = Split(x, (x[:, 0] * x[:, 1] > 0).long())
+
+    def train_dataloader(self):
+        return TensorMinibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+
+    def val_dataloader(self):
+        return TensorMinibatches(self.split, 20, EpochOrder(EXAMPLES, 5, False))
+
+
+class Loader(Data):
+    def train_dataloader(self):
+        return DataLoader(TensorDataset(*self.split), BATCH, shuffle=True)
+
+
+class OwnGenerator(Data):
+    def train_dataloader(self):
+        sampler = RandomSampler(self.split.x, generator=torch.Generator().manual_seed(8))
+        return DataLoader(TensorDataset(*self.split), BATCH, sampler=sampler)
+
+
+class Stateful(Data):
+    """Its loader keeps its place by itself, as torchdata's do."""
+
+    def train_dataloader(self):
+        class Place(TensorMinibatches):
+            def state_dict(self):
+                return {"epoch": self.sampler.epoch, "yielded": self.yielded}
+
+            def load_state_dict(self, state):
+                self.sampler.epoch, self.skip = state["epoch"], state["yielded"] % len(self)
+
+            def __iter__(self):
+                self.yielded = self.skip
+                for batch in super().__iter__():
+                    self.yielded += 1
+                    yield batch
+
+        return Place(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+
+
+class EverNewShapes(Data):
+    """Of which only some are worth recording."""
+
+    def train_dataloader(self):
+        class Cut(TensorMinibatches):
+            def __iter__(self):
+                first = self.skip
+                for index, (x, y) in enumerate(super().__iter__(), start=first):
+                    yield Split(x[: 1 + index % 4], y[: 1 + index % 4])
+
+        return Cut(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+
+
+class Module(pl.LightningModule):
+    """Dropout, a metric a step, an epoch's mean, a validation that draws."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Dropout(0.2), torch.nn.Linear(8, 2))
+
+    def loss(self, batch):
+        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def training_step(self, batch, batch_idx):
+        return self.loss(batch)
+
+    def validation_step(self, batch, batch_idx):
+        noisy = self.net(batch[0] + 0.1 * torch.randn_like(batch[0]))
+        self.log("val/error", (noisy.argmax(1) != batch[1]).double().mean(), batch_size=len(batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1, weight_decay=1e-4)
+
+
+class Adam(Module):
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.parameters(), lr=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.02, total_steps=100)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+class Plateau(Module):
+    """Whose rate follows a metric of the epoch before."""
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val/error"}}
+
+
+class PlateauInMidEpoch(Module):
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, factor=0.9)
+        watch = {"scheduler": schedule, "monitor": "val/error", "interval": "step", "frequency": 3, "strict": False}
+        return {"optimizer": optimizer, "lr_scheduler": watch}
+
+
+class Logs(Module):
+    """Means, sums and extremes of an epoch, in a step, at its start, and by torchmetrics."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = MeanMetric()
+
+    def on_train_epoch_start(self):
+        self.log("begun", torch.rand(()))
+
+    def training_step(self, batch, batch_idx):
+        loss = self.loss(batch)
+        self.log("mean", loss, on_step=True, on_epoch=True)
+        self.log("sum", loss, on_step=False, on_epoch=True, reduce_fx="sum")
+        self.log("most", loss, on_step=False, on_epoch=True, reduce_fx="max")
+        self.mean(loss)
+        self.log("metric", self.mean, on_step=False, on_epoch=True)
+        return loss
+
+
+class Draws(Module):
+    """From every generator there is, its own included."""
+
+    def __init__(self):
+        super().__init__()
+        self.torch = torch.Generator().manual_seed(4)
+        self.numpy = np.random.default_rng(4)
+        self.philox = np.random.Generator(np.random.Philox(4))
+        self.python = random.Random(4)
+
+    def training_step(self, batch, batch_idx):
+        noise = torch.rand((), generator=self.torch) + self.numpy.normal() + self.philox.normal() + self.python.random()
+        return self.loss(batch) * (1 + noise + random.random() + np.random.rand() + torch.rand(()))
+
+
+class EveryMinibatch(Module):
+    """Counts what Lightning calls it for."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(3, dtype=torch.long))
+
+    def on_train_epoch_start(self):
+        self.seen[0] += 1
+
+    def on_train_batch_end(self, *arguments):
+        self.seen[1] += 1
+
+    def on_train_epoch_end(self):
+        self.seen[2] += 1
+
+
+class ByHand(Module):
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(self.loss(batch))
+        optimizer.step()
+
+
+CASES = {
+    "chunks": {},
+    "one by one": {"chunk": 1},
+    "fused, of float64": {"chunk": 5, "fused": True},
+    "some of it fused": {"make_data": EverNewShapes, "fused": True},
+    "a DataLoader": {"make_data": Loader},
+    "a DataLoader, one by one": {"make_data": Loader, "chunk": 1},
+    "a generator of the sampler": {"make_data": OwnGenerator},
+    "a stateful loader": {"make_data": Stateful},
+    "momenta and a schedule": {"make_module": Adam},
+    "a plateau": {"make_module": Plateau},
+    "a plateau in mid-epoch": {"make_module": PlateauInMidEpoch, "val_check_interval": 4},
+    "what is logged": {"make_module": Logs, "log_every_n_steps": 3},
+    "generators": {"make_module": Draws},
+    "hooks": {"make_module": EveryMinibatch},
+    "by hand": {"make_module": ByHand},
+    "validation in mid-epoch": {"val_check_interval": 4},
+    "validation across epochs": {"val_check_interval": 7, "check_val_every_n_epoch": None},
+    "validation now and then": {"check_val_every_n_epoch": 2},
+    "accumulation": {"accumulate_grad_batches": 3},
+    "patience": {"patience": 17},
+    "no validation": {"limit_val_batches": 0},
+    "so many steps": {"max_steps": 27},
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No power is cut here: files need not reach the disk; and few recordings are enough for a short run."""
+    monkeypatch.setattr(updates, "FREE_RECORDINGS", 2)
+    monkeypatch.setattr("os.fsync", lambda file: None)
+
+
+class KilledError(BaseException):
+    """In place of a signal that nothing can catch."""
+
+
+def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fused=False, patience=None, **options):
+    """A run, or the rest of one; gives its module and the text of its record."""
+    torch.manual_seed(1)  # what has been drawn before plays no part
+    if checkpoint:
+        torch.rand(17)
+    defaults = {"max_epochs": EPOCHS, "num_sanity_val_steps": 0, "accelerator": "cpu", "log_every_n_steps": 50}
+    checkpoints = BestAndLast(str(folder), every_n_updates=1)
+    callbacks = [EpochMeanLoss(), GeometricPatience(patience), Report(), checkpoints, RunState({"model": "test"})]
+    trainer = pl.Trainer(
+        callbacks=callbacks + ([FusedUpdates()] if fused else []),
+        logger=[MetricsCsv(str(folder / "metrics.csv"))],
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **defaults | options,
+    )
+    rest_between_epochs(trainer)
+    take_chunks(trainer, chunk, seed=1234)
+    torch.manual_seed(2)
+    module = make_module()
+    if fused:
+        module.double()
+    data = make_data()
+    if fused:
+        data.split = Split(data.split.x.double(), data.split.y)
+    with quiet_lightning(), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=".*does not have many workers|.*smaller than the logging|.*num_workers"
+        )
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*|.*ReduceLROnPlateau conditioned on metric")
+        with contextlib.suppress(KilledError):
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    record = folder / "metrics.csv"
+    return module, checkpoints, record.read_text() if record.exists() else ""
+
+
+def test_of_ever_new_shapes_few_are_recorded(tmp_path, monkeypatch):
+    """Or the case above would not be what its name says."""
+    counted = []
+    monkeypatch.setattr(FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.recordings)))
+    fit(tmp_path, make_data=EverNewShapes, fused=True)
+    assert counted == [(24, 2)]
+
+
+def left_after(monkeypatch, count):
+    """Kill the process after so many rests."""
+    left = [count]
+    real = loops.rest
+
+    def rest(trainer):
+        real(trainer)
+        left[0] -= 1
+        if left[0] == 0:
+            raise KilledError
+
+    monkeypatch.setattr(loops, "rest", rest)
+
+
+def place(trainer):
+    """Updates, and minibatches of an epoch that is not over."""
+    loop = trainer.fit_loop.epoch_loop
+    done = loop.batch_progress.current.ready
+    return trainer.global_step, 0 if loop._num_ready_batches_reached() else done
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_wherever_it_is_left_it_ends_in_the_same_bits(options, tmp_path, monkeypatch):
+    rests = []
+    with monkeypatch.context() as counted:
+        real = loops.rest
+        counted.setattr(loops, "rest", lambda trainer: (rests.append(place(trainer)), real(trainer)))
+        whole, best, record = fit(tmp_path / "whole", **options)
+    assert len(rests) > 5
+    ends = [count for count, (_, done) in enumerate(rests, start=1) if not done]  # of epochs
+    for count in {ends[0], ends[-1] - 1, random.Random(1).randrange(1, len(rests) + 1)}:
+        folder = tmp_path / f"left after {count}"
+        with monkeypatch.context() as killing:
+            left_after(killing, count)
+            fit(folder, **options)
+        module, found, text = fit(folder, folder / "last.ckpt", **options)
+        told = f"left after rest {count} of {len(rests)}, update {rests[count - 1][0]}"
+        assert text == record, told
+        assert found.best == best.best, told
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(module.state_dict()[name], tensor), f"{told}: {name}"
+
+
+def test_training_that_is_done_is_not_gone_on_with(tmp_path):
+    whole, _, record = fit(tmp_path, patience=17)
+    module, _, text = fit(tmp_path, tmp_path / "last.ckpt", patience=17)
+    assert text == record
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(module.state_dict()[name], tensor)

@@ -1,0 +1,573 @@
+"""Fused updates against torch.optim.SGD, in float64 to 1e-12 over many steps; and where they are not used."""
+
+import random
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.speed import updates
+from dlpipe.training.speed.chunks import take_chunks
+from dlpipe.training.speed.fused import fused_step
+from dlpipe.training.speed.recording import record
+from dlpipe.training.speed.updates import Decay, FusedUpdates
+
+
+class Base(pl.LightningModule):
+    """Two dense layers; a subclass says what else the loss depends on."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 3)
+        self.options = {"lr": 0.1, **options}
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x)))
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        decayed = {"params": [self.first.weight, self.second.weight], "weight_decay": 0.01}
+        taken = set(map(id, decayed["params"]))
+        rest = {"params": [p for p in self.parameters() if id(p) not in taken]}
+        return torch.optim.SGD([decayed, rest], **self.options)
+
+
+class Penalised(Base):
+    def training_step(self, batch, batch_idx):
+        penalty = self.first.weight.abs().sum() + self.second.weight.square().sum()
+        return super().training_step(batch, batch_idx) + 0.01 * penalty
+
+
+class Recurrent(Base):
+    def forward(self, x):
+        for _ in range(3):
+            x = torch.tanh(self.first(x))
+        return self.second(x)
+
+
+class Tied(Base):
+    """An autoencoder whose decoder is its encoder's transpose."""
+
+    def training_step(self, batch, batch_idx):
+        x = batch[0].sigmoid()
+        hidden = torch.sigmoid(self.first(x))
+        return F.binary_cross_entropy_with_logits(hidden @ self.first.weight, x)
+
+
+class SharedWeight(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.third = nn.Linear(6, 6)
+        self.third.weight = self.first.weight
+
+    def forward(self, x):
+        return self.second(self.third(torch.tanh(self.first(x))))
+
+
+class Unused(Base):
+    """A use that the loss does not depend on, and a layer without any: no gradient, so no decay either."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.third = nn.Linear(6, 6)
+
+    def training_step(self, batch, batch_idx):
+        self.third(batch[0])
+        return F.cross_entropy(self.second(batch[0]), batch[1])
+
+
+class ProductOfWeights(Base):
+    """The gradient of each factor is a product with the other, as it is before the update."""
+
+    def forward(self, x):
+        return x @ (self.second.weight @ self.first.weight).t()
+
+
+class Frozen(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first.weight.requires_grad_(False)
+
+
+class Convolved(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        return super().forward(self.conv(x.unsqueeze(1)).squeeze(1))
+
+
+class Sequence(Base):
+    def forward(self, x):
+        return super().forward(torch.stack([x, x + 1], 1)).mean(1)
+
+
+class WithoutBias(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first = nn.Linear(6, 6, bias=False)
+
+
+class Draws(Base):
+    """Dropout, and a sample without a gradient."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            mask = torch.bernoulli(torch.full_like(x, 0.5))
+        return super().forward(F.dropout(x * mask, 0.2))
+
+
+class OwnGenerator(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.generator = torch.Generator().manual_seed(7)
+
+    def forward(self, x):
+        return super().forward(torch.bernoulli(x.sigmoid(), generator=self.generator))
+
+
+class Normalised(Base):
+    """Running statistics are buffers that a step writes to."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm = nn.BatchNorm1d(6)
+
+    def forward(self, x):
+        return super().forward(self.norm(x))
+
+
+class Chain(Base):
+    """Persistent contrastive divergence: the chain is a buffer, and goes on from step to step."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.register_buffer("chain", torch.zeros(5, 6))
+
+    def free_energy(self, v):
+        return -F.softplus(self.first(v)).sum(1).mean()
+
+    def training_step(self, batch, batch_idx):
+        with torch.no_grad():
+            hidden = torch.bernoulli(torch.sigmoid(self.first(self.chain)))
+            self.chain.copy_(torch.bernoulli(torch.sigmoid(hidden @ self.first.weight)))
+        return self.free_energy(batch[0].sigmoid()) - self.free_energy(self.chain)
+
+
+class Scheduled(Base):
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Options:
+    strength = 1.0
+
+
+class Adjusted(Base):
+    """What the loss depends on changes between epochs: an attribute, an object's, and which layers learn."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.weighting, self.penalty = 1.0, Options()
+
+    def on_train_epoch_start(self):
+        self.weighting *= 0.9
+        self.penalty.strength *= 0.8
+        if self.current_epoch == 3:
+            self.second.weight.requires_grad_(False)
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss * self.weighting + self.penalty.strength * self.first.weight.square().sum()
+
+
+class InDict(Base):
+    def training_step(self, batch, batch_idx):
+        return {"loss": super().training_step(batch, batch_idx)}
+
+
+class ByItem(Base):
+    """A value that is read is read anew at every step."""
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx) * batch[0].max().item()
+
+
+class WithoutIndex(Base):
+    def training_step(self, batch):
+        return super().training_step(batch, None)
+
+
+def data(dtype=torch.float64, examples=50):
+    x = torch.randn(examples, 6, dtype=dtype)
+    return TensorMinibatches(Split(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()), 5, EpochOrder(examples, 1, True))
+
+
+def train(make_module, fused=True, dtype=torch.float64, epochs=20, chunk=4, callbacks=(), loader=None, **options):
+    """The trained module, and how many of its updates were fused."""
+    torch.manual_seed(2)
+    module = make_module().to(dtype)
+    callback = FusedUpdates()
+    with quiet_lightning():
+        trainer = pl.Trainer(
+            callbacks=[*([callback] if fused else []), *callbacks],
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **options,
+        )
+        take_chunks(trainer, chunk)
+        trainer.fit(module, loader() if loader else data(dtype))
+    return module, callback.updates
+
+
+def assert_same_weights(module, reference, atol):
+    assert module.state_dict().keys() == reference.state_dict().keys()
+    for name, tensor in reference.state_dict().items():
+        torch.testing.assert_close(module.state_dict()[name], tensor, rtol=0, atol=atol, msg=name)
+
+
+ALIKE = [
+    *(
+        Base,
+        Penalised,
+        Recurrent,
+        Tied,
+        SharedWeight,
+        Unused,
+        ProductOfWeights,
+        Frozen,
+        Convolved,
+        Sequence,
+        WithoutBias,
+    ),
+    *(Draws, OwnGenerator, Normalised, Chain, Scheduled, InDict, WithoutIndex, ByItem),
+]
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+@pytest.mark.parametrize("make_module", ALIKE)
+def test_fused_updates_are_those_of_sgd(make_module, chunk):
+    reference, _ = train(make_module, fused=False, chunk=chunk)
+    module, fused = train(make_module, chunk=chunk)
+    assert fused == 200
+    assert_same_weights(module, reference, 1e-12)
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_a_step_is_recorded_anew_when_what_it_depends_on_changes(chunk):
+    reference, _ = train(Adjusted, fused=False, chunk=chunk, epochs=6)
+    module, fused = train(Adjusted, chunk=chunk, epochs=6)
+    assert fused == 60
+    assert_same_weights(module, reference, 1e-12)
+
+
+def test_a_last_minibatch_of_another_size_is_recorded_for_itself():
+    reference, _ = train(Base, fused=False, loader=lambda: data(examples=48))
+    module, fused = train(Base, loader=lambda: data(examples=48))
+    assert fused == 200
+    assert_same_weights(module, reference, 1e-12)
+
+
+class Shapes(TorchDispatchMode):
+    """Note the shape of every tensor that an operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        out = operation(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and not operation._schema.is_mutable and not operation.is_view:
+            self.made.append(tuple(out.shape))
+        return out
+
+
+@pytest.mark.parametrize("make_module", [Base, Recurrent, SharedWeight, Tied, Chain])
+def test_the_gradient_of_a_weight_is_never_formed(make_module):
+    module, batch = make_module(), next(iter(data(torch.float32)))
+    module.first.weight.requires_grad_(True)
+    optimizer = module.configure_optimizers()
+    step = fused_step(record(module, batch, tuple(batch)), optimizer.param_groups)
+    with torch.no_grad(), Shapes() as shapes:
+        step(*batch, -0.1, 0.9, -0.1, 1.0)
+    assert len(shapes.made) > 5
+    assert not {(6, 6), (3, 6), (6, 3)} & set(shapes.made)
+    with Shapes() as shapes:
+        torch.autograd.grad(module.training_step(batch, 0), module.first.weight)
+    assert (6, 6) in shapes.made  # so it would be seen
+
+
+def test_in_float32_a_small_decay_is_not_lost_in_rounding():
+    """1 - 2e-6 is 1 - 2.03e-6 in float32: 1 % too much decay, were it not made good."""
+    group = {"params": [torch.zeros(1)], "lr": 0.01, "weight_decay": 2e-4}
+    decay, kept = Decay([1.0]), 1.0
+    for _ in range(20000):
+        _, factor = decay.rates([group])
+        assert factor == np.float32(factor)
+        kept *= factor
+    assert kept == pytest.approx((1 - 2e-6) ** 20000, abs=1e-7)
+
+
+class Logs(Base):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.log("loss", loss, on_step=False, on_epoch=True)
+        self.log("constant", 2.0, on_step=False, on_epoch=True)
+        self.log_dict({"norm": self.first.weight.norm()}, on_step=False, on_epoch=True)
+        return loss
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_what_a_step_logs_is_logged(chunk):
+    seen = []
+
+    class Look(pl.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            seen.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+    for fused in (False, True):
+        _, count = train(Logs, fused, epochs=3, chunk=chunk, callbacks=[Look()])
+        assert count == 30 * fused
+    assert seen[0].keys() == {"loss", "constant", "norm"}
+    assert seen[3:] == [pytest.approx(metrics, abs=1e-12) for metrics in seen[:3]]
+
+
+class Looks(Base):
+    def on_after_backward(self):
+        pass
+
+
+class LooksFromOutside(pl.Callback):
+    def on_before_optimizer_step(self, *arguments):
+        pass
+
+
+class Adam(Base):
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+
+
+class AnothersParameter(Base):
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))]})
+        return optimizer
+
+
+class HookedWeight(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first.weight.register_hook(lambda gradient: gradient * 0.5)
+
+
+class HookedLayer(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first.register_forward_hook(lambda *_: None)
+
+
+class HasArray(Base):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.table = np.ones(3)
+
+
+class Changing(Base):
+    """Steps that are not the same at every minibatch; what says how they differ."""
+
+    def change(self, loss, batch, batch_idx):
+        raise NotImplementedError
+
+    def training_step(self, batch, batch_idx):
+        return self.change(super().training_step(batch, batch_idx), batch, batch_idx)
+
+
+class ByIndex(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss * (batch_idx + 1)
+
+
+class ByComparedIndex(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss * 2 if batch_idx == 3 else loss
+
+
+class ByEpoch(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss / (1 + self.current_epoch)
+
+
+class ByValue(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss * 2 if loss > 1 else loss
+
+
+class ByNumpy(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss * float(batch[0].numpy().max())
+
+
+class ByRandom(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss * random.random()
+
+
+class ByNumpyRandom(Changing):
+    def change(self, loss, batch, batch_idx):
+        return loss * np.random.rand()
+
+
+class Counts(Changing):
+    count = 0
+
+    def change(self, loss, batch, batch_idx):
+        self.count += 1
+        return loss / self.count
+
+
+class Keeps(Changing):
+    def change(self, loss, batch, batch_idx):
+        self.last = loss.detach()
+        return loss
+
+
+class ReturnsMore(Changing):
+    def change(self, loss, batch, batch_idx):
+        return {"loss": loss, "inputs": batch[0]}
+
+
+class AsFastWithout(Base):
+    can_be_fused = False
+
+
+class Nested(TensorMinibatches):
+    def __iter__(self):
+        return ([batch.x, {"label": batch.y}] for batch in super().__iter__())
+
+
+class TakesNested(Base):
+    def training_step(self, batch, batch_idx):
+        return super().training_step((batch[0], batch[1]["label"]), batch_idx)
+
+
+def nested():
+    loader = data()
+    loader.__class__ = Nested
+    return loader
+
+
+NOT_FUSED = {
+    "momentum": (lambda: Base(momentum=0.9), {}, "SGD has momentum"),
+    "maximize": (lambda: Base(maximize=True), {}, "SGD has maximize"),
+    "clipping": (Base, {"gradient_clip_val": 0.5}, "gradients are clipped"),
+    "accumulation": (Base, {"accumulate_grad_batches": 2}, "gradients are accumulated"),
+    "mixed precision": (Base, {"precision": "bf16-mixed", "dtype": torch.float32}, "the precision is mixed"),
+    "a hook of the module": (Looks, {}, "Looks overrides on_after_backward"),
+    "a hook of a callback": (Base, {"callbacks": [LooksFromOutside()]}, "LooksFromOutside overrides on_before_opt"),
+    "a rate that is a tensor": (lambda: Base(lr=torch.tensor(0.1)), {}, "the learning rate is a tensor"),
+    "another's parameter": (AnothersParameter, {}, "the optimizer has parameters that the module has not"),
+    "another optimizer": (Adam, {}, None),
+    "the module's word": (AsFastWithout, {}, "AsFastWithout is as fast without"),
+    "a hook of a weight": (HookedWeight, {}, "first.weight has hooks"),
+    "a hook of a layer": (HookedLayer, {}, "first has hooks"),
+    "an array": (HasArray, {}, "self.table is a ndarray, which may change unseen"),
+    "the number of the minibatch": (ByIndex, {}, "training_step uses batch_idx"),
+    "the compared number": (ByComparedIndex, {}, "training_step uses batch_idx"),
+    "the epoch": (ByEpoch, {}, "training_step uses the trainer"),
+    "a comparison": (ByValue, {}, "data-dependent"),
+    "a number from numpy": (ByNumpy, {}, ""),
+    "random": (ByRandom, {}, "training_step draws numbers outside torch"),
+    "numpy.random": (ByNumpyRandom, {}, "training_step draws numbers outside torch"),
+    "a count": (Counts, {}, "training_step sets attributes"),
+    "a tensor that is kept": (Keeps, {}, "training_step sets attributes"),
+    "more than a loss": (ReturnsMore, {}, "training_step returns a dict, not a loss alone"),
+    "nested minibatches": (TakesNested, {"loader": nested}, "a minibatch is a list that holds more than tensors"),
+}
+
+
+@pytest.mark.parametrize(("make_module", "options", "why"), NOT_FUSED.values(), ids=NOT_FUSED)
+def test_where_it_does_not_apply_it_says_so_once(make_module, options, why, caplog):
+    def seeded():
+        random.seed(4)
+        np.random.seed(4)
+        return make_module()
+
+    with caplog.at_level("INFO", logger="dlpipe"):
+        module, fused = train(seeded, epochs=3, **options)
+    assert fused == 0
+    said = [r.message for r in caplog.records if r.name.startswith("dlpipe") and "fused" in r.message]
+    assert len(said) == (why is not None)
+    assert why is None or (said[0].startswith("updates are not fused: ") and why in said[0])
+    reference, _ = train(seeded, fused=False, epochs=3, **options)
+    assert_same_weights(module, reference, 0)
+    assert vars(module).keys() == vars(reference).keys()
+
+
+def test_a_step_that_gives_other_numbers_is_found_out_and_undone(monkeypatch, caplog):
+    def wrong(recording, groups):
+        step = fused_step(recording, groups)
+        return lambda *arguments: step(*arguments[:2], *(1.01 * rate for rate in arguments[2:]))
+
+    monkeypatch.setattr(updates, "fused_step", wrong)
+    with caplog.at_level("INFO", logger="dlpipe"):
+        module, fused = train(Chain, epochs=3)
+    assert fused == 0
+    assert "updates are not fused: the recorded step gives other numbers" in caplog.text
+    assert_same_weights(module, train(Chain, fused=False, epochs=3)[0], 0)
+
+
+def test_a_step_that_fails_is_found_out_and_undone(monkeypatch, caplog):
+    def failing(recording, groups):
+        return lambda *arguments: torch.zeros(2) + torch.zeros(3)
+
+    monkeypatch.setattr(updates, "fused_step", failing)
+    with caplog.at_level("INFO", logger="dlpipe"):
+        module, fused = train(Base, epochs=3)
+    assert fused == 0
+    assert "the recorded step fails: The size of tensor a" in caplog.text
+    assert_same_weights(module, train(Base, fused=False, epochs=3)[0], 0)
+
+
+def test_minibatches_of_ever_new_shapes_are_not_all_recorded():
+    """As sentences are: a recording has to be worth its time."""
+
+    class Growing(TensorMinibatches):
+        def __iter__(self):
+            return (self.split.first(count) for count in range(1, 1 + len(self)))
+
+    def loader():
+        loader = data(examples=100)
+        loader.__class__ = Growing
+        return loader
+
+    module, fused = train(Base, epochs=2, loader=loader)
+    assert fused == 16  # of 40
+    assert_same_weights(module, train(Base, fused=False, epochs=2, loader=loader)[0], 1e-12)
+
+
+def test_what_the_decay_owes_is_kept_in_a_checkpoint():
+    other = FusedUpdates()
+    other.load_state_dict({**other.state_dict(), "owed": [1.5, 0.5]})
+    seen = []
+
+    class Look(pl.Callback):
+        def on_train_start(self, trainer, pl_module):
+            seen.append(other.state_dict())
+
+    train(Base, fused=False, epochs=1, callbacks=[other, Look()])
+    assert [state["owed"] for state in seen] == [[1.5, 0.5]]

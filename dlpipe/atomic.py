@@ -3,16 +3,22 @@
 import contextlib
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+TEMPORARY_NAME = re.compile(r"\..+\.([0-9a-f]{16}|\d+)\.tmp")
+DAY = 24 * 60 * 60.0  # seconds
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside ``path`` to write to; what is there at the end is flushed to the disk and takes its place.
 
-    A reader sees the old file or the new one; an error or a kill leaves the old one.
+    A reader sees the old file or the new one; an error or a kill leaves the old one. Of several processes that write it
+    at once, on whatever hosts, each succeeds, and the last one's file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
@@ -30,7 +36,6 @@ def keep_also_as(path: Path, other: Path) -> None:
     if other.exists() and path.samefile(other):  # of a process that was killed before it replaced the first
         return
     beside = _beside(other)
-    beside.unlink(missing_ok=True)
     try:
         try:
             os.link(path, beside)
@@ -65,16 +70,22 @@ def write_new(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what this file's functions were writing when their process was killed, at any depth."""
-    for path in list(folder.rglob(".*.tmp")):
-        if re.fullmatch(r"\..+\.\d+\.tmp", path.name):
-            path.unlink(missing_ok=True)
+def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
+    """Delete the temporary files that a killed process left; a file that cannot be deleted stays.
+
+    Args:
+        paths: files and folders to look through, by name alone.
+        older_than: seconds since the last write. Take `DAY` where another process may be writing now.
+    """
+    for path in list(paths):
+        with contextlib.suppress(OSError):
+            if TEMPORARY_NAME.fullmatch(path.name) and time.time() - path.lstat().st_mtime >= older_than:
+                path.unlink()
 
 
 def _beside(path: Path) -> Path:
-    """This process's name for what is to take the place of ``path``; `remove_leftovers` knows it."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A name that no other writer takes: process numbers are shared by threads, containers and hosts."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def _sync(path: Path) -> None:

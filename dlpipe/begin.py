@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from dlpipe import run_directory
-from dlpipe.atomic import remove_leftovers
+from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.build import build_dataset, processes
 from dlpipe.data import loaded
 from dlpipe.data.files import sha256_of
@@ -69,7 +69,7 @@ def resume(directory: Path) -> float | None:
 
 
 def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | None:
-    remove_leftovers(directory)
+    _remove_leftovers(directory)
     if run_directory.read_summary(directory).get("status") == "finished":
         log.info("%s is finished: nothing is left to train", directory)
         if ranks:
@@ -80,6 +80,12 @@ def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | Non
     if not checkpoints:
         log.info("there is no checkpoint to go on from: beginning again")
     return _train(cfg, checkpoints, ranks)
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Delete what was being written when this run was killed; `figures` and `sample` may be writing now, unlocked."""
+    remove_leftovers([*directory.iterdir(), *(directory / run_directory.CHECKPOINTS).rglob("*")])
+    remove_leftovers(directory.rglob("*"), older_than=DAY)
 
 
 @contextlib.contextmanager

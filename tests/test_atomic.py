@@ -3,10 +3,11 @@
 import contextlib
 import json
 import os
+import time
 
 import pytest
 
-from dlpipe.atomic import keep_also_as, remove_leftovers, replacing, write_new
+from dlpipe.atomic import DAY, keep_also_as, remove_leftovers, replacing, write_new
 from dlpipe.run_directory import write_json
 
 
@@ -73,6 +74,28 @@ def test_a_second_name_where_there_are_no_links_is_a_copy(tmp_path, monkeypatch)
     assert (tmp_path / "new").read_text() == "text"
 
 
+@pytest.mark.parametrize("last_to_end", ["first", "second"])
+def test_two_writers_with_one_process_number_both_succeed(tmp_path, monkeypatch, last_to_end):
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # as in two containers
+    path, contents = tmp_path / "file", {"first": "1" * 9, "second": "2" * 7}
+    with contextlib.ExitStack() as outer, contextlib.ExitStack() as inner:
+        for name, content in contents.items():
+            temporary_path = (outer if name == last_to_end else inner).enter_context(replacing(path))
+            temporary_path.write_text(content)
+        inner.close()
+        assert path.read_text() == next(content for name, content in contents.items() if name != last_to_end)
+    assert path.read_text() == contents[last_to_end]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_that_writes_nothing_fails_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old"
+
+
 @pytest.fixture
 def synced(monkeypatch):
     """What has been flushed to the disk, in order."""
@@ -103,6 +126,19 @@ def test_leftovers_are_removed_at_any_depth_and_nothing_else(tmp_path):
     others = [tmp_path / "a.tmp", tmp_path / ".own.tmp", tmp_path / ".a.x.tmp"]
     for path in left + others:
         path.write_text("")
-    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path.rglob("*"))
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in others)
+
+
+def test_a_killed_writer_leaves_a_file_that_is_removed(tmp_path):
+    with replacing(tmp_path / "file") as beside:
+        beside.write_text("half")
+        left = beside.with_name(beside.name)
+        remove_leftovers(tmp_path.iterdir(), older_than=DAY)
+        assert left.exists()  # it is being written
+        os.utime(left, (time.time() - DAY - 60,) * 2)
+        remove_leftovers(tmp_path.iterdir(), older_than=DAY)
+        assert not left.exists()
+        beside.write_text("whole")
+    assert (tmp_path / "file").read_text() == "whole"

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import DAY, remove_leftovers, replacing
 
 log = logging.getLogger(__name__)
-TOLD = "told"  # the name of the array that has the JSON
+TOLD = "told"  # the name of the array that has the JSON: the names of the entry and its arrays, and what is told
 
 
 class Kept(NamedTuple):
@@ -25,7 +25,8 @@ class Kept(NamedTuple):
 def kept(entry: Path, read: Callable[[], Kept]) -> Kept:
     """What ``read`` gives, from the file ``entry`` where it has been read before.
 
-    A damaged entry is made anew; where it cannot be written, ``read`` is called each time.
+    An entry that is damaged, or another one under this name, is made anew; where it cannot be written, ``read`` is
+    called each time.
 
     Args:
         entry: in a folder that `dlpipe.data.cache_directory` gives; its name has the checksum of what is read, and a
@@ -36,21 +37,28 @@ def kept(entry: Path, read: Callable[[], Kept]) -> Kept:
     if found is not None:
         return found
     made = read()
-    text = np.frombuffer(json.dumps(made.told).encode(), np.uint8)
+    text = np.frombuffer(json.dumps([entry.name, sorted(made.arrays), made.told]).encode(), np.uint8)
     try:
         with replacing(entry) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **{TOLD: text}, **made.arrays)  # type: ignore[arg-type]  # numpy's stub
+        remove_leftovers(entry.parent.iterdir(), older_than=DAY)
     except OSError as error:
         log.info("the data is read anew at every start, as %s cannot be written: %s", entry, error)
     return made
 
 
 def _entry(path: Path) -> Kept | None:
-    """What an entry holds; None where it is not there or damaged."""
+    """What an entry holds; None where it is not there or damaged.
+
+    Zip compares the crc32 of each array, and misses none but an array that the damaged list of contents leaves out.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             arrays = dict(found)
-            return Kept(arrays, json.loads(arrays.pop(TOLD).tobytes()))
+            name, names, told = json.loads(arrays.pop(TOLD).tobytes())
+        if (name, names) != (path.name, sorted(arrays)):
+            raise ValueError(f"it is {name} with the arrays {', '.join(names)}")
+        return Kept(arrays, told)
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged entry may raise anything

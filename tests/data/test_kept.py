@@ -1,6 +1,8 @@
 """What is read once and kept in the user's cache."""
 
 import logging
+import os
+import time
 
 import numpy as np
 import pytest
@@ -55,6 +57,36 @@ def test_a_damaged_entry_is_made_anew(tmp_path, reader, damage, caplog):
     assert "entry.npz is damaged and made anew" in caplog.text
     assert_whole(kept(entry, reader))
     assert reader.calls == 2
+
+
+def test_no_flipped_bit_of_an_entry_goes_unnoticed(tmp_path, reader, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of entries are written
+    entry = tmp_path / "entry.npz"
+    kept(entry, reader)
+    good = entry.read_bytes()
+    for place in range(len(good)):
+        entry.write_bytes(good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1 :])
+        found = kept(entry, reader)
+        assert_whole(found)
+        np.testing.assert_array_equal(found.arrays["values"], np.zeros((2, 3)))
+    assert reader.calls > len(good) / 2  # others, as of a date, change nothing
+
+
+def test_the_entry_of_another_source_under_this_name_is_made_anew(tmp_path, reader, caplog):
+    caplog.set_level(logging.INFO)
+    kept(tmp_path / "other.npz", lambda: Kept({"counts": np.ones(3)}, "other"))
+    (tmp_path / "other.npz").rename(tmp_path / "entry.npz")
+    assert_whole(kept(tmp_path / "entry.npz", reader))
+    assert "entry.npz is damaged and made anew: it is other.npz with the arrays counts" in caplog.text
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path, reader):
+    old, new = tmp_path / f".a.npz.{'0' * 16}.tmp", tmp_path / f".b.npz.{'1' * 16}.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    kept(tmp_path / "entry.npz", reader)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_where_nothing_can_be_written_it_is_read_each_time(tmp_path, reader, caplog):

@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from dlpipe import run_directory
 from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.build import build_dataset, processes
-from dlpipe.data import loaded
 from dlpipe.data.files import sha256_of
+from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.distributed.agreement import FINISHED, Ranks
 from dlpipe.distributed.place import place
 from dlpipe.errors import DlpipeError
@@ -120,7 +120,7 @@ def _train(cfg: DictConfig, checkpoints: Checkpoints, ranks: Ranks | None) -> fl
     if count > 1 and place().launcher is None:
         from dlpipe.distributed.launch import launch
 
-        loaded.forget()  # what the checks loaded: each rank loads its own
+        clear_split_cache()  # what the checks loaded: each rank loads its own
         launch(Path(cfg.output_dir), count, checkpoints)
         return _best_of(Path(cfg.output_dir))
     return execute(cfg, checkpoints, ranks)

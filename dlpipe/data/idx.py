@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from dlpipe.data import files
-from dlpipe.data.decoded import open_idx
 from dlpipe.data.files import RemoteFile
 from dlpipe.data.free_memory import free_bytes
+from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
-from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
 from dlpipe.data.module import TensorDataModule
 from dlpipe.data.pixels import as_bytes, to_examples
 from dlpipe.data.resident import NotNegative
+from dlpipe.data.split_cache import Splits, load_once
 from dlpipe.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from dlpipe import DataError
 from dlpipe.data import idx
 from dlpipe.data.idx_format import read_idx
-from dlpipe.data.loaded import forget
+from dlpipe.data.split_cache import clear_split_cache
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 PACKINGS = {"plain": bytes, "gz": lambda content: gzip.compress(content, mtime=0)}
@@ -156,7 +156,7 @@ def test_files_that_are_replaced_after_the_check_are_refused(
 ):
     data = bars_dataset()(directory=str(write(tmp_path / "bars", bars)), **loading())
     data.prepare_data()
-    forget()  # what another test loaded from the same files
+    clear_split_cache()  # what another test loaded from the same files
     labels = tmp_path / "bars" / "train_labels"
 
     def replace_and_read(path):

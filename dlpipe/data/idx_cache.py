@@ -1,4 +1,4 @@
-"""Idx files decompressed once: kept in the user's cache, where they are memory-mapped."""
+"""Idx files, decompressed once into the user's cache and memory-mapped from there."""
 
 import gzip
 import logging
@@ -17,15 +17,15 @@ from dlpipe.errors import DataError
 
 log = logging.getLogger(__name__)
 BLOCK = 2**20
-# what follows the idx bytes of an entry: sha256 of the file it was made from, crc32 of all before
+# after the idx bytes in a cache file: sha256 of the compressed file, then crc32 of everything before
 SEAL = 32 + 4
 
 
 def open_idx(path: Path) -> NDArray[np.uint8]:
     """The array in an idx file, read-only, as a memory map: of the file, or of its decompressed copy in the cache.
 
-    An entry that is damaged, or of another file, is made anew. Where the cache cannot be written, or what was written
-    is not what is there, the file is decompressed into memory, each time.
+    A damaged copy, or a copy of another file, is replaced. If the copy cannot be written, or is damaged again right
+    after it was written, every run decompresses the file into memory.
 
     Raises:
         DataError: the file is not idx, is shorter or longer than it says, or was changed while it was read.
@@ -40,15 +40,15 @@ def open_idx(path: Path) -> NDArray[np.uint8]:
             _decompress(path, entry, digest)
             content = _map_sealed(entry, digest)
         if content is None:
-            raise OSError("it is damaged again right after it was written")
+            raise OSError("damaged again right after it was written")
     except OSError as error:
-        log.info("%s is decompressed at every start, as %s cannot be written: %s", path, entry, error)
+        log.info("cannot write cache file %s (%s); every run will decompress %s", entry, error, path)
         return read_idx(path)
     return array_in(content, path)
 
 
 def entry_of(digest: str) -> Path:
-    """Where the decompressed copy of the file with this sha256 is kept."""
+    """The cache file for the file with this sha256."""
     return user_cache_path("dlpipe") / "decompressed" / f"{digest}.idx"
 
 
@@ -61,7 +61,7 @@ def _compressed(path: Path) -> bool:
 
 
 def _map_sealed(entry: Path, digest: str) -> NDArray[np.uint8] | None:
-    """The idx bytes of an entry; None unless it is there, of this file and undamaged.
+    """The memory-mapped idx bytes in a cache file; None if there is no such file, or its sha256 or crc32 is wrong.
 
     The seal is compared with the mapped bytes themselves, as the path may lead to another file a moment later. That
     reads all of them, 55 MB of MNIST in 0.03 s.

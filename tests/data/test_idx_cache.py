@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from dlpipe import DataError
-from dlpipe.data import decoded
-from dlpipe.data.decoded import entry_of, open_idx
+from dlpipe.data import idx_cache
 from dlpipe.data.files import sha256_of
+from dlpipe.data.idx_cache import entry_of, open_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -30,8 +30,8 @@ def packed(tmp_path, idx_bytes):
 def decompressions(monkeypatch):
     """The files that were decompressed."""
     seen = []
-    blocks = decoded._blocks
-    monkeypatch.setattr(decoded, "_blocks", lambda path: seen.append(path.name) or blocks(path))
+    blocks = idx_cache._blocks
+    monkeypatch.setattr(idx_cache, "_blocks", lambda path: seen.append(path.name) or blocks(path))
     return seen
 
 
@@ -90,17 +90,17 @@ def unsealed(monkeypatch):
 
 def test_an_entry_that_another_process_spoils_as_it_is_made_is_not_used(packed, unsealed, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    decompress = decoded._decompress
+    decompress = idx_cache._decompress
 
     def decompress_and_spoil(path, entry, digest):
         decompress(path, entry, digest)
         unsealed(entry)
 
-    monkeypatch.setattr(decoded, "_decompress", decompress_and_spoil)
+    monkeypatch.setattr(idx_cache, "_decompress", decompress_and_spoil)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
     (line,) = caplog.messages
-    assert f"{packed} is decompressed at every start" in line
-    assert line.endswith("it is damaged again right after it was written")
+    assert line.startswith(f"cannot write cache file {entry_of(sha256_of(packed))} (damaged again right after it was ")
+    assert line.endswith(f"every run will decompress {packed}")
 
 
 def test_an_entry_that_another_process_replaces_after_the_check_is_not_used(packed, unsealed, monkeypatch):
@@ -119,14 +119,14 @@ def test_an_entry_that_another_process_replaces_after_the_check_is_not_used(pack
 def test_two_writers_with_one_process_number_both_get_a_map_of_the_whole(packed, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    blocks, both, found = decoded._blocks, threading.Barrier(2, timeout=10), []
+    blocks, both, found = idx_cache._blocks, threading.Barrier(2, timeout=10), []
 
     def at_once(path):
         both.wait()
         yield from blocks(path)
         both.wait()
 
-    monkeypatch.setattr(decoded, "_blocks", at_once)
+    monkeypatch.setattr(idx_cache, "_blocks", at_once)
     threads = [threading.Thread(target=lambda: found.append(open_idx(packed))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -140,7 +140,7 @@ def test_two_writers_with_one_process_number_both_get_a_map_of_the_whole(packed,
 
 
 def test_a_source_that_is_replaced_as_it_is_read_is_refused_and_leaves_no_entry(packed, idx_bytes, monkeypatch):
-    before, blocks = sha256_of(packed), decoded._blocks
+    before, blocks = sha256_of(packed), idx_cache._blocks
 
     def replaced(path):
         other = path.with_name("other")
@@ -148,7 +148,7 @@ def test_a_source_that_is_replaced_as_it_is_read_is_refused_and_leaves_no_entry(
         other.replace(path)
         return blocks(path)
 
-    monkeypatch.setattr(decoded, "_blocks", replaced)
+    monkeypatch.setattr(idx_cache, "_blocks", replaced)
     with pytest.raises(DataError, match=r"images\.gz was changed while it was read; start again"):
         open_idx(packed)
     assert not entry_of(before).exists()

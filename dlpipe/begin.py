@@ -83,7 +83,10 @@ def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | Non
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Delete what was being written when this run was killed; `figures` and `sample` may be writing now, unlocked."""
+    """Delete the temporary files of an earlier process, which had the lock that this one has.
+
+    The commands `figures` and `sample` may be writing elsewhere in the directory now: they take no lock.
+    """
     remove_leftovers([*directory.iterdir(), *(directory / run_directory.CHECKPOINTS).rglob("*")])
     remove_leftovers(directory.rglob("*"), older_than=DAY)
 

@@ -8,7 +8,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from dlpipe import plugins, source
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 from dlpipe.plugins import Offer
 
 
@@ -40,8 +40,8 @@ def record(offer: Offer, failure: str | None) -> None:
     if failure is not None:
         known[_key(offer)] = f"{failure} (on {date.today()})"
     try:
-        with replacing(record_file()) as beside:
-            beside.write_text(json.dumps(known, indent=2), encoding="utf-8")
+        with atomic_write(record_file()) as temporary_path:
+            temporary_path.write_text(json.dumps(known, indent=2), encoding="utf-8")
     except OSError:
         return
 

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from safetensors.torch import save_model
 
 from dlpipe import run_directory
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 from dlpipe.build import build_dataset, build_model, build_model_as_run
 from dlpipe.callbacks.checkpoints import BestAndLast
 from dlpipe.callbacks.report import Report
@@ -229,8 +229,8 @@ def _whole(cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule) -> p
 
 
 def _export_weights(model: pl.LightningModule, directory: Path) -> None:
-    with replacing(directory / run_directory.WEIGHTS) as beside:
-        save_model(model, str(beside))
+    with atomic_write(directory / run_directory.WEIGHTS) as temporary_path:
+        save_model(model, str(temporary_path))
 
 
 def _draw(

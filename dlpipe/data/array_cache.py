@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpipe.atomic import DAY, remove_leftovers, replacing
+from dlpipe.atomic import DAY, atomic_write, remove_leftovers
 
 log = logging.getLogger(__name__)
 METADATA = "metadata"  # the array with the JSON: the file's name, the names of the other arrays, and the metadata
@@ -63,7 +63,7 @@ def _write(path: Path, entry: CacheEntry) -> None:
     content = json.dumps([path.name, sorted(entry.arrays), entry.metadata])
     metadata = np.frombuffer(content.encode(), np.uint8)
     try:
-        with replacing(path) as temporary_path, temporary_path.open("wb") as file:
+        with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
             np.savez_compressed(file, **{METADATA: metadata}, **entry.arrays)  # type: ignore[arg-type]  # numpy's stub
         remove_leftovers(path.parent.iterdir(), older_than=DAY)
     except OSError as error:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from dlpipe.atomic import DAY, remove_leftovers, replacing
+from dlpipe.atomic import DAY, atomic_write, remove_leftovers
 from dlpipe.data.files import sha256_of
 from dlpipe.data.idx_format import GZIP, array_in, map_idx, read_idx, unreadable
 from dlpipe.errors import DataError
@@ -78,7 +78,7 @@ def _map_sealed(entry: Path, digest: str) -> NDArray[np.uint8] | None:
 
 def _decompress(path: Path, entry: Path, digest: str) -> None:
     crc = 0
-    with replacing(entry) as beside, beside.open("wb") as file:
+    with atomic_write(entry) as temporary_path, temporary_path.open("wb") as file:
         for block in _blocks(path):
             crc = zlib.crc32(block, crc)
             file.write(block)

@@ -1,84 +1,99 @@
-"""Writing a file so that no interruption leaves half of it."""
+"""Write files so that nobody ever sees half of one."""
 
 import contextlib
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+# digits alone: process numbers, in run directories of earlier versions
+TEMPORARY_NAME = re.compile(r"\..+\.([0-9a-f]{16}|\d+)\.tmp")
+DAY = 24 * 60 * 60.0  # seconds
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; what is there at the end is flushed to the disk and takes its place.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder to write to; at the end, flush it to disk and rename it to ``path``.
 
-    A reader sees the old file or the new one; an error or a kill leaves the old one.
+    A reader sees the old file or the new one; an error or a kill leaves the old one. If several processes write the
+    same file at once, on one host or several, all succeed and the last one wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
+    temporary_path = _temporary_path(path)
     try:
-        yield beside
-        _sync(beside)
-        beside.replace(path)
+        yield temporary_path
+        _sync(temporary_path)
+        temporary_path.replace(path)
         _sync(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
-def keep_also_as(path: Path, other: Path) -> None:
-    """Give a file a second name, in place of what has that name; what replaces the first leaves the second as it is."""
-    if other.exists() and path.samefile(other):  # of a process that was killed before it replaced the first
+def link_or_copy(path: Path, other: Path) -> None:
+    """Replace ``other`` by a hard link to ``path``, or by a copy if the file system has no hard links.
+
+    `atomic_write` to ``path`` then leaves ``other`` as it is.
+    """
+    if other.exists() and path.samefile(other):  # a process was killed after this, before it replaced ``path``
         return
-    beside = _beside(other)
-    beside.unlink(missing_ok=True)
+    temporary_path = _temporary_path(other)
     try:
         try:
-            os.link(path, beside)
-        except OSError:  # a file system without such links
-            shutil.copyfile(path, beside)
-            _sync(beside)
-        beside.replace(other)
+            os.link(path, temporary_path)
+        except OSError:  # no hard links
+            shutil.copyfile(path, temporary_path)
+            _sync(temporary_path)
+        temporary_path.replace(other)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet, all of it or nothing.
+def create_exclusive(path: Path, text: str) -> None:
+    """Write a new file, all of it or nothing.
 
     Raises:
-        FileExistsError: it is there.
+        FileExistsError: the file exists.
     """
-    beside = _beside(path)
+    temporary_path = _temporary_path(path)
     try:
-        beside.write_text(text, encoding="utf-8")
-        _sync(beside)
+        temporary_path.write_text(text, encoding="utf-8")
+        _sync(temporary_path)
         try:
-            os.link(beside, path)
+            os.link(temporary_path, path)
         except FileExistsError:
             raise
-        except OSError:  # a file system without such links
+        except OSError:  # no hard links
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
             _sync(path)
         _sync(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what this file's functions were writing when their process was killed, at any depth."""
-    for path in list(folder.rglob(".*.tmp")):
-        if re.fullmatch(r"\..+\.\d+\.tmp", path.name):
-            path.unlink(missing_ok=True)
+def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
+    """Delete the temporary files that killed processes left; skip a file that cannot be deleted.
+
+    Args:
+        paths: any files and folders; only those with the name of a temporary file are deleted.
+        older_than: seconds since the last write; pass `DAY` if another process may be writing now.
+    """
+    for path in list(paths):
+        with contextlib.suppress(OSError):
+            if TEMPORARY_NAME.fullmatch(path.name) and time.time() - path.lstat().st_mtime >= older_than:
+                path.unlink()
 
 
-def _beside(path: Path) -> Path:
-    """This process's name for what is to take the place of ``path``; `remove_leftovers` knows it."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _temporary_path(path: Path) -> Path:
+    """A random name, since threads, containers and hosts may share a process number."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file's content, or the names in a folder, are on the disk."""
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,8 +134,8 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
     """Write grey levels (height, width) or colours (height, width, 3 or 4)."""
     from PIL import Image
 
-    with replacing(path) as beside:
-        Image.fromarray(image).save(beside, format="PNG")
+    with atomic_write(path) as temporary_path:
+        Image.fromarray(image).save(temporary_path, format="PNG")
 
 
 def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:

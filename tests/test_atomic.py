@@ -3,18 +3,19 @@
 import contextlib
 import json
 import os
+import time
 
 import pytest
 
-from dlpipe.atomic import keep_also_as, remove_leftovers, replacing, write_new
+from dlpipe.atomic import DAY, atomic_write, create_exclusive, link_or_copy, remove_leftovers
 from dlpipe.runs.directory import write_json
 
 
 def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with contextlib.suppress(RuntimeError), replacing(path) as beside:
-        beside.write_text("half of the n")
+    with contextlib.suppress(RuntimeError), atomic_write(path) as temporary_path:
+        temporary_path.write_text("half of the n")
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -22,8 +23,8 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 
 def test_a_new_file_takes_the_place_of_the_old_in_one_step(tmp_path):
     path = tmp_path / "folder" / "file"
-    with replacing(path) as beside:
-        beside.write_text("new")
+    with atomic_write(path) as temporary_path:
+        temporary_path.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
@@ -47,14 +48,14 @@ def test_a_second_name_stays_with_the_old_content(tmp_path):
     path, other = tmp_path / "last", tmp_path / "previous"
     for content in ("1", "2", "3"):
         if path.exists():
-            keep_also_as(path, other)
-        with replacing(path) as beside:
-            beside.write_text(content)
+            link_or_copy(path, other)
+        with atomic_write(path) as temporary_path:
+            temporary_path.write_text(content)
     assert (path.read_text(), other.read_text()) == ("3", "2")
-    keep_also_as(path, other)
-    keep_also_as(path, other)  # as after a kill before the first was replaced
-    with replacing(path) as beside:
-        beside.write_text("4")
+    link_or_copy(path, other)
+    link_or_copy(path, other)  # as after a kill before the first was replaced
+    with atomic_write(path) as temporary_path:
+        temporary_path.write_text("4")
     assert (path.read_text(), other.read_text()) == ("4", "3")
     assert sorted(tmp_path.iterdir()) == [path, other]
 
@@ -66,11 +67,33 @@ def test_a_second_name_where_there_are_no_links_is_a_copy(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "link", refused)
     path, other = tmp_path / "last", tmp_path / "previous"
     path.write_text("1")
-    keep_also_as(path, other)
+    link_or_copy(path, other)
     path.write_text("2")
     assert other.read_text() == "1"
-    write_new(tmp_path / "new", "text")
+    create_exclusive(tmp_path / "new", "text")
     assert (tmp_path / "new").read_text() == "text"
+
+
+@pytest.mark.parametrize("last_to_end", ["first", "second"])
+def test_two_writers_with_one_process_number_both_succeed(tmp_path, monkeypatch, last_to_end):
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # as in two containers
+    path, contents = tmp_path / "file", {"first": "1" * 9, "second": "2" * 7}
+    with contextlib.ExitStack() as outer, contextlib.ExitStack() as inner:
+        for name, content in contents.items():
+            temporary_path = (outer if name == last_to_end else inner).enter_context(atomic_write(path))
+            temporary_path.write_text(content)
+        inner.close()
+        assert path.read_text() == next(content for name, content in contents.items() if name != last_to_end)
+    assert path.read_text() == contents[last_to_end]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_that_writes_nothing_fails_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), atomic_write(path):
+        pass
+    assert path.read_text() == "old"
 
 
 @pytest.fixture
@@ -87,11 +110,11 @@ def synced(monkeypatch):
 
 
 def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_return(tmp_path, synced):
-    with replacing(tmp_path / "file") as beside:
-        beside.write_text("new")
-    assert synced == [str(beside), str(tmp_path)]
+    with atomic_write(tmp_path / "file") as temporary_path:
+        temporary_path.write_text("new")
+    assert synced == [str(temporary_path), str(tmp_path)]
     synced.clear()
-    write_new(tmp_path / "other", "text")
+    create_exclusive(tmp_path / "other", "text")
     content, folder = synced
     assert content.startswith(f"{tmp_path}/.other.")
     assert folder == str(tmp_path)
@@ -103,6 +126,18 @@ def test_leftovers_are_removed_at_any_depth_and_nothing_else(tmp_path):
     others = [tmp_path / "a.tmp", tmp_path / ".own.tmp", tmp_path / ".a.x.tmp"]
     for path in left + others:
         path.write_text("")
-    remove_leftovers(tmp_path)
+    remove_leftovers(tmp_path.rglob("*"))
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in others)
+
+
+def test_only_a_temporary_file_that_nobody_wrote_to_for_a_day_is_removed(tmp_path):
+    with atomic_write(tmp_path / "file") as temporary_path:
+        temporary_path.write_text("half")
+        remove_leftovers(tmp_path.iterdir(), older_than=DAY)
+        assert temporary_path.exists()  # it is being written
+        os.utime(temporary_path, (time.time() - DAY - 60,) * 2)
+        remove_leftovers(tmp_path.iterdir(), older_than=DAY)
+        assert not temporary_path.exists()
+        temporary_path.write_text("whole")
+    assert (tmp_path / "file").read_text() == "whole"

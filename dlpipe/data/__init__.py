@@ -1,14 +1,14 @@
 """Datasets: resident tensors and sequences, minibatches as slices, files with checksums.
 
 To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
-`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, and what takes
-long to read is `kept` in `cache_directory`; what is wrong with them is a `dlpipe.DataError`.
+`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, and `cached` stores in
+`cache_directory` what takes long to load. A file that is missing or wrong raises `dlpipe.DataError`.
 """
 
+from dlpipe.data.array_cache import CacheEntry, cached
 from dlpipe.data.buckets import SequenceMinibatches
 from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_places, sha256_of
 from dlpipe.data.idx import IdxFiles, IdxImages
-from dlpipe.data.kept import Kept, kept
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.module import TensorDataModule
@@ -16,10 +16,10 @@ from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
 from dlpipe.data.sequence_module import SequenceDataModule
 
 __all__ = [
+    "CacheEntry",
     "EpochOrder",
     "IdxFiles",
     "IdxImages",
-    "Kept",
     "Minibatches",
     "Ragged",
     "RemoteFile",
@@ -32,9 +32,9 @@ __all__ = [
     "TensorDataModule",
     "TensorMinibatches",
     "cache_directory",
+    "cached",
     "find",
     "find_or_download",
-    "kept",
     "mask_of",
     "read_pickles",
     "search_places",

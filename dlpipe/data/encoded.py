@@ -7,9 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dlpipe.data.loaded import Splits
 from dlpipe.data.minibatches import Split
 from dlpipe.data.pixels import floating
+from dlpipe.data.split_cache import Splits
 
 
 @contextlib.contextmanager

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from dlpipe.data import files
-from dlpipe.data.decoded import open_idx
 from dlpipe.data.files import RemoteFile
 from dlpipe.data.free_memory import free_bytes
+from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
-from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
 from dlpipe.data.module import TensorDataModule
 from dlpipe.data.pixels import as_bytes, to_examples
 from dlpipe.data.resident import NotNegative
+from dlpipe.data.split_cache import Splits, load_once
 from dlpipe.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -79,20 +79,25 @@ class IdxImages(TensorDataModule):
         folder = self._folder()
         if folder is None:
             folder = self._download()
-        for file in self.idx_files.all():
-            files.check(folder / file.name, file)
+        self._check_files(folder)
 
     def load_splits(self) -> Splits:
         """x (examples, pixels) in [0, 1), y (examples,)."""
         folder = self._folder()
         if folder is None:
             raise DataError(self._not_found())
-        sums = [files.sha256_of(folder / file.name) for file in self.idx_files.all()]
+        self._check_files(folder)
+        sums = [file.sha256 for file in self.idx_files.all()]
         return load_once((*sums, self.num_validation, self.resident_bytes), lambda: self._read(folder))
+
+    def _check_files(self, folder: Path) -> None:
+        for file in self.idx_files.all():
+            files.check(folder / file.name, file)
 
     def _read(self, folder: Path) -> Splits:
         train_x, train_y = _images_and_labels(folder, self.idx_files.train_images, self.idx_files.train_labels)
         test_x, test_y = _images_and_labels(folder, self.idx_files.test_images, self.idx_files.test_labels)
+        self._check_files(folder)  # again: another process may have replaced a file before it was read
         last = len(train_x) - self.num_validation
         if last < 1:
             raise DataError(

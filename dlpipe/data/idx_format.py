@@ -29,17 +29,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         data = gzip.decompress(raw) if raw[:2] == GZIP else raw
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(path, error) from error
-    offset, shape = _header(path, data[:LONGEST_HEADER], len(data))
-    return _shaped(path, np.frombuffer(data, np.uint8, offset=offset), shape)
+    return array_in(np.frombuffer(data, np.uint8), path)
 
 
-def map_idx(path: Path, source: Path, after: int = 0) -> NDArray[np.uint8]:
+def map_idx(path: Path) -> NDArray[np.uint8]:
     """The array in an idx file that is not compressed, as a read-only memory map.
-
-    Args:
-        path: the file.
-        source: the file that messages name.
-        after: bytes at the end that are not idx.
 
     Raises:
         DataError: the file is not idx, or is shorter or longer than it says.
@@ -47,8 +41,20 @@ def map_idx(path: Path, source: Path, after: int = 0) -> NDArray[np.uint8]:
     try:
         content: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as error:  # numpy maps no empty file
-        raise unreadable(source, error) from error
-    content = content[: len(content) - after]
+        raise unreadable(path, error) from error
+    return array_in(content, path)
+
+
+def array_in(content: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
+    """The array that the bytes of an idx file hold, sharing their memory.
+
+    Args:
+        content: all bytes of the file, decompressed, (bytes,).
+        source: the file that messages name.
+
+    Raises:
+        DataError: the bytes are not idx, or fewer or more than their header says.
+    """
     offset, shape = _header(source, content[:LONGEST_HEADER].tobytes(), len(content))
     return _shaped(source, content[offset:], shape)
 

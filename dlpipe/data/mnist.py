@@ -10,8 +10,8 @@ from dlpipe.data import files
 from dlpipe.data.files import RemoteFile
 from dlpipe.data.idx import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
-from dlpipe.data.loaded import Splits, load_once
 from dlpipe.data.minibatches import Split
+from dlpipe.data.split_cache import Splits, load_once
 from dlpipe.errors import DataError
 
 MIRRORS = (

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dlpipe.data import loaded
 from dlpipe.data.encoded import encoded
 from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.resident import NotNegative, Positive, ResidentDataModule
+from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DataError
 
 
@@ -74,7 +74,7 @@ class TensorDataModule(ResidentDataModule):
         self.splits = encoded(splits, self.encode, self.eval_batch_size) if self.encode else splits
         if self.device.type != "cpu" and _fit(self.splits, self.device):
             self.splits = {name: Split(x.to(self.device), y.to(self.device)) for name, (x, y) in self.splits.items()}
-            loaded.forget()  # what is on the CPU
+            clear_split_cache()  # what is on the CPU
 
     def _check(self, name: SplitName, split: Split) -> None:
         features = math.prod(split.x.shape[1:])

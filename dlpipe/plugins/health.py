@@ -7,6 +7,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from dlpipe.atomic import atomic_write
 from dlpipe.plugins import registry, source
 from dlpipe.plugins.registry import Offer
 
@@ -23,7 +24,7 @@ def _key(offer: Offer) -> str:
 def _read() -> dict[str, Any]:
     try:
         return dict(json.loads(record_file().read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -39,8 +40,8 @@ def record(offer: Offer, failure: str | None) -> None:
     if failure is not None:
         known[_key(offer)] = f"{failure} (on {date.today()})"
     try:
-        record_file().parent.mkdir(parents=True, exist_ok=True)
-        record_file().write_text(json.dumps(known, indent=2), encoding="utf-8")
+        with atomic_write(record_file()) as temporary_path:
+            temporary_path.write_text(json.dumps(known, indent=2), encoding="utf-8")
     except OSError:
         return
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.atomic import replacing, write_new
+from dlpipe.atomic import atomic_write, create_exclusive
 from dlpipe.errors import DlpipeError, RequestError
 
 CONFIG = "config.yaml"
@@ -32,9 +32,9 @@ def best_of(run_dir: Path, stage: str = "") -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as `replacing` does."""
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    """Write a text as `atomic_write` does."""
+    with atomic_write(path) as temporary_path:
+        temporary_path.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -103,7 +103,7 @@ def claim(directory: Path, cfg: DictConfig) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        write_new(directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+        create_exclusive(directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
     except FileExistsError as error:
         told = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
         raise DlpipeError(told) from error

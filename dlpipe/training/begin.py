@@ -8,9 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dlpipe.atomic import remove_leftovers
-from dlpipe.data import loaded
+from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.data.files import sha256_of
+from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DlpipeError
 from dlpipe.runs import directory as run_directory
 from dlpipe.runs.provenance import provenance
@@ -69,7 +69,7 @@ def resume(directory: Path) -> float | None:
 
 
 def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | None:
-    remove_leftovers(directory)
+    _remove_leftovers(directory)
     if run_directory.read_summary(directory).get("status") == "finished":
         log.info("%s is finished: nothing is left to train", directory)
         if ranks:
@@ -80,6 +80,15 @@ def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | Non
     if not checkpoints:
         log.info("there is no checkpoint to go on from: beginning again")
     return _train(cfg, checkpoints, ranks)
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Delete the temporary files of an earlier process, which had the lock that this one has.
+
+    The commands `figures` and `sample` may be writing elsewhere in the directory now: they take no lock.
+    """
+    remove_leftovers([*directory.iterdir(), *(directory / run_directory.CHECKPOINTS).rglob("*")])
+    remove_leftovers(directory.rglob("*"), older_than=DAY)
 
 
 @contextlib.contextmanager
@@ -114,7 +123,7 @@ def _train(cfg: DictConfig, checkpoints: Checkpoints, ranks: Ranks | None) -> fl
     if count > 1 and place().launcher is None:
         from dlpipe.training.distributed.launch import launch
 
-        loaded.forget()  # what the checks loaded: each rank loads its own
+        clear_split_cache()  # what the checks loaded: each rank loads its own
         launch(Path(cfg.output_dir), count, checkpoints)
         return _best_of(Path(cfg.output_dir))
     return execute(cfg, checkpoints, ranks)

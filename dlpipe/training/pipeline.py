@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from safetensors.torch import save_model
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
 from dlpipe.runs import directory as run_directory
@@ -229,8 +229,8 @@ def _whole(cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule) -> p
 
 
 def _export_weights(model: pl.LightningModule, directory: Path) -> None:
-    with replacing(directory / run_directory.WEIGHTS) as beside:
-        save_model(model, str(beside))
+    with atomic_write(directory / run_directory.WEIGHTS) as temporary_path:
+        save_model(model, str(temporary_path))
 
 
 def _draw(

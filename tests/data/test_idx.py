@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from dlpipe import DataError
+from dlpipe.data import idx
 from dlpipe.data.idx_format import read_idx
+from dlpipe.data.split_cache import clear_split_cache
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 PACKINGS = {"plain": bytes, "gz": lambda content: gzip.compress(content, mtime=0)}
@@ -146,6 +148,29 @@ def loaded(bars_dataset, loading, write, tmp_path):
         return data.load_splits()
 
     return load
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_files_that_are_replaced_after_the_check_are_refused(
+    bars_dataset, loading, bars, write, tmp_path, monkeypatch, when
+):
+    data = bars_dataset()(directory=str(write(tmp_path / "bars", bars)), **loading())
+    data.prepare_data()
+    clear_split_cache()  # what another test loaded from the same files
+    labels = tmp_path / "bars" / "train_labels"
+
+    def replace_and_read(path):
+        other = labels.with_name("other")
+        other.write_bytes(labels.read_bytes()[:8] + bytes(60))
+        other.replace(labels)
+        return read_idx(path)
+
+    if when == "before":
+        replace_and_read(labels)
+    else:
+        monkeypatch.setattr(idx, "read_idx", replace_and_read)
+    with pytest.raises(DataError, match="train_labels is damaged or another file"):
+        data.load_splits()
 
 
 def test_the_last_training_images_are_the_validation_set(loaded, bars):

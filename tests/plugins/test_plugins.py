@@ -1,6 +1,7 @@
 """The plugin contract, with plugins made for one test."""
 
 import json
+import os
 import re
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -10,6 +11,7 @@ import torch
 import yaml
 
 from dlpipe import load
+from dlpipe.plugins import health
 
 LINEAR = '''
 import torch.nn.functional as F
@@ -139,6 +141,31 @@ def test_mended_plugin_is_no_longer_shown_as_broken(cli, install):
     (site / "acme.py").write_text(LINEAR + "\n")
     assert cli("model=softmax", *SHORT).code == 0
     assert "broken" not in cli("list").out
+
+
+def test_a_reader_never_sees_half_of_the_failed_imports(cli, install, monkeypatch):
+    install("dlpipe-acme", {"softmax": "acme:Softmax"}, {"acme.py": BROKEN})
+    before = '{"another plugin": "its failure"}'
+    health.record_file().parent.mkdir(parents=True)
+    health.record_file().write_text(before)
+
+    def fsync(descriptor):
+        assert health.record_file().read_text() == before
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    cli("model=softmax")
+    assert health.record_file().read_text() == before
+    assert [path.name for path in health.record_file().parent.iterdir()] == ["failed_imports.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "3", "null", "[1]"])
+def test_damaged_failed_imports_are_forgotten(content, cli, install):
+    install("dlpipe-acme", {"softmax": "acme:Softmax"}, {"acme.py": BROKEN})
+    health.record_file().parent.mkdir(parents=True)
+    health.record_file().write_text(content)
+    assert cli("model=softmax").code == 2
+    assert "softmax: broken: RuntimeError: libacme.so is missing" in cli("list").out
 
 
 @pytest.mark.parametrize("name", ["SystemExit", "GeneratorExit"])

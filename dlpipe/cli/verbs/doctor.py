@@ -41,7 +41,10 @@ def import_all(offers: list[Offer]) -> list[tuple[Offer, str | None]]:
         rest = offers[len(results) :]
         names = [f"{offer.kind}:{offer.qualified_name}" for offer in rest]
         process = subprocess.run(
-            [sys.executable, "-m", "dlpipe.plugins.import_check", *names], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "dlpipe.plugins.import_check", *names],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         lines = [line for line in process.stdout.splitlines() if line.startswith(MARK)]
         answers = [json.loads(line.removeprefix(MARK)) for line in lines]

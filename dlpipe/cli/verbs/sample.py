@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 from dlpipe.cli.verbs.opened import opened
 from dlpipe.cli.verbs.parser import Parser
 from dlpipe.errors import DlpipeError
@@ -51,12 +51,12 @@ def main(*arguments: str) -> int:
         path = run.directory / SAMPLES / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
-            with replacing(path) as beside:
-                beside.write_bytes(content)
+            with atomic_write(path) as temporary_path:
+                temporary_path.write_bytes(content)
         elif path.suffix == ".png":
             save_png(content, path)
         else:
-            with replacing(path) as beside, beside.open("wb") as file:
+            with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
                 np.save(file, content)
         print(path)
     return 0

@@ -11,7 +11,7 @@ from pydantic import Field
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from dlpipe.atomic import keep_also_as, replacing
+from dlpipe.atomic import atomic_write, link_or_copy
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside its target, flush it to the disk, then rename: a kill leaves the old one whole.
+    """Write a checkpoint with `atomic_write`: a kill leaves the old one whole.
 
     Lightning's own is atomic only where the temporary folder is on the target's file system.
     """
@@ -32,8 +32,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             DlpipeError: it could not be written, as on a full disk.
         """
         try:
-            with replacing(Path(path)) as beside:
-                torch.save(checkpoint, beside)
+            with atomic_write(Path(path)) as temporary_path:
+                torch.save(checkpoint, temporary_path)
         except (OSError, RuntimeError) as error:  # torch's writer raises the second
             told = str(error).splitlines()[0]
             raise DlpipeError(f"{path} could not be written: {told}. What was there before is as it was") from error
@@ -136,7 +136,7 @@ class BestAndLast(Checkpoint):
     def save_last(self, trainer: pl.Trainer) -> None:
         """Save it, and keep the one before."""
         if trainer.is_global_zero and self.last_path.exists():
-            keep_also_as(self.last_path, self.previous_path)
+            link_or_copy(self.last_path, self.previous_path)
         self._due, self._epoch, self._saved_update = False, trainer.current_epoch, trainer.global_step
         trainer.save_checkpoint(self.last_path)
         self._saved_at = time.monotonic()

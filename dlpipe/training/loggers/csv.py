@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 
 log = logging.getLogger(__name__)
 FIRST = ("step", "epoch")  # columns
@@ -114,8 +114,8 @@ class MetricsCsv(Logger):
         self._rewrite(rows)
 
     def _rewrite(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write the file anew, beside it first."""
-        with replacing(self.path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        """Replace the whole file."""
+        with atomic_write(self.path) as temporary_path, temporary_path.open("w", newline="", encoding="utf-8") as file:
             writer = self._writer(file)
             writer.writeheader()
             for row in rows:

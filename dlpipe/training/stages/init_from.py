@@ -6,7 +6,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from dlpipe.atomic import replacing
+from dlpipe.atomic import atomic_write
 from dlpipe.errors import DlpipeError, listed
 from dlpipe.runs.directory import BEST, CHECKPOINTS, START, best_of
 from dlpipe.runs.weights import fill
@@ -48,8 +48,8 @@ def start_from(cfg: DictConfig, model: pl.LightningModule, write: bool) -> None:
         own = best_of(Path(cfg.output_dir), stage.name)
         for name in [START] if stage.name in asked else [START, BEST]:  # what is not trained here is best as it is
             if write and not own.with_name(name).is_file():
-                with replacing(own.with_name(name)) as beside:
-                    shutil.copyfile(found[stage.name], beside)
+                with atomic_write(own.with_name(name)) as temporary_path:
+                    shutil.copyfile(found[stage.name], temporary_path)
 
 
 def check_start(cfg: DictConfig, model: pl.LightningModule) -> None:

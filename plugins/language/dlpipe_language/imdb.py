@@ -18,8 +18,8 @@ from dlpipe_language.reviews import (
     LoadedReviews,
     Reviews,
     by_frequency,
-    cache_entry,
-    kept_reviews,
+    cache_path,
+    cached_reviews,
     numbered,
 )
 
@@ -61,13 +61,13 @@ class Imdb(Reviews):
         Raises:
             DataError: it is nowhere to be had, or damaged.
         """
-        if not _entry(self._path()).is_file():
+        if not _cache_path(self._path()).is_file():
             self.load_reviews()
 
     def load_reviews(self) -> LoadedReviews:
         """Positive reviews before negative ones, each kind in the order of its numbers."""
         path = self._path()
-        return kept_reviews(_entry(path), lambda: _read(path))
+        return cached_reviews(_cache_path(path), lambda: _read(path))
 
     def _path(self) -> Path:
         smaller = find(WITHOUT_UNLABELLED, NAME, self.directory)
@@ -84,8 +84,8 @@ class Imdb(Reviews):
         return {path.name: sha256_of(path)}
 
 
-def _entry(path: Path) -> Path:
-    return cache_entry(f"{sha256_of(path)}-sacremoses-{version('sacremoses')}")
+def _cache_path(path: Path) -> Path:
+    return cache_path(f"{sha256_of(path)}-sacremoses-{version('sacremoses')}")
 
 
 def _read(path: Path) -> LoadedReviews:

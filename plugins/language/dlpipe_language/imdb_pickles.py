@@ -7,7 +7,7 @@ import torch
 
 from dlpipe import DataError
 from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_places, sha256_of
-from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, LoadedReviews, Reviews, cache_entry, kept_reviews
+from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, LoadedReviews, Reviews, cache_path, cached_reviews
 
 NAME = "imdb"
 FILES = ("imdb.pkl", "imdb.dict.pkl")
@@ -52,7 +52,7 @@ class ImdbPickles(Reviews):
     def load_reviews(self) -> LoadedReviews:
         """In the order of the file."""
         paths = self._paths()
-        return kept_reviews(cache_entry("-".join(map(sha256_of, paths))), lambda: _read(*paths))
+        return cached_reviews(cache_path("-".join(map(sha256_of, paths))), lambda: _read(*paths))
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""

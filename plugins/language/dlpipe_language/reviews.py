@@ -13,14 +13,14 @@ from pydantic import Field
 from torch import Tensor
 
 from dlpipe import DataError
-from dlpipe.data import Kept, Ragged, SequenceDataModule, SequenceSplit, SplitName, cache_directory, kept
+from dlpipe.data import CacheEntry, Ragged, SequenceDataModule, SequenceSplit, SplitName, cache_directory, cached
 from dlpipe_language.moses import review_words
 from dlpipe_language.vocabulary import UNKNOWN, Vocabulary
 
 Half = Literal["train", "test"]
 HALVES: tuple[Half, Half] = ("train", "test")
 LoadedReviews = tuple[list[str], dict[Half, SequenceSplit]]  # words by their numbers, and reviews
-FORMAT = 1  # of what is kept in the cache; another one is not read
+FORMAT = 1  # of the cache files; files of another format are not read
 PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; words begin at 2
 BEFORE_WORDS = ("<PAD>", UNKNOWN)
 DIVISION_SEED = 123  # the tutorial's
@@ -121,31 +121,31 @@ def numbered(reviews: Iterable[tuple[list[str], int]], numbers: dict[str, int]) 
     return SequenceSplit(Ragged.of(x, fill=PADDING_WORD), torch.tensor(y))
 
 
-def cache_entry(name: str) -> Path:
-    """The file in the user's cache that reviews are kept in.
+def cache_path(name: str) -> Path:
+    """The file in the user's cache for reviews.
 
     Args:
-        name: with the checksum of what they are read from.
+        name: contains the checksum of the source.
     """
     return cache_directory("reviews") / f"{name}-{FORMAT}.npz"
 
 
-def kept_reviews(entry: Path, read: Callable[[], LoadedReviews]) -> LoadedReviews:
-    """What ``read`` gives, from a `cache_entry` where it has been read before."""
-    found = kept(entry, lambda: _as_kept(*read()))
+def cached_reviews(path: Path, load: Callable[[], LoadedReviews]) -> LoadedReviews:
+    """What ``load`` returns, cached in the file that `cache_path` gives."""
+    found = cached(path, lambda: _to_cache_entry(*load()))
     parts: dict[Half, SequenceSplit] = {}
     for half in HALVES:
         words, ends, labels = (torch.from_numpy(found.arrays[f"{half}_{what}"]) for what in ("words", "ends", "labels"))
         parts[half] = SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
-    return found.told, parts
+    return found.metadata, parts
 
 
-def _as_kept(words: list[str], parts: dict[Half, SequenceSplit]) -> Kept:
+def _to_cache_entry(words: list[str], parts: dict[Half, SequenceSplit]) -> CacheEntry:
     arrays: dict[str, NDArray[Any]] = {}
     for half, (x, y) in parts.items():
         assert isinstance(y, Tensor)
         arrays |= {f"{half}_words": x.values.int().numpy(), f"{half}_ends": x.ends.numpy(), f"{half}_labels": y.numpy()}
-    return Kept(arrays, words)
+    return CacheEntry(arrays, words)
 
 
 def by_frequency(reviews: Iterable[list[str]]) -> list[str]:

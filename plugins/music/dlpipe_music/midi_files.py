@@ -1,4 +1,4 @@
-"""Many MIDI files read at once, the bad ones among them told, and what was read kept in the user's cache."""
+"""Many MIDI files read at once, the bad ones among them told, and cached."""
 
 import logging
 import zipfile
@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dlpipe import DataError
-from dlpipe.data import Kept, cache_directory, kept
+from dlpipe.data import CacheEntry, cache_directory, cached
 from dlpipe_music.midi import MidiError, Notes, read_notes
 
 log = logging.getLogger(__name__)
 OnBadFile = Literal["stop", "skip"]
 SUFFIXES = (".mid", ".midi")
-FORMAT = 2  # of an entry of the cache; another one is not read
+FORMAT = 2  # of the cache files; files of another format are not read
 LARGEST_BYTES = 2**24
 
 
@@ -47,24 +47,22 @@ def read_files(contents: Mapping[str, Callable[[], bytes]]) -> ReadFiles:
 
 
 def read_once(digest: str, read: Callable[[], ReadFiles]) -> ReadFiles:
-    """What ``read`` gives, from the user's cache where it has been read before.
-
-    A damaged entry is made anew; where the cache cannot be written the files are read each time.
+    """What ``read`` returns, cached in the user's cache; see `dlpipe.data.cached`.
 
     Args:
-        digest: of what is read, the name of the entry.
+        digest: of the source, which names the cache file.
         read: reads it.
     """
-    found = kept(cache_directory("music") / f"{digest}-{FORMAT}.npz", lambda: _as_kept(read()))
-    names, bad = found.told
+    found = cached(cache_directory("music") / f"{digest}-{FORMAT}.npz", lambda: _to_cache_entry(read()))
+    names, bad = found.metadata
     parts = np.split(found.arrays["notes"], np.cumsum(found.arrays["counts"])[:-1])
     return ReadFiles(dict(zip(names, parts, strict=bool(names))), bad)
 
 
-def _as_kept(found: ReadFiles) -> Kept:
+def _to_cache_entry(found: ReadFiles) -> CacheEntry:
     counts = np.array([len(notes) for notes in found.notes.values()], np.int64)
     notes = np.concatenate([np.zeros((0, 3)), *found.notes.values()])
-    return Kept({"counts": counts, "notes": notes}, [list(found.notes), found.bad])
+    return CacheEntry({"counts": counts, "notes": notes}, [list(found.notes), found.bad])
 
 
 def good_ones(found: ReadFiles, where: Path, on_bad_file: OnBadFile) -> dict[str, Notes]:

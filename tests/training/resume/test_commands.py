@@ -15,6 +15,7 @@ import torch
 from dlpipe import DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.training import pipeline
+from dlpipe.training.begin import _remove_leftovers
 from dlpipe.training.callbacks.leave_on_signal import LeaveOnSignal
 from dlpipe.training.resume.lock import holding
 
@@ -161,6 +162,17 @@ def test_without_a_checkpoint_it_begins_again(copy, whole, cli):
     assert "there is no checkpoint to go on from: beginning again" in result.out
     assert not list(copy.rglob(".*.tmp"))
     same(copy, whole)
+
+
+def test_resuming_removes_what_the_run_left_and_not_what_a_command_writes_now(tmp_path):
+    left = [tmp_path / ".summary.json.4711.tmp", tmp_path / "checkpoints" / "pretrain" / "0" / ".last.ckpt.4711.tmp"]
+    writing, old = (tmp_path / "figures" / f".{name}.png.{'0' * 16}.tmp" for name in "ab")
+    for path in (*left, writing, old):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    _remove_leftovers(tmp_path)
+    assert [path for path in (*left, writing, old) if path.exists()] == [writing]
 
 
 def test_two_processes_do_not_work_in_one_directory(copy, cli):

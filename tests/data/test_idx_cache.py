@@ -1,15 +1,19 @@
 """The decompressed copies of idx files in the user's cache."""
 
 import gzip
+import logging
 import os
+import threading
+import time
+import zlib
 
 import numpy as np
 import pytest
 
 from dlpipe import DataError
-from dlpipe.data import decoded
-from dlpipe.data.decoded import entry_of, open_idx
+from dlpipe.data import idx_cache
 from dlpipe.data.files import sha256_of
+from dlpipe.data.idx_cache import entry_of, open_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -26,8 +30,8 @@ def packed(tmp_path, idx_bytes):
 def decompressions(monkeypatch):
     """The files that were decompressed."""
     seen = []
-    blocks = decoded._blocks
-    monkeypatch.setattr(decoded, "_blocks", lambda path: seen.append(path.name) or blocks(path))
+    blocks = idx_cache._blocks
+    monkeypatch.setattr(idx_cache, "_blocks", lambda path: seen.append(path.name) or blocks(path))
     return seen
 
 
@@ -70,6 +74,95 @@ def test_a_copy_cut_short_is_made_anew(packed, length):
     entry.write_bytes(good[:length])
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
     assert entry.read_bytes() == good
+
+
+@pytest.fixture
+def unsealed(monkeypatch):
+    """What another process puts in place of an entry: as long, other pixels, no seal."""
+
+    def replace(entry):
+        other = entry.with_name("other")
+        other.write_bytes(entry.read_bytes()[:16] + bytes(entry.stat().st_size - 16))
+        other.replace(entry)
+
+    return replace
+
+
+def test_an_entry_that_another_process_spoils_as_it_is_made_is_not_used(packed, unsealed, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    decompress = idx_cache._decompress
+
+    def decompress_and_spoil(path, entry, digest):
+        decompress(path, entry, digest)
+        unsealed(entry)
+
+    monkeypatch.setattr(idx_cache, "_decompress", decompress_and_spoil)
+    np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+    (line,) = caplog.messages
+    assert line.startswith(f"cannot write cache file {entry_of(sha256_of(packed))} (damaged again right after it was ")
+    assert line.endswith(f"every run will decompress {packed}")
+
+
+def test_an_entry_that_another_process_replaces_after_the_check_is_not_used(packed, unsealed, monkeypatch):
+    open_idx(packed)
+    crc32, entry = zlib.crc32, entry_of(sha256_of(packed))
+
+    def crc32_and_spoil(*arguments):
+        found = crc32(*arguments)
+        unsealed(entry)
+        return found
+
+    monkeypatch.setattr(zlib, "crc32", crc32_and_spoil)
+    np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
+
+
+def test_two_writers_with_one_process_number_both_get_a_map_of_the_whole(packed, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    blocks, both, found = idx_cache._blocks, threading.Barrier(2, timeout=10), []
+
+    def at_once(path):
+        both.wait()
+        yield from blocks(path)
+        both.wait()
+
+    monkeypatch.setattr(idx_cache, "_blocks", at_once)
+    threads = [threading.Thread(target=lambda: found.append(open_idx(packed))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for array in found:
+        assert isinstance(array, np.memmap)
+        np.testing.assert_array_equal(array, ARRAY, strict=True)
+    assert len(found) == 2
+    assert caplog.messages == []
+
+
+def test_a_source_that_is_replaced_as_it_is_read_is_refused_and_leaves_no_entry(packed, idx_bytes, monkeypatch):
+    before, blocks = sha256_of(packed), idx_cache._blocks
+
+    def replaced(path):
+        other = path.with_name("other")
+        other.write_bytes(gzip.compress(idx_bytes(ARRAY + 1), mtime=0))
+        other.replace(path)
+        return blocks(path)
+
+    monkeypatch.setattr(idx_cache, "_blocks", replaced)
+    with pytest.raises(DataError, match=r"images\.gz was changed while it was read; start again"):
+        open_idx(packed)
+    assert not entry_of(before).exists()
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(packed):
+    folder = entry_of("").parent
+    folder.mkdir(parents=True)
+    old, new = folder / f".a.idx.{'0' * 16}.tmp", folder / f".b.idx.{'1' * 16}.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    open_idx(packed)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_the_copy_of_another_file_is_made_anew(packed, tmp_path, idx_bytes):

@@ -1,6 +1,6 @@
-"""The splits that were loaded last, for whoever asks for the same in this process.
+"""The splits that this process loaded last, cached in memory.
 
-The full pass loads a dataset to hold it against the config, and the run trains on it; the jobs of a sweep follow.
+The checks before a run load the dataset, then the run trains on it, and so do the other jobs of a sweep.
 """
 
 from collections.abc import Callable, Hashable
@@ -15,24 +15,24 @@ _last: dict[Hashable, tuple[Splits, list[int]]] = {}
 
 
 def load_once(source: Hashable, load: Callable[[], Splits]) -> Splits:
-    """What ``load`` gave for the same source the last time, unless somebody has written to it; else what it gives.
+    """The cached splits of the same source if nobody wrote to their tensors since; otherwise what ``load`` returns.
 
     Args:
-        source: all that the splits are a function of: the files' contents, and what is made of them.
-        load: reads them.
+        source: everything that determines the splits: checksums of the files, and the options that they are read with.
+        load: loads the splits.
     """
-    kept = _last.get(source)
-    if kept is None or _writes(kept[0]) != kept[1]:
-        forget()  # before loading: two datasets need not fit in memory
+    cached = _last.get(source)
+    if cached is None or _writes(cached[0]) != cached[1]:
+        clear_split_cache()  # before loading: two datasets need not fit in memory
         splits = load()
         if any(tensor.is_inference() for tensor in _tensors(splits)):  # torch does not count writes to these
             return splits
-        kept = _last[source] = splits, _writes(splits)
-    return dict(kept[0])
+        cached = _last[source] = splits, _writes(splits)
+    return dict(cached[0])
 
 
-def forget() -> None:
-    """Let go of them, where this process needs them no more."""
+def clear_split_cache() -> None:
+    """Free the memory of the cached splits."""
     _last.clear()
 
 

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from dlpipe.data import Split, idx, loaded
+from dlpipe.data import Split, idx
 from dlpipe.data.idx import IdxImages
+from dlpipe.data.split_cache import clear_split_cache, load_once
 
 
 @pytest.fixture(autouse=True)
 def nothing_loaded():
-    loaded.forget()
+    clear_split_cache()
     yield
-    loaded.forget()
+    clear_split_cache()
 
 
 def some():
@@ -23,34 +24,34 @@ def some():
 
 
 def test_the_same_source_is_loaded_once():
-    first = loaded.load_once("a", some)
-    assert loaded.load_once("a", some)["train"].x is first["train"].x
+    first = load_once("a", some)
+    assert load_once("a", some)["train"].x is first["train"].x
 
 
 def test_another_source_is_loaded_and_takes_the_place_of_the_first():
-    first = loaded.load_once("a", some)
+    first = load_once("a", some)
     held = weakref.ref(first["train"].x)
-    loaded.load_once("b", some)
+    load_once("b", some)
     del first
     gc.collect()
     assert held() is None
 
 
 def test_splits_that_somebody_wrote_to_are_loaded_anew():
-    first = loaded.load_once("a", some)
+    first = load_once("a", some)
     first["train"].first(2).x[0].mul_(2)  # a view of a view
-    assert loaded.load_once("a", some)["train"].x is not first["train"].x
+    assert load_once("a", some)["train"].x is not first["train"].x
 
 
 def test_what_is_done_to_the_dict_stays_with_who_asked():
-    del loaded.load_once("a", some)["train"]
-    assert set(loaded.load_once("a", some)) == {"train"}
+    del load_once("a", some)["train"]
+    assert set(load_once("a", some)) == {"train"}
 
 
 def test_what_inference_mode_makes_is_not_kept():
     with torch.inference_mode():
-        first = loaded.load_once("a", some)
-    assert loaded.load_once("a", some)["train"].x is not first["train"].x
+        first = load_once("a", some)
+    assert load_once("a", some)["train"].x is not first["train"].x
 
 
 @pytest.fixture

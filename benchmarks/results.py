@@ -94,11 +94,11 @@ def _of_one_command(command: str, runs: list[Run]) -> str:
 
 def _stages(run: Run) -> str:
     """What each stage of a run took; nothing where it has none."""
-    told = [
+    message = [
         f"{stage['name']} {stage['epochs']} epochs, {stage['updates']:,} updates, {stage['seconds'] / 60:.1f} minutes"
         for stage in run.summary.get("stages", [])
     ]
-    return f"Seed {run.summary['seed']}: {'; '.join(told)}." if told else ""
+    return f"Seed {run.summary['seed']}: {'; '.join(message)}." if message else ""
 
 
 def _judged_by(run: Run) -> list[str]:

@@ -26,6 +26,7 @@ PHASES = (
 def main(started: float) -> None:
     """Run the command and note the time where one phase gives way to the next."""
     from dlpipe.cli.main import main as dlpipe
+    from dlpipe.config.checks import config_checks
 
     times = [started, time.time()]
     folder = tempfile.TemporaryDirectory()
@@ -33,20 +34,18 @@ def main(started: float) -> None:
     def note() -> None:
         times.append(time.time())
 
-    from dlpipe.config.checks import light
-
     def light_checks_are_over() -> None:
         note()
-        from dlpipe.config.checks import full  # what the command imports next: torch and Lightning
+        from dlpipe.config.checks import import_checks  # what the command imports next: torch and Lightning
 
         note()
         from pytorch_lightning import Trainer
 
-        from dlpipe.training.callbacks.report import Report
+        from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 
-        call(full, "check", after=note)
+        call(import_checks, "check", after=note)
         call(Trainer, "fit", before=note)
-        call(Report, "on_train_start", before=training_starts)
+        call(ConsoleReporter, "on_train_start", before=training_starts)
 
     def training_starts() -> None:
         note()
@@ -55,7 +54,7 @@ def main(started: float) -> None:
         folder.cleanup()
         os._exit(0)  # nothing of the run is wanted
 
-    call(light, "hydra_texts", after=light_checks_are_over)
+    call(config_checks, "hydra_texts", after=light_checks_are_over)
     dlpipe(["model=mlp", "dataset=mnist", f"hydra.run.dir={folder.name}/run"])
 
 

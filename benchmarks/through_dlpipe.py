@@ -7,7 +7,7 @@ from pathlib import Path
 from cases import Case
 
 # the core takes one minibatch a Lightning step
-ONE_AT_A_TIME = ("chunk=1",)
+ONE_AT_A_TIME = ("max_chunk_batches=1",)
 
 
 class RefusedError(Exception):

@@ -43,6 +43,6 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def listed(words: Iterable[Any]) -> str:
+def format_list(words: Iterable[Any]) -> str:
     """The words in order, separated by commas; ``none`` where there are none."""
     return ", ".join(str(word) for word in words) or "none"

@@ -5,19 +5,21 @@ import math
 SPLITS = {"val": "validation"}
 
 
-def told(name: str, value: float) -> str:
+def format_metric(name: str, value: float) -> str:
     """``validation error 7.500000 %`` of val/error, ``test loss 0.269858`` of test/loss."""
     split, slash, rest = name.partition("/")
     return (
-        f"{SPLITS.get(split, split)} {rest} {told_value(name, value)}" if slash else f"{name} {told_value(name, value)}"
+        f"{SPLITS.get(split, split)} {rest} {format_value(name, value)}"
+        if slash
+        else f"{name} {format_value(name, value)}"
     )
 
 
-def told_value(name: str, value: float) -> str:
+def format_value(name: str, value: float) -> str:
     """The value alone: an ``error``, but no ``mean_error``, is a fraction in files and per cent for people."""
     return f"{100 * value:f} %" if name.rpartition("/")[2] == "error" else f"{value:f}"
 
 
-def same(one: float, other: float) -> bool:
+def equal_or_nan(one: float, other: float) -> bool:
     """Equal to the last bit; NaN, of a run that diverged, is the same as NaN."""
     return one == other or (math.isnan(one) and math.isnan(other))

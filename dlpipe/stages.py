@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from dlpipe.errors import PluginError, did_you_mean, listed
+from dlpipe.errors import PluginError, did_you_mean, format_list
 
 # of a model that names no stages: its only one
 TRAIN = ""
@@ -57,7 +57,9 @@ def stages_of(model: pl.LightningModule) -> list[Stage]:
             raise PluginError(f"{who} has the name {stage.name!r}; a name is words with / between, as pretrain/0")
     names = [stage.name for stage in found]
     if not names or len(set(names)) < len(names):
-        raise PluginError(f"{who} gives {listed(names)}; wanted is at least one stage, each with a name of its own")
+        raise PluginError(
+            f"{who} gives {format_list(names)}; wanted is at least one stage, each with a name of its own"
+        )
     return found
 
 
@@ -72,7 +74,7 @@ def selected(stages: list[Stage], names: Sequence[str] | None) -> list[Stage]:
     known = [name for stage in stages for name in prefixes(stage.name)]
     for name in names:
         if name not in known:
-            there_are = f"the model's stages: {listed([stage.name for stage in stages if stage.name])}"
+            there_are = f"the model's stages: {format_list([stage.name for stage in stages if stage.name])}"
             raise PluginError(f"stages={list(names)}: no stage {name!r}; {did_you_mean(name, known)}{there_are}")
     return [stage for stage in stages if not set(prefixes(stage.name)).isdisjoint(names)]
 
@@ -100,5 +102,5 @@ def check_stages(model: pl.LightningModule, names: Sequence[str] | None, overlay
     known = [name for stage in stages for name in prefixes(stage.name)]
     for name in overlays:
         if name not in known:
-            there_are = f"the model's stages: {listed(known)}"
+            there_are = f"the model's stages: {format_list(known)}"
             raise PluginError(f"recipe.stages.{name}: no such stage; {did_you_mean(name, known)}{there_are}")

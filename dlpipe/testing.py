@@ -17,9 +17,9 @@ import torch
 from omegaconf import DictConfig, open_dict
 
 from dlpipe.config import stored_run
-from dlpipe.config.checks import full, light
+from dlpipe.config.checks import config_checks, import_checks
 from dlpipe.config.checks.constructor import parameters
-from dlpipe.errors import DlpipeError, RequestError, listed
+from dlpipe.errors import DlpipeError, RequestError, format_list
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
 from dlpipe.runs import directory as run_directory
@@ -27,7 +27,7 @@ from dlpipe.runs.weights import read_weights
 from dlpipe.stages import stages_of
 from dlpipe.training.begin import run
 from dlpipe.training.build import build_dataset, build_model, options_of
-from dlpipe.training.callbacks.monitor import DEFAULTS
+from dlpipe.training.callbacks.monitor import DEFAULT_MONITORS
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 
@@ -57,15 +57,15 @@ def check_model(name: str, *overrides: str) -> None:
         _check_reloads(name, Path(cfg.output_dir))
 
 
-def _require(kept: bool, told: str) -> None:
+def _require(kept: bool, message: str) -> None:
     if not kept:
-        raise AssertionError(told)
+        raise AssertionError(message)
 
 
 def _checked_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
     try:
-        jobs = light.check([f"model={name}", *SHORT, *overrides], multirun=False, output_key="run")
-        full.check(jobs)
+        jobs = config_checks.check([f"model={name}", *SHORT, *overrides], multirun=False, output_key="run")
+        import_checks.check(jobs)
     except RequestError as error:
         raise AssertionError(f"model {name!r} does not pass the checks before a run:\n{error}") from error
     cfg = jobs[0][1]
@@ -81,7 +81,7 @@ def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
     missing = [key for key in parameters(load_class("model", name)) if key not in options_of(cfg.model)]
     _require(
         path is None or not missing,
-        f"{path} has no {listed(missing)}: its keys are the constructor's arguments, no more and no less",
+        f"{path} has no {format_list(missing)}: its keys are the constructor's arguments, no more and no less",
     )
 
 
@@ -96,8 +96,8 @@ def _train(name: str, cfg: DictConfig) -> None:
     try:
         run(cfg)
     except Exception as error:  # whatever the plugin's code raises
-        told = str(error) if isinstance(error, DlpipeError) else f"{type(error).__name__}: {error}"
-        raise AssertionError(f"the run of model {name!r} failed: {told}") from error
+        message = str(error) if isinstance(error, DlpipeError) else f"{type(error).__name__}: {error}"
+        raise AssertionError(f"the run of model {name!r} failed: {message}") from error
 
 
 def _check_learnt(name: str, before: dict[str, dict[str, torch.Tensor]], directory: Path) -> None:
@@ -115,12 +115,12 @@ def _check_monitored(name: str, cfg: DictConfig) -> None:
     if not _validates(name, cfg):
         return
     logged = _logged(Path(cfg.output_dir) / run_directory.METRICS)
-    wanted = [cfg.recipe.monitor] if cfg.recipe.monitor else DEFAULTS
+    wanted = [cfg.recipe.monitor] if cfg.recipe.monitor else DEFAULT_MONITORS
     found = [metric for metric in wanted if metric in logged]
     _require(
         bool(found),
         f"model {name!r} has a validation_step but logged no {' and no '.join(wanted)}, so that no epoch is the best; "
-        f"it logged {listed(sorted(logged))}. Log one, or set recipe.monitor",
+        f"it logged {format_list(sorted(logged))}. Log one, or set recipe.monitor",
     )
     _require(
         math.isfinite(logged[found[0]]),
@@ -154,8 +154,8 @@ def _check_reloads(name: str, directory: Path) -> None:
         state = stage.module.state_dict()
         saved = read_weights(run_directory.best_of(directory, stage.name))
         other = [key for key, value in saved.items() if not torch.equal(state[key], value)]
-        told = f"dlpipe.load gives model {name!r} other weights than its best checkpoint has"
-        _require(not other, f"{told}: {listed(other)}")
+        message = f"dlpipe.load gives model {name!r} other weights than its best checkpoint has"
+        _require(not other, f"{message}: {format_list(other)}")
 
 
 def _check_class(name: str, loaded: Any) -> None:

@@ -32,7 +32,7 @@ def generator() -> torch.Generator:
 class Trained(NamedTuple):
     """What a run printed, its summary, and the rows of its metrics."""
 
-    told: str
+    message: str
     summary: dict[str, Any]
     rows: list[dict[str, str]]
 

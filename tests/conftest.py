@@ -64,7 +64,7 @@ class Plain(pl.LightningModule):
 
 
 def _forget_plugins() -> None:
-    registry.all_offers.cache_clear()
+    registry.all_entries.cache_clear()
     source.read_class.cache_clear()
     source._parse.cache_clear()
     for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.config.compose stores there

@@ -18,11 +18,11 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from dlpipe.config.checks import light
+from dlpipe.config.checks import config_checks
 from dlpipe.data import SequenceBatch
 from dlpipe.plugins import registry
 from dlpipe.training.build import build_dataset, build_model
-from dlpipe.training.optimizers.composed import give_optimizer
+from dlpipe.training.optimizers.attach import attach_optimizer
 from dlpipe.training.quiet import quiet_lightning
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -46,7 +46,7 @@ def fresh(cli, install, monkeypatch, tmp_path):
     """The state of a new process: Hydra not started, no plugin looked for yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["one_run.py"])
-    registry.all_offers.cache_clear()
+    registry.all_entries.cache_clear()
 
 
 @needs_mnist
@@ -148,7 +148,7 @@ def test_an_update_is_profiled_in_the_plain_loop_and_in_dlpipe(script, fresh, ca
 @pytest.mark.parametrize(("case", "model"), [("logreg600", "logreg"), ("mlp", "mlp"), ("lenet", "lenet")])
 def test_what_is_compared_is_the_model_with_its_recipe(case, model, script):
     own = script("cases").CASES[case]
-    ((_, cfg),) = light.check([f"model={model}", "dataset=mnist"], False, "run")
+    ((_, cfg),) = config_checks.check([f"model={model}", "dataset=mnist"], False, "run")
     assert (own.lr, own.batch_size, own.l2) == (cfg.recipe.lr, cfg.recipe.batch_size, cfg.model.get("l2", 0))
     by_hand, ours = script("networks").network(model).parameters(), build_model(cfg.model).parameters()
     for one, other in zip(by_hand, ours, strict=True):
@@ -176,7 +176,7 @@ def test_updates_by_hand_give_the_weights_that_dlpipes_give(recurrent, script):
     before = {name: weight.clone() for name, weight in by_hand.state_dict().items()}
 
     torch.manual_seed(4)  # of dropout
-    give_optimizer(ours, recurrent.cfg.optimizer, recurrent.cfg.scheduler, None)
+    attach_optimizer(ours, recurrent.cfg.optimizer, recurrent.cfg.scheduler, None)
     with quiet_lightning():
         trainer = pl.Trainer(accelerator="cpu", max_epochs=2, **BARE)
         theirs = [batch(case, *pair) for pair in pairs]
@@ -213,7 +213,7 @@ class Recurrent(NamedTuple):
 @pytest.fixture(params=["rnn_slu", "lstm"])
 def recurrent(request, script):
     case = script("cases").CASES[request.param]
-    ((_, cfg),) = light.check([f"model={case.model}", f"dataset={case.dataset}", *case.overrides], False, "run")
+    ((_, cfg),) = config_checks.check([f"model={case.model}", f"dataset={case.dataset}", *case.overrides], False, "run")
     torch.manual_seed(5)
     by_hand, ours = script("networks").network(case.model), build_model(cfg.model)
     scales = [weight.detach().abs().mean() for weight in by_hand.state_dict().values()]
@@ -259,7 +259,7 @@ def test_a_loop_by_hand_sees_the_minibatches_that_dlpipe_sees(case, few_reviews,
         monkeypatch.setenv("DLPIPE_DATA", str(DATA))
     own = dataclasses.replace(script("cases").CASES[case], most_updates=None)
     chosen = [f"model={own.model}", f"dataset={own.dataset}", "recipe.shuffle=false", *own.overrides]
-    ((_, cfg),) = light.check(chosen, False, "run")
+    ((_, cfg),) = config_checks.check(chosen, False, "run")
     data = build_dataset(cfg.dataset)
     data.prepare_data()
     data.setup("fit")
@@ -300,7 +300,7 @@ def child(script, monkeypatch):
 def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys):
     files = [f"--json={tmp_path}/found.json", f"--markdown={tmp_path}/tables.md"]
     script("throughput").main(["--models=mlp", "--rounds=3", "--threads=1", "--neighbour", *files])
-    told = capsys.readouterr().out
+    message = capsys.readouterr().out
     for line in (
         "Z80, 2 cores; Python 3.10, torch 2.4, Lightning 2.6; 2026-01-01. Medians of 3 rounds (least to most).",
         "**1 thread**",
@@ -313,8 +313,8 @@ def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys
         "| mlp, batch 20 | 1 | 1,500 (1,500 to 1,500) | 1,500 (1,500 to 1,500) | 1.00 (1.00 to 1.00) |",
         "| all | 3.00 (3.00 to 3.00) |",
     ):
-        assert line in told.splitlines()
-    assert (tmp_path / "tables.md").read_text() == told
+        assert line in message.splitlines()
+    assert (tmp_path / "tables.md").read_text() == message
     found = json.loads((tmp_path / "found.json").read_text())
     assert sorted(found) == ["machine", "measurements", "rounds", "start_up"]
     assert len(found["measurements"]) == 3 * 6  # a round: five variants, and dlpipe beside a neighbour
@@ -339,10 +339,10 @@ def test_a_file_without_the_markers_is_refused(script, tmp_path):
 def test_a_page_without_the_markers_is_refused_before_anything_is_measured(script, tmp_path, capsys):
     path = tmp_path / "README.md"
     path.write_text("<!-- table -->\n")
-    for wrong, told in ((path, "once each"), (tmp_path / "missing.md", "No such file")):
+    for wrong, message in ((path, "once each"), (tmp_path / "missing.md", "No such file")):
         with pytest.raises(SystemExit):
             script("throughput").parse([f"--page={wrong}"])
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["--rounds=0", "--threads=1,x", "--json=/nowhere/x.json", "--markdown=/nowhere/x.md"])
@@ -431,10 +431,10 @@ def test_the_order_of_a_commands_parts_does_not_make_it_another(script, tmp_path
         provenance["command"][2:3] = parts
         (Path(run) / "provenance.json").write_text(json.dumps(provenance))
     script("results").main(runs)
-    told = capsys.readouterr().out
-    assert told.startswith("`python -m dlpipe model=mlp dataset=mnist`")
-    assert told.count("`python") == 1
-    assert told.count("| seed ") == 2
+    message = capsys.readouterr().out
+    assert message.startswith("`python -m dlpipe model=mlp dataset=mnist`")
+    assert message.count("`python") == 1
+    assert message.count("| seed ") == 2
 
 
 def test_tables_of_other_commands_stay_and_stages_are_told(script, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dlpipe.metrics import same, told
+from dlpipe.metrics import equal_or_nan, format_metric
 
 
 @pytest.mark.parametrize(
@@ -17,11 +17,11 @@ from dlpipe.metrics import same, told
     ],
 )
 def test_errors_are_told_in_per_cent_and_nothing_else(name, value, text):
-    assert told(name, value) == text
+    assert format_metric(name, value) == text
 
 
 def test_only_the_same_bits_are_the_same_and_nan_is_nan():
-    assert same(0.1, 0.1)
-    assert same(math.nan, math.nan)
-    assert not same(0.1, math.nextafter(0.1, 1))
-    assert not same(math.nan, 0.1)
+    assert equal_or_nan(0.1, 0.1)
+    assert equal_or_nan(math.nan, math.nan)
+    assert not equal_or_nan(0.1, math.nextafter(0.1, 1))
+    assert not equal_or_nan(math.nan, 0.1)

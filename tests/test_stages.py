@@ -40,8 +40,8 @@ def test_a_model_that_names_none_is_its_only_stage():
         ([Stage("a", MODULE), Stage("a", MODULE)], "each with a name of its own"),
     ],
 )
-def test_what_is_no_list_of_stages_is_refused(stages, told):
-    with pytest.raises(PluginError, match=told):
+def test_what_is_no_list_of_stages_is_refused(stages, message):
+    with pytest.raises(PluginError, match=message):
         stages_of(model_of(*stages))
 
 

@@ -65,9 +65,9 @@ def test_overrides_reach_the_run(check):
 def test_request_that_fails_a_check_is_told_with_every_problem(check):
     with pytest.raises(
         AssertionError, match=r"model 'toy' does not pass the checks before a run:\n.*'init'\? "
-    ) as told:
+    ) as message:
         check("model.inti=1", "model.num_features=many")
-    assert "model.num_features=many: must be a valid integer" in str(told.value)
+    assert "model.num_features=many: must be a valid integer" in str(message.value)
 
 
 def test_yaml_that_lacks_an_argument_is_told(check):
@@ -86,8 +86,10 @@ def test_model_that_learns_nothing_is_told(check):
 
 
 def test_model_that_logs_nothing_to_be_judged_by_is_told(check):
-    told = r"logged no val/error and no val/loss, .*; it logged train/loss, val_loss\. Log one, or set recipe\.monitor"
-    with pytest.raises(AssertionError, match=told):
+    message = (
+        r"logged no val/error and no val/loss, .*; it logged train/loss, val_loss\. Log one, or set recipe\.monitor"
+    )
+    with pytest.raises(AssertionError, match=message):
         check(replace=('"val/loss"', '"val_loss"'))
 
 
@@ -109,8 +111,8 @@ def test_checkpoint_with_more_than_plain_containers_is_told(check):
 
 def test_module_whose_constructor_makes_only_a_part_is_told(check):
     hook = "    def setup(self, stage):\n        self.late = torch.nn.Linear(2, 2)\n"
-    told = r"(?s)dlpipe\.load cannot make model 'toy' from its config and best checkpoint: .*late\.weight"
-    with pytest.raises(AssertionError, match=told):
+    message = r"(?s)dlpipe\.load cannot make model 'toy' from its config and best checkpoint: .*late\.weight"
+    with pytest.raises(AssertionError, match=message):
         check(add="\n" + hook)
 
 

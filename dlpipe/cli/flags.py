@@ -14,7 +14,7 @@ class Request:
 
     overrides: list[str]
     multirun: bool
-    showing: list[str]
+    print_only_flags: list[str]
     config_dirs: list[Path]
 
 

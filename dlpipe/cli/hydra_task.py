@@ -36,7 +36,7 @@ def task(cfg: DictConfig) -> float | None:
         raise
 
 
-def follow(cfg: DictConfig) -> int:
+def run_nonzero_rank(cfg: DictConfig) -> int:
     """Train as a rank above 0 of what torchrun or srun started; returns the exit code.
 
     Hydra makes the directory and runs the task on rank 0 alone; here the config composed from the same command line

@@ -101,31 +101,31 @@ def _help() -> str:
     return HELP.format(
         version=__version__,
         groups=" ".join(groups()),
-        models=" ".join(sorted({offer.name for offer in registry.offers("model")})) or "none installed",
-        datasets=" ".join(sorted({offer.name for offer in registry.offers("dataset")})),
+        models=" ".join(sorted({offer.name for offer in registry.available("model")})) or "none installed",
+        datasets=" ".join(sorted({offer.name for offer in registry.available("dataset")})),
     )
 
 
 def _run(request: Request) -> int:
-    from dlpipe.config.checks import light
-    from dlpipe.training.distributed.place import place
+    from dlpipe.config.checks import config_checks
+    from dlpipe.training.distributed.rank_info import get_rank_info
 
-    here = place()
+    here = get_rank_info()
     if request.multirun and here.world_size > 1:
-        told = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
-        raise RequestError([Problem("-m", f"{told}; start it by itself, with trainer.devices={here.world_size}")])
+        message = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
+        raise RequestError([Problem("-m", f"{message}; start it by itself, with trainer.devices={here.world_size}")])
     key = "sweep" if request.multirun else "run"
-    jobs = light.check(request.overrides, request.multirun, key if here.rank == 0 else None)
-    texts = light.hydra_texts(request.overrides, jobs)
-    if request.showing:
-        return _hand_to_hydra([*request.showing, *texts])
-    from dlpipe.config.checks import full
+    jobs = config_checks.check(request.overrides, request.multirun, key if here.rank == 0 else None)
+    texts = config_checks.hydra_texts(request.overrides, jobs)
+    if request.print_only_flags:
+        return _hand_to_hydra([*request.print_only_flags, *texts])
+    from dlpipe.config.checks import import_checks
 
-    full.check(jobs)
+    import_checks.check(jobs)
     if here.rank > 0:
-        from dlpipe.cli.hydra_task import follow
+        from dlpipe.cli.hydra_task import run_nonzero_rank
 
-        return follow(jobs[0][1])
+        return run_nonzero_rank(jobs[0][1])
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
     where = f"hydra.{key}.dir={_quoted(str(directory))}"
@@ -133,7 +133,7 @@ def _run(request: Request) -> int:
         return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
     finally:
         if request.multirun:
-            _tell_sweep(directory)
+            _print_sweep_table(directory)
 
 
 def _quoted(text: str) -> str:
@@ -142,7 +142,7 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _tell_sweep(directory: Path) -> None:
+def _print_sweep_table(directory: Path) -> None:
     """Rank what the sweep has, also where a job failed or the user interrupted it."""
     from dlpipe.sweeps import table
 

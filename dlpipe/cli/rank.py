@@ -22,7 +22,7 @@ def main(run_dir: str, state: str, parent: str) -> int:
 
     from dlpipe.errors import DlpipeError
     from dlpipe.runs.directory import read_config
-    from dlpipe.training.callbacks.leave_on_signal import LeftError
+    from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
     from dlpipe.training.pipeline import execute
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -32,7 +32,7 @@ def main(run_dir: str, state: str, parent: str) -> int:
     try:
         _become_job(Path(run_dir), given["hydra"])
         execute(read_config(Path(run_dir)), given["checkpoints"])
-    except LeftError as left:
+    except StoppedBySignal as left:
         return int(left.code)  # type: ignore[arg-type]  # it is a number
     except DlpipeError as error:
         error.__cause__, error.__suppress_context__ = None, True
@@ -61,7 +61,7 @@ def _become_job(run_dir: Path, config: Any) -> None:
 
     from dlpipe.cli.console import log_as_job
     from dlpipe.config.compose import register
-    from dlpipe.training.distributed.place import place
+    from dlpipe.training.distributed.rank_info import get_rank_info
 
     setup_globals()
     register()
@@ -70,7 +70,7 @@ def _become_job(run_dir: Path, config: Any) -> None:
         log_as_job(run_dir)
     else:
         configure_log(config.hydra.job_logging, config.hydra.verbose)
-    if place().rank > 0:
+    if get_rank_info().rank > 0:
         logging.getLogger().setLevel(logging.WARNING)
 
 

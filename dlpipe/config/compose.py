@@ -38,7 +38,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
     OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
     for kind in registry.KINDS:
-        for offer in registry.offers(kind):
+        for offer in registry.available(kind):
             if registry.yaml_of(offer) is None:
                 ConfigStore.instance().store(group=kind, name=offer.name, node={"name": offer.name})
 
@@ -61,13 +61,13 @@ def register_choice(model: str, dataset: str) -> None:
         _store_overlays(model, dataset, chosen)
 
 
-def _store_recipe(model: str, offer: registry.Offer) -> None:
+def _store_recipe(model: str, offer: registry.PluginEntry) -> None:
     folder = registry.conf_dir_of(offer)
     if folder and (folder / "recipe" / f"{offer.name}.yaml").is_file():
         _store("recipe", model, read_options(folder / "recipe" / f"{offer.name}.yaml"))
 
 
-def _store_overlays(model: str, dataset: str, chosen: dict[str, registry.Offer]) -> None:
+def _store_overlays(model: str, dataset: str, chosen: dict[str, registry.PluginEntry]) -> None:
     """Every overlay for the model, as its YAML may choose another dataset; its own plugin's win, so come last."""
     for kind in ("dataset", "model"):
         folder = registry.conf_dir_of(chosen[kind])

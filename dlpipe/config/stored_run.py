@@ -7,12 +7,12 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from dlpipe.config.checks.full import check_parts
-from dlpipe.data.minibatches import Part
-from dlpipe.data.resident import ResidentDataModule
+from dlpipe.config.checks.import_checks import check_parts
+from dlpipe.data.in_memory_module import InMemoryDataModule
+from dlpipe.data.minibatches import Shard
 from dlpipe.runs.directory import checked_config, read_ranks
-from dlpipe.runs.weights import fill_stages
-from dlpipe.training.build import build_dataset, build_model_as_run
+from dlpipe.runs.weights import load_stage_weights
+from dlpipe.training.build import build_dataset, build_model_seeded
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class FinishedRun:
             DataError: it is not here any more, or damaged.
         """
         data = build_dataset(self.cfg.dataset)
-        if isinstance(data, ResidentDataModule):  # evaluation may be cut to whole minibatches of all devices
-            data.part = Part(0, len(read_ranks(self.directory)))
+        if isinstance(data, InMemoryDataModule):  # evaluation may be cut to whole minibatches of all devices
+            data.shard = Shard(0, len(read_ranks(self.directory)))
         data.prepare_data()
         data.setup("test")
         return data
@@ -48,8 +48,8 @@ def open_run(run_dir: str | Path) -> FinishedRun:
     cfg = checked_config(directory, check_parts)
     if "threads" in cfg:
         torch.set_num_threads(cfg.threads)
-    model = build_model_as_run(cfg)
-    fill_stages(model, directory, cfg.get("stages"))
+    model = build_model_seeded(cfg)
+    load_stage_weights(model, directory, cfg.get("stages"))
     return FinishedRun(directory, cfg, model.eval())
 
 

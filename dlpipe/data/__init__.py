@@ -10,14 +10,14 @@ from dlpipe.data.buckets import SequenceMinibatches
 from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_places, sha256_of
 from dlpipe.data.idx import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
-from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
-from dlpipe.data.module import TensorDataModule
+from dlpipe.data.minibatches import EpochSampler, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
 from dlpipe.data.sequence_module import SequenceDataModule
+from dlpipe.data.tensor_module import TensorDataModule
 
 __all__ = [
     "CacheEntry",
-    "EpochOrder",
+    "EpochSampler",
     "IdxFiles",
     "IdxImages",
     "Minibatches",

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpipe.data.minibatches import ALONE, EpochOrder, Minibatches, Part
+from dlpipe.data.minibatches import SINGLE_PROCESS, EpochSampler, Minibatches, Shard
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit
 
 
-class BucketedOrder(EpochOrder):
+class BucketedSampler(EpochSampler):
     """An order in which minibatches, one after the other, hold sequences of like lengths.
 
     The epoch's permutation is cut into buckets of ``bucket`` minibatches; within each the sequences are sorted by
@@ -52,9 +52,14 @@ class SequenceMinibatches(Minibatches):
     """Minibatches (x, y, lengths) of sequences that are in memory, padded to the longest of each."""
 
     def __init__(
-        self, split: SequenceSplit, batch_size: int, order: EpochOrder, drop_last: bool = False, part: Part = ALONE
+        self,
+        split: SequenceSplit,
+        batch_size: int,
+        order: EpochSampler,
+        drop_last: bool = False,
+        shard: Shard = SINGLE_PROCESS,
     ) -> None:
-        super().__init__(batch_size, order, drop_last, part)
+        super().__init__(batch_size, order, drop_last, shard)
         self.split = split
         self.lengths = split.x.lengths.to(split.x.values.device)
 

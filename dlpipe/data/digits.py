@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from dlpipe.data.minibatches import Split, SplitName
-from dlpipe.data.module import TensorDataModule
+from dlpipe.data.tensor_module import TensorDataModule
 
 
 class Digits(TensorDataModule):

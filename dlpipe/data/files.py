@@ -114,12 +114,12 @@ def find_or_download(file: RemoteFile, dataset: str, directory: str | None, offl
         if directory is None
         else f"leave dataset.directory out to look in {DATA_VARIABLE} and the user's cache"
     )
-    told = f"no {file.name} in {' or '.join(map(str, places))}. Put it there, or {other}."
+    message = f"no {file.name} in {' or '.join(map(str, places))}. Put it there, or {other}."
     if offline:
-        raise DataError(told)
+        raise DataError(message)
     if directory is not None and not places[-1].is_dir():  # more likely misspelt than a wish to make it
-        raise DataError(f"dataset.directory={directory} is no folder; {told}")
+        raise DataError(f"dataset.directory={directory} is no folder; {message}")
     try:
         return download(file, places[-1])
     except DataError as error:
-        raise DataError(f"{told} {error}") from error
+        raise DataError(f"{message} {error}") from error

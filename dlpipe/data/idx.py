@@ -14,11 +14,11 @@ from dlpipe.data.files import RemoteFile
 from dlpipe.data.free_memory import free_bytes
 from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
+from dlpipe.data.in_memory_module import NotNegative
 from dlpipe.data.minibatches import Split
-from dlpipe.data.module import TensorDataModule
 from dlpipe.data.pixels import as_bytes, to_examples
-from dlpipe.data.resident import NotNegative
 from dlpipe.data.split_cache import Splits, load_once
+from dlpipe.data.tensor_module import TensorDataModule
 from dlpipe.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class IdxImages(TensorDataModule):
         """Whether so many bytes of float32 may be resident."""
         budget = self.resident_bytes
         if budget is None:
-            budget = free_bytes() // 2 // self.part.world_size
+            budget = free_bytes() // 2 // self.shard.world_size
         if wanted > budget:
             log.info(
                 "%s stays a memory map: it would take %.3g GiB and may take %.3g (dataset.resident_bytes)",

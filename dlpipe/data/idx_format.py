@@ -67,8 +67,8 @@ def unreadable(path: Path, error: Exception) -> DataError:
 def _header(path: Path, start: bytes, size: int) -> tuple[int, tuple[int, ...]]:
     """Where the values begin, and the dimensions, of a file that starts so and has so many bytes."""
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] != UNSIGNED_BYTE:
-        told = start[:4].hex(" ") or "nothing"
-        raise DataError(f"{path} is not an idx file of unsigned bytes: it begins with {told}")
+        message = start[:4].hex(" ") or "nothing"
+        raise DataError(f"{path} is not an idx file of unsigned bytes: it begins with {message}")
     rank = start[3]
     header = 4 + 4 * rank
     shape = tuple(int(n) for n in np.frombuffer(start[4:header], ">u4")) if size >= header else ()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlpipe.data.mapped import converted
+from dlpipe.data.memmap_batches import stream_minibatches
 
 SplitName = Literal["train", "val", "test"]
 VIEWS_AT_ONCE = 64  # of a call each, they would take a good part of an update of a small model
@@ -28,13 +28,13 @@ class Split(NamedTuple):
         return Split(self.x[:count], self.y[:count])
 
 
-class Part(NamedTuple):
+class Shard(NamedTuple):
     """One rank's part of what ``world_size`` ranks do together."""
 
     rank: int
     world_size: int
 
-    def of(self, start: int, stop: int) -> tuple[int, int, float]:
+    def bounds(self, start: int, stop: int) -> tuple[int, int, float]:
         """This rank's rows of a minibatch, and how many they are over the mean over ranks.
 
         Contiguous, and as many as the others' where that is possible; a rank for which nothing is left gets the first
@@ -46,10 +46,10 @@ class Part(NamedTuple):
         return (own, end, (end - own) * self.world_size / (stop - start)) if own < end else (start, start + 1, 0.0)
 
 
-ALONE = Part(0, 1)
+SINGLE_PROCESS = Shard(0, 1)
 
 
-class EpochOrder:
+class EpochSampler:
     """The order of examples as a pure function of (seed, epoch): resuming at any step continues it.
 
     Lightning calls `set_epoch` at the start of each epoch, as it does for torch's DistributedSampler.
@@ -80,12 +80,14 @@ class Minibatches(ABC):
     says in `batches` what a minibatch of some examples is.
     """
 
-    def __init__(self, batch_size: int, order: EpochOrder, drop_last: bool = False, part: Part = ALONE) -> None:
-        self.common_size = batch_size * part.world_size
+    def __init__(
+        self, batch_size: int, order: EpochSampler, drop_last: bool = False, shard: Shard = SINGLE_PROCESS
+    ) -> None:
+        self.global_batch_size = batch_size * shard.world_size
         self.sampler = order  # the name under which Lightning looks for set_epoch
         self.batch_sampler = None  # Lightning reads it wherever there is a sampler
         self.drop_last = drop_last
-        self.part = part
+        self.shard = shard
         self.skip = 0  # minibatches that the next iteration leaves out, which a run has trained on before it was left
 
     @abstractmethod
@@ -102,24 +104,24 @@ class Minibatches(ABC):
     def num_examples(self) -> int:
         """How many examples one epoch visits, over all ranks."""
         total = self.sampler.num_examples
-        return total - total % self.common_size if self.drop_last else total
+        return total - total % self.global_batch_size if self.drop_last else total
 
     def __len__(self) -> int:
-        return -(-self.num_examples // self.common_size)
+        return -(-self.num_examples // self.global_batch_size)
 
     def __iter__(self) -> Iterator[Any]:
         rows, first, self.skip = self.sampler.permutation(), self.skip, 0
-        spans = (self.part.of(*self._common(index))[:2] for index in range(first, len(self)))
+        spans = (self.shard.bounds(*self._common(index))[:2] for index in range(first, len(self)))
         return self.batches(rows, spans, first)
 
-    def share(self, index: int) -> float:
+    def loss_weight(self, index: int) -> float:
         """Examples of this rank in minibatch ``index`` over the mean over ranks: what its gradient counts."""
-        return self.part.of(*self._common(index))[2]
+        return self.shard.bounds(*self._common(index))[2]
 
     def _common(self, index: int) -> tuple[int, int]:
         """Where the minibatch of all ranks begins and ends."""
-        start = index * self.common_size
-        return start, min(start + self.common_size, self.num_examples)
+        start = index * self.global_batch_size
+        return start, min(start + self.global_batch_size, self.num_examples)
 
 
 class TensorMinibatches(Minibatches):
@@ -133,12 +135,12 @@ class TensorMinibatches(Minibatches):
         self,
         split: Split,
         batch_size: int,
-        order: EpochOrder,
+        order: EpochSampler,
         drop_last: bool = False,
-        part: Part = ALONE,
+        shard: Shard = SINGLE_PROCESS,
         device: torch.device | None = None,
     ) -> None:
-        super().__init__(batch_size, order, drop_last, part)
+        super().__init__(batch_size, order, drop_last, shard)
         self.split = split
         self.device = split.x.device if device is None else device
 
@@ -153,11 +155,11 @@ class TensorMinibatches(Minibatches):
 
     def _slices(self, rows: Tensor | None, spans: Iterator[tuple[int, int]], first: int) -> Iterator[Split]:
         x, y = self.split
-        if rows is None and self.part is ALONE:
-            step = self.common_size * VIEWS_AT_ONCE
-            for start in range(first * self.common_size, self.num_examples, step):
+        if rows is None and self.shard is SINGLE_PROCESS:
+            step = self.global_batch_size * VIEWS_AT_ONCE
+            for start in range(first * self.global_batch_size, self.num_examples, step):
                 stop = min(start + step, self.num_examples)
-                views = (torch.split(tensor[start:stop], self.common_size) for tensor in (x, y))
+                views = (torch.split(tensor[start:stop], self.global_batch_size) for tensor in (x, y))
                 yield from map(Split, *views)
         elif rows is None:
             yield from (Split(x[start:stop], y[start:stop]) for start, stop in spans)
@@ -168,5 +170,5 @@ class TensorMinibatches(Minibatches):
                 yield Split(x.index_select(0, chosen), y.index_select(0, chosen))
 
     def _converted(self, rows: Tensor | None, spans: Iterator[tuple[int, int]]) -> Iterator[Split]:
-        for x, y in converted(self.split.x, self.split.y, rows, spans, self.device):
+        for x, y in stream_minibatches(self.split.x, self.split.y, rows, spans, self.device):
             yield Split(x, y)

@@ -4,14 +4,14 @@ from abc import abstractmethod
 
 import torch
 
-from dlpipe.data.buckets import BucketedOrder, SequenceMinibatches
-from dlpipe.data.minibatches import EpochOrder, SplitName
+from dlpipe.data.buckets import BucketedSampler, SequenceMinibatches
+from dlpipe.data.in_memory_module import InMemoryDataModule, NotNegative, Positive
+from dlpipe.data.minibatches import EpochSampler, SplitName
 from dlpipe.data.ragged import Ragged, SequenceSplit
-from dlpipe.data.resident import NotNegative, Positive, ResidentDataModule
 from dlpipe.errors import DataError
 
 
-class SequenceDataModule(ResidentDataModule):
+class SequenceDataModule(InMemoryDataModule):
     """Three splits of sequences that live on the device; a subclass says in `load_splits` where they come from.
 
     Training sees minibatches of ``batch_size`` sequences of like lengths, padded; evaluation sees every sequence,
@@ -67,17 +67,17 @@ class SequenceDataModule(ResidentDataModule):
             raise DataError(f"{name} has an empty sequence, number {int(lengths.argmin())} from 0; leave it out")
         if isinstance(y, Ragged) and not torch.equal(lengths, y.lengths):
             row = int((lengths != y.lengths).nonzero()[0])
-            told = f"{int(lengths[row])} entries but {int(y.lengths[row])} labels"
-            raise DataError(f"{name}: sequence number {row} from 0 has {told}")
+            message = f"{int(lengths[row])} entries but {int(y.lengths[row])} labels"
+            raise DataError(f"{name}: sequence number {row} from 0 has {message}")
 
     def train_dataloader(self) -> SequenceMinibatches:
         """Minibatches of (x, y, lengths) in the epoch's order; of several ranks each gets its own ``batch_size``."""
         split = self.splits["train"]
-        order = EpochOrder(len(split.x), self.seed, shuffle=False)
+        order = EpochSampler(len(split.x), self.seed, shuffle=False)
         if self.shuffle:
-            size = self.common_size if self.batch_size else len(split.x)
-            order = BucketedOrder(split.x.lengths, self.seed, True, size, self.bucket)
-        return SequenceMinibatches(split, *self.division(order), self.part)
+            size = self.global_batch_size if self.batch_size else len(split.x)
+            order = BucketedSampler(split.x.lengths, self.seed, True, size, self.bucket)
+        return SequenceMinibatches(split, *self.division(order), self.shard)
 
     def val_dataloader(self) -> SequenceMinibatches:
         """The validation sequences in large batches."""
@@ -88,5 +88,5 @@ class SequenceDataModule(ResidentDataModule):
         return self._evaluation(self.splits["test"])
 
     def _evaluation(self, split: SequenceSplit) -> SequenceMinibatches:
-        order = BucketedOrder(split.x.lengths, self.seed, False, self.eval_batch_size, 1)
+        order = BucketedSampler(split.x.lengths, self.seed, False, self.eval_batch_size, 1)
         return SequenceMinibatches(split, self.eval_batch_size, order)

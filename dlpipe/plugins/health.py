@@ -9,7 +9,7 @@ from platformdirs import user_cache_path
 
 from dlpipe.atomic import atomic_write
 from dlpipe.plugins import registry, source
-from dlpipe.plugins.registry import Offer
+from dlpipe.plugins.registry import PluginEntry
 
 
 def record_file() -> Path:
@@ -17,7 +17,7 @@ def record_file() -> Path:
     return user_cache_path("dlpipe") / "failed_imports.json"
 
 
-def _key(offer: Offer) -> str:
+def _key(offer: PluginEntry) -> str:
     return f"{offer.distribution}=={offer.version} {offer.entry_point.value}"
 
 
@@ -28,7 +28,7 @@ def _read() -> dict[str, Any]:
         return {}
 
 
-def record(offer: Offer, failure: str | None) -> None:
+def record(offer: PluginEntry, failure: str | None) -> None:
     """Keep why an offer could not be imported; None, for one that could, forgets an earlier failure.
 
     A cache that cannot be written to costs only this note.
@@ -46,7 +46,7 @@ def record(offer: Offer, failure: str | None) -> None:
         return
 
 
-def state(offer: Offer) -> str:
+def state(offer: PluginEntry) -> str:
     """``ok``, ``denied by DLPIPE_PLUGINS`` or ``broken: why``, with nothing imported."""
     if not registry.is_allowed(offer.distribution):
         return f"denied by {registry.ALLOW_VARIABLE}"

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 
 from dlpipe.errors import PluginError
 from dlpipe.plugins import health
-from dlpipe.plugins.registry import Kind, Offer, find
+from dlpipe.plugins.registry import Kind, PluginEntry, find
 
 WANTED: dict[Kind, type] = {"model": pl.LightningModule, "dataset": pl.LightningDataModule}
 
@@ -26,9 +26,9 @@ def load_class(kind: Kind, name: str) -> type[Any]:
         raise
     except BaseException as error:  # a plugin may raise anything at all on import, or exit
         health.record(offer, f"{type(error).__name__}: {error}")
-        told = "".join(traceback.format_exception(error)).rstrip()
+        message = "".join(traceback.format_exception(error)).rstrip()
         raise PluginError(
-            f"{offer} cannot be imported: {type(error).__name__}: {error}\n{told}\n"
+            f"{offer} cannot be imported: {type(error).__name__}: {error}\n{message}\n"
             f"Mend or uninstall {offer.distribution}; every other plugin still works."
         ) from error
     problem = _class_problem(offer, loaded)
@@ -38,7 +38,7 @@ def load_class(kind: Kind, name: str) -> type[Any]:
     return loaded  # type: ignore[no-any-return]  # an entry point gives Any; checked above
 
 
-def _class_problem(offer: Offer, loaded: Any) -> str | None:
+def _class_problem(offer: PluginEntry, loaded: Any) -> str | None:
     wanted = WANTED.get(offer.kind)
     if wanted is None:
         return None

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
 
-from dlpipe.errors import PluginError, did_you_mean, listed
+from dlpipe.errors import PluginError, did_you_mean, format_list
 
 Kind = Literal["model", "dataset", "energy"]
 GROUPS: dict[Kind, str] = {"model": "dlpipe.models", "dataset": "dlpipe.datasets", "energy": "dlpipe.energies"}
@@ -24,7 +24,7 @@ ALLOW_VARIABLE = "DLPIPE_PLUGINS"
 
 
 @dataclass(frozen=True)
-class Offer:
+class PluginEntry:
     """One name that one distribution offers: nothing of it is imported yet."""
 
     kind: Kind
@@ -57,9 +57,9 @@ def _normalised(distribution: str) -> str:
 
 
 @functools.cache
-def all_offers() -> tuple[Offer, ...]:
+def all_entries() -> tuple[PluginEntry, ...]:
     """Every offer of every installed distribution, denied ones too, from metadata alone."""
-    found: dict[tuple[str, str, str], Offer] = {}
+    found: dict[tuple[str, str, str], PluginEntry] = {}
     for kind, group in GROUPS.items():
         for point in entry_points(group=group):
             if point.dist is None or "Name" not in point.dist.metadata:  # left behind by a torn uninstall
@@ -68,7 +68,7 @@ def all_offers() -> tuple[Offer, ...]:
             # an editable install can be listed twice; the first on sys.path is the one that imports
             found.setdefault(
                 (kind, point.name, distribution),
-                Offer(kind, point.name, distribution, point.dist.version, point),
+                PluginEntry(kind, point.name, distribution, point.dist.version, point),
             )
     return tuple(sorted(found.values(), key=lambda offer: (offer.kind, offer.name, offer.distribution)))
 
@@ -93,17 +93,17 @@ def is_allowed(distribution: str) -> bool:
     return not own & denied and (not allowed or bool(own & allowed))
 
 
-def all_offers_of(kind: Kind) -> list[Offer]:
+def entries_of_kind(kind: Kind) -> list[PluginEntry]:
     """The offers of one kind, denied ones too."""
-    return [offer for offer in all_offers() if offer.kind == kind]
+    return [offer for offer in all_entries() if offer.kind == kind]
 
 
-def offers(kind: Kind) -> list[Offer]:
+def available(kind: Kind) -> list[PluginEntry]:
     """The offers of one kind that ``DLPIPE_PLUGINS`` lets in."""
-    return [offer for offer in all_offers_of(kind) if is_allowed(offer.distribution)]
+    return [offer for offer in entries_of_kind(kind) if is_allowed(offer.distribution)]
 
 
-def find(kind: Kind, name: str) -> Offer:
+def find(kind: Kind, name: str) -> PluginEntry:
     """The one offer that ``name`` or ``distribution/name`` means.
 
     Raises:
@@ -113,20 +113,20 @@ def find(kind: Kind, name: str) -> Offer:
     owner, _, bare = name.rpartition("/")
     owner = _normalised(owner)
     matching = [
-        offer for offer in offers(kind) if offer.name == bare and owner in ("", offer.owner, offer.distribution)
+        offer for offer in available(kind) if offer.name == bare and owner in ("", offer.owner, offer.distribution)
     ]
     if len(matching) == 1:
         return matching[0]
     if matching:
         raise PluginError(
-            f"{kind} {name!r} is offered by {listed(offer.distribution for offer in matching)}; "
+            f"{kind} {name!r} is offered by {format_list(offer.distribution for offer in matching)}; "
             f"say which: {' or '.join(f'{kind}={offer.qualified_name}' for offer in matching)}"
         )
-    for offer in all_offers_of(kind):
+    for offer in entries_of_kind(kind):
         if offer.name == bare and not is_allowed(offer.distribution):
             raise PluginError(f"{offer} is denied by {ALLOW_VARIABLE}={os.environ[ALLOW_VARIABLE]}")
-    names = sorted({offer.name for offer in offers(kind)})
-    raise PluginError(f"no {kind} {name!r}; {did_you_mean(bare, names)}installed: {listed(names)}")
+    names = sorted({offer.name for offer in available(kind)})
+    raise PluginError(f"no {kind} {name!r}; {did_you_mean(bare, names)}installed: {format_list(names)}")
 
 
 def conf_dir() -> Path:
@@ -138,7 +138,7 @@ def conf_dir() -> Path:
     raise FileNotFoundError(f"dlpipe's conf/ is neither in {package} nor beside it; install dlpipe again")
 
 
-def conf_dir_of(offer: Offer) -> Path | None:
+def conf_dir_of(offer: PluginEntry) -> Path | None:
     """The ``conf/`` folder of the offer's package, found without importing it; None where it ships none."""
     if offer.distribution == CORE:
         return conf_dir()
@@ -155,7 +155,7 @@ def conf_dir_of(offer: Offer) -> Path | None:
 def plugin_conf_dirs() -> dict[str, Path]:
     """Distribution to ``conf/`` folder, for every allowed plugin that ships one; the core's is not here."""
     found: dict[str, Path] = {}
-    for offer in all_offers():
+    for offer in all_entries():
         if offer.distribution != CORE and is_allowed(offer.distribution):
             folder = conf_dir_of(offer)
             if folder is not None:
@@ -172,7 +172,7 @@ def added_conf_dirs() -> dict[str, Path]:
     return plugin_conf_dirs() | {f"--config-dir {folder}": folder for folder in user_conf_dirs}
 
 
-def yaml_of(offer: Offer) -> Path | None:
+def yaml_of(offer: PluginEntry) -> Path | None:
     """The YAML file with the offer's options; None where the plugin ships none."""
     folder = conf_dir_of(offer)
     path = folder / offer.kind / f"{offer.name}.yaml" if folder else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
-from dlpipe.plugins.registry import Offer
+from dlpipe.plugins.registry import PluginEntry
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class ClassSource:
 
 
 @functools.cache
-def read_class(offer: Offer) -> ClassSource | None:
+def read_class(offer: PluginEntry) -> ClassSource | None:
     """The class behind an offer; None where its source cannot be found or parsed."""
     found = _find(offer.entry_point.module, offer.entry_point.attr, frozenset())
     return _described(found) if found else None
 
 
-def problem_with(offer: Offer) -> str | None:
+def problem_with(offer: PluginEntry) -> str | None:
     """What can be seen to be wrong with an offer without importing it; None where nothing can."""
     path = _module_file(offer.entry_point.module)
     if path is None:

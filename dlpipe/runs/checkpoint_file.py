@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from dlpipe.errors import DlpipeError, listed
+from dlpipe.errors import DlpipeError, format_list
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
-        told = f"would call {listed(calls)}" if (calls := unsafe_globals(path)) else _first_line(error)
-        raise DlpipeError(f"{path} is refused: it holds more than tensors and plain containers: {told}") from error
+        message = f"would call {format_list(calls)}" if (calls := unsafe_globals(path)) else _first_line(error)
+        raise DlpipeError(f"{path} is refused: it holds more than tensors and plain containers: {message}") from error
     except Exception as error:  # torch raises many types for damaged files
         raise DlpipeError(f"{path} cannot be read: {_first_line(error)}. It is damaged, or no checkpoint") from error
     if not isinstance(found, dict):

@@ -95,7 +95,7 @@ def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
     return found
 
 
-def claim(directory: Path, cfg: DictConfig) -> None:
+def create_run_directory(directory: Path, cfg: DictConfig) -> None:
     """Make the directory this run's own by writing its config there.
 
     Raises:
@@ -105,8 +105,8 @@ def claim(directory: Path, cfg: DictConfig) -> None:
     try:
         create_exclusive(directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
     except FileExistsError as error:
-        told = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
-        raise DlpipeError(told) from error
+        message = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
+        raise DlpipeError(message) from error
 
 
 def read_config(run_dir: Path) -> DictConfig:
@@ -120,7 +120,7 @@ def read_config(run_dir: Path) -> DictConfig:
     path = run_dir / CONFIG
     if not path.is_file():
         raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
-    return moved(stored.read(path), str(run_dir.absolute()))
+    return relocate_config(stored.read(path), str(run_dir.absolute()))
 
 
 def check_links(run_dir: Path) -> None:
@@ -155,7 +155,7 @@ def checked_config(run_dir: Path, check: Callable[[DictConfig], None]) -> DictCo
     return cfg
 
 
-def moved(config: DictConfig, place: str) -> DictConfig:
+def relocate_config(config: DictConfig, place: str) -> DictConfig:
     """The config with another directory in place of the one where the run began."""
     before = config.get("output_dir")
     if not before or before == place:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from dlpipe.figures import figures_of, own_figures
 from dlpipe.runs.directory import CHECKPOINTS, read_config
-from dlpipe.runs.weights import fill
+from dlpipe.runs.weights import load_weights
 from dlpipe.stages import stages_of
-from dlpipe.training.build import build_model_as_run
+from dlpipe.training.build import build_model_seeded
 
 
-def pictures(
+def draw_figures(
     directory: Path, model: pl.LightningModule, data: pl.LightningDataModule
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Names, with the stage as folders, and pictures: ``pretrain/0/filters_epoch_0003``.
@@ -25,9 +25,9 @@ def pictures(
         data: of it, set up for testing.
     """
     yield from figures_of(model, data).items()
-    stages = stages_of(build_model_as_run(read_config(directory)))  # a second one, whose weights may be changed
+    stages = stages_of(build_model_seeded(read_config(directory)))  # a second one, whose weights may be changed
     for stage in stages:
         for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
-            fill(stage.module, kept)
+            load_weights(stage.module, kept)
             for name, image in own_figures(stage.module).items():
                 yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image

@@ -35,7 +35,7 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
         "command": [os.path.basename(sys.executable), *sys.argv],
         "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
         "libraries": libraries(),
-        "plugins": {offer.distribution: offer.version for offer in registry.all_offers()},
+        "plugins": {offer.distribution: offer.version for offer in registry.all_entries()},
         "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},
         "git": _git_state(run_dir),
         "data": checksums,
@@ -53,17 +53,17 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What the numbers of a run may depend on and is not as it was; what was not noted then is left out."""
-    told = []
+    message = []
     for part in ("libraries", "plugins", "code", "data", "start", "machine"):
         had, has = before.get(part, {}), now[part]
         keys = sorted(key for key in had if had[key] != has.get(key))
-        told += [f"{part}: {key} was {had.get(key)} and is {has.get(key)}" for key in keys]
-    return told
+        message += [f"{part}: {key} was {had.get(key)} and is {has.get(key)}" for key in keys]
+    return message
 
 
 def libraries() -> dict[str, str]:
     """Name to version of dlpipe and its plugins, and of what they and Lightning require and is installed."""
-    own = {"dlpipe", *(offer.distribution for offer in registry.all_offers())}
+    own = {"dlpipe", *(offer.distribution for offer in registry.all_entries())}
     names = own.union(*map(_requirements, [*own, "pytorch-lightning"]))
     found = {}
     for name in sorted(map(canonicalize_name, names)):
@@ -80,7 +80,7 @@ def _requirements(name: str) -> list[str]:
 
 
 def _plugin_packages() -> list[str]:
-    return [offer.package for offer in registry.all_offers()]
+    return [offer.package for offer in registry.all_entries()]
 
 
 def _sha256_of_code(package: str) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.metrics import told, told_value
+from dlpipe.metrics import format_metric, format_value
 from dlpipe.training.stages.train import StageResult
 
 
@@ -13,8 +13,8 @@ from dlpipe.training.stages.train import StageResult
 class Summary:
     """The numbers of one run; ``status`` is finished, interrupted or failed.
 
-    ``chunk`` is how many minibatches a step of Lightning's loop takes at most. Of a model with stages, updates and
-    seconds are those of all, epochs and best those of the last, and ``stages`` has the numbers of each.
+    ``max_chunk_batches`` is how many minibatches a step of Lightning's loop takes at most. Of a model with stages,
+    updates and seconds are those of all, epochs and best those of the last, and ``stages`` has the numbers of each.
     """
 
     model: str
@@ -26,7 +26,7 @@ class Summary:
     updates: int
     seconds: float
     updates_per_second: float
-    chunk: int
+    max_chunk_batches: int
     best: dict[str, Any] | None
     test: dict[str, float]
     evaluated: dict[str, int]
@@ -53,7 +53,7 @@ def summarise(cfg: DictConfig, results: list[StageResult], status: str, test: di
         updates=updates,
         seconds=seconds,
         updates_per_second=updates / seconds if seconds else 0.0,
-        chunk=last.chunk,
+        max_chunk_batches=last.max_chunk_batches,
         best=last.best,
         test=test,
         evaluated=last.evaluated,
@@ -90,8 +90,10 @@ def lines(summary: Summary) -> list[str]:
     said = [_stage_line(stage) for stage in summary.stages]
     if summary.best:
         best = summary.best
-        said.append(f"best {told(best['metric'], best['value'])} at update {best['update']} (epoch {best['epoch']})")
-    said += [told(name, value) for name, value in summary.test.items()]
+        said.append(
+            f"best {format_metric(best['metric'], best['value'])} at update {best['update']} (epoch {best['epoch']})"
+        )
+    said += [format_metric(name, value) for name, value in summary.test.items()]
     said.append(
         f"stopped in epoch {summary.epochs} after {summary.updates} updates by {summary.stopped_by}; "
         f"{summary.seconds:.1f} s, {summary.updates_per_second:.1f} updates/s"
@@ -99,16 +101,16 @@ def lines(summary: Summary) -> list[str]:
     for target in summary.targets:
         name = target["metric"]
         verdict = "reached" if target["reached"] else "not reached"
-        said.append(f"target {told(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}")
+        said.append(f"target {format_metric(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}")
     return said
 
 
 def _stage_line(stage: dict[str, Any]) -> str:
-    best = f", best {told(stage['best']['metric'], stage['best']['value'])}" if stage["best"] else ""
+    best = f", best {format_metric(stage['best']['metric'], stage['best']['value'])}" if stage["best"] else ""
     return (
         f"stage {stage['name']}: {stage['epochs']} epochs, {stage['updates']} updates, {stage['seconds']:.1f} s{best}"
     )
 
 
 def _by(name: str, target: dict[str, Any]) -> str:
-    return f" with {told_value(name, target['run'])}" if target["run"] is not None else ""
+    return f" with {format_value(name, target['run'])}" if target["run"] is not None else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from dlpipe.errors import DlpipeError, listed
+from dlpipe.errors import DlpipeError, format_list
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.directory import best_of
 from dlpipe.stages import selected, stages_of
@@ -26,7 +26,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise DlpipeError(f"{path} cannot be loaded as plain weights: {error}") from error
 
 
-def fill_stages(model: pl.LightningModule, directory: Path, names: Sequence[str] | None) -> None:
+def load_stage_weights(model: pl.LightningModule, directory: Path, names: Sequence[str] | None) -> None:
     """Give the module of every stage the best weights that a run has of it.
 
     Args:
@@ -35,17 +35,17 @@ def fill_stages(model: pl.LightningModule, directory: Path, names: Sequence[str]
         names: of the stages that it trained, as in `selected`.
 
     Raises:
-        DlpipeError: the run has none of the stage that it trained last; and as `fill` does.
+        DlpipeError: the run has none of the stage that it trained last; and as `load_weights` does.
     """
     stages = stages_of(model)
     last = selected(stages, names)[-1]
     for stage in stages:
         path = best_of(directory, stage.name)
         if path.is_file() or stage is last:
-            fill(stage.module, path)
+            load_weights(stage.module, path)
 
 
-def fill(model: pl.LightningModule, path: Path) -> None:
+def load_weights(model: pl.LightningModule, path: Path) -> None:
     """Give the module the weights of a checkpoint.
 
     Raises:
@@ -55,5 +55,5 @@ def fill(model: pl.LightningModule, path: Path) -> None:
     wrong = sorted(own.keys() ^ weights.keys())
     wrong += [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
     if wrong:
-        raise DlpipeError(f"{path} holds the weights of another model: {listed(wrong)} differ in name or shape")
+        raise DlpipeError(f"{path} holds the weights of another model: {format_list(wrong)} differ in name or shape")
     model.load_state_dict(weights)

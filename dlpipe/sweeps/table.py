@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from dlpipe.metrics import told_value
+from dlpipe.metrics import format_value
 from dlpipe.runs.directory import CONFIG, read_config, read_provenance, read_summary, write_text
 from dlpipe.training.callbacks.monitor import Mode
 
@@ -115,6 +115,6 @@ def _cells(job: Job, shared: set[tuple[str, str]]) -> dict[str, str]:
     if job.best:
         metric = job.best["metric"]
         test = f"test/{metric.partition('/')[2]}"
-        cells |= {f"best {metric}": told_value(metric, job.best["value"]), "epoch": str(job.best["epoch"])}
-        cells |= {test: told_value(test, job.test[test])} if test in job.test else {}
+        cells |= {f"best {metric}": format_value(metric, job.best["value"]), "epoch": str(job.best["epoch"])}
+        cells |= {test: format_value(test, job.test[test])} if test in job.test else {}
     return cells

@@ -13,15 +13,15 @@ from dlpipe.data.files import sha256_of
 from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DlpipeError
 from dlpipe.runs import directory as run_directory
+from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.provenance import provenance
-from dlpipe.training.build import build_dataset, processes
-from dlpipe.training.distributed.agreement import FINISHED, Ranks
-from dlpipe.training.distributed.place import place
+from dlpipe.training.build import build_dataset, num_processes
+from dlpipe.training.distributed.rank_info import get_rank_info
+from dlpipe.training.distributed.rank_store import FINISHED, RankStore
 from dlpipe.training.pipeline import Checkpoints, execute
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.resume.full_disk import told_when_full
-from dlpipe.training.resume.lock import holding
-from dlpipe.training.resume.where import checkpoints_to_resume, note_resumption, same_run
+from dlpipe.training.resume.full_disk import report_disk_full
+from dlpipe.training.resume.resume_point import checkpoints_to_resume, note_resumption, same_run
 from dlpipe.training.stages.configs import with_stage_configs
 from dlpipe.training.stages.init_from import weights_to_start_from
 
@@ -40,14 +40,14 @@ def run(cfg: DictConfig) -> float | None:
     if cfg.init_from:
         cfg.init_from = str(Path(cfg.init_from).absolute())  # the run may be gone on with from another folder
     cfg, directory = with_stage_configs(cfg), Path(cfg.output_dir)
-    with told_when_full(), _with_other_ranks() as ranks:
+    with report_disk_full(), _with_other_ranks() as ranks:
         directory.mkdir(parents=True, exist_ok=True)
-        with holding(directory):
+        with run_directory_lock(directory):
             if cfg.resume and (directory / run_directory.CONFIG).is_file():
                 own = run_directory.read_config(directory)
                 same_run(own, cfg, directory)
-                return _go_on(own, directory, ranks)
-            run_directory.claim(directory, cfg)
+                return _resume(own, directory, ranks)
+            run_directory.create_run_directory(directory, cfg)
             run_directory.write_json(directory / run_directory.PROVENANCE, provenance_of(cfg))
             return _train(cfg, {}, ranks)
 
@@ -62,18 +62,18 @@ def resume(directory: Path) -> float | None:
         DlpipeError: the directory is no run's or another process works there; none of its checkpoints can be read;
             and as the parts raise it.
     """
-    with told_when_full(), _with_other_ranks() as ranks:
+    with report_disk_full(), _with_other_ranks() as ranks:
         cfg = run_directory.read_config(directory)
-        with holding(directory):
-            return _go_on(cfg, directory, ranks)
+        with run_directory_lock(directory):
+            return _resume(cfg, directory, ranks)
 
 
-def _go_on(cfg: DictConfig, directory: Path, ranks: Ranks | None) -> float | None:
+def _resume(cfg: DictConfig, directory: Path, ranks: RankStore | None) -> float | None:
     _remove_leftovers(directory)
     if run_directory.read_summary(directory).get("status") == "finished":
         log.info("%s is finished: nothing is left to train", directory)
         if ranks:
-            ranks.decide(FINISHED)
+            ranks.broadcast_decision(FINISHED)
         return _best_of(directory)
     checkpoints = checkpoints_to_resume(cfg)
     note_resumption(directory, provenance_of(cfg))
@@ -92,14 +92,14 @@ def _remove_leftovers(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _with_other_ranks() -> Iterator[Ranks | None]:
+def _with_other_ranks() -> Iterator[RankStore | None]:
     """As rank 0 of those that torchrun or srun started, tell the others why where it cannot begin."""
-    ranks = Ranks(place()) if place().world_size > 1 else None
+    ranks = RankStore(get_rank_info()) if get_rank_info().world_size > 1 else None
     try:
         yield ranks
     except DlpipeError as error:
         if ranks and not ranks.decided:
-            ranks.decide(str(error))
+            ranks.broadcast_decision(str(error))
         raise
 
 
@@ -116,11 +116,11 @@ def _best_of(directory: Path) -> float | None:
     return best["value"] if best else None
 
 
-def _train(cfg: DictConfig, checkpoints: Checkpoints, ranks: Ranks | None) -> float | None:
+def _train(cfg: DictConfig, checkpoints: Checkpoints, ranks: RankStore | None) -> float | None:
     """Here, or in a process for each device."""
     with quiet_lightning():
-        count = processes(cfg.trainer)
-    if count > 1 and place().launcher is None:
+        count = num_processes(cfg.trainer)
+    if count > 1 and get_rank_info().launcher is None:
         from dlpipe.training.distributed.launch import launch
 
         clear_split_cache()  # what the checks loaded: each rank loads its own

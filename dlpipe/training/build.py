@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from dlpipe.errors import PluginError
 from dlpipe.plugins.load_class import load_class
-from dlpipe.training.distributed.place import place
+from dlpipe.training.distributed.rank_info import get_rank_info
 
 
 def options_of(node: DictConfig) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def build_model(node: DictConfig) -> pl.LightningModule:
     return load_class("model", node.name)(**options_of(node))  # type: ignore[no-any-return]
 
 
-def build_model_as_run(cfg: DictConfig) -> pl.LightningModule:
+def build_model_seeded(cfg: DictConfig) -> pl.LightningModule:
     """The model as the run of a config makes it: a constructor may draw, and judge what it drew."""
     with isolate_rng():
         pl.seed_everything(cfg.seed, verbose=False)
@@ -57,13 +57,13 @@ def bare_trainer(node: DictConfig) -> pl.Trainer:
 
 def cluster_environment() -> ClusterEnvironment:
     """Who started this process, for a Trainer; Lightning's own guess takes a batch script of SLURM for a rank."""
-    launcher = place().launcher
+    launcher = get_rank_info().launcher
     if launcher is None:
         return LightningEnvironment()
     return SLURMEnvironment(auto_requeue=False) if launcher == "srun" else TorchElasticEnvironment()
 
 
-def processes(node: DictConfig) -> int:
+def num_processes(node: DictConfig) -> int:
     """How many processes, one a device, the Trainer asks for."""
     return 1 if node.get("devices", 1) == node.get("num_nodes", 1) == 1 else bare_trainer(node).world_size
 
@@ -78,7 +78,7 @@ def check_trainable(model: pl.LightningModule, name: str) -> None:
         raise PluginError(f"model {name!r} ({type(model).__name__}) has no training_step; Lightning needs one")
 
 
-def check_testable(model: pl.LightningModule, name: str, significance: float | None) -> None:
+def check_supports_significance(model: pl.LightningModule, name: str, significance: float | None) -> None:
     """Refuse to test the improvements of a module that predicts nothing.
 
     Raises:

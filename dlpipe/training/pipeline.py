@@ -21,30 +21,30 @@ from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
 from dlpipe.runs import directory as run_directory
 from dlpipe.runs.checkpoint_file import read_checkpoint
-from dlpipe.runs.drawing import pictures
+from dlpipe.runs.drawing import draw_figures
 from dlpipe.runs.summary import lines, summarise
-from dlpipe.runs.weights import fill, fill_stages
+from dlpipe.runs.weights import load_stage_weights, load_weights
 from dlpipe.stages import TRAIN, Stage, is_staged, selected, stages_of
-from dlpipe.training.build import build_dataset, build_model, build_model_as_run
+from dlpipe.training.build import build_dataset, build_model, build_model_seeded
 from dlpipe.training.callbacks.checkpoints import BestAndLast
-from dlpipe.training.callbacks.report import Report
-from dlpipe.training.distributed.agreement import FINISHED, Ranks
-from dlpipe.training.distributed.division import divide
-from dlpipe.training.distributed.place import Place, place
+from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
+from dlpipe.training.distributed.rank_store import FINISHED, RankStore
+from dlpipe.training.distributed.sharding import shard_training_data
 from dlpipe.training.loggers.csv import EMPTY
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.resume.draws import TEST, seed_draws
-from dlpipe.training.resume.full_disk import told_when_full
+from dlpipe.training.resume.full_disk import report_disk_full
+from dlpipe.training.resume.rng import TEST, seed_rng
 from dlpipe.training.speed.memory import tune_memory
 from dlpipe.training.stages.configs import config_of
 from dlpipe.training.stages.init_from import start_from
-from dlpipe.training.stages.train import StageResult, callback_of, take_over, train
+from dlpipe.training.stages.train import StageResult, callback_of, restore_finished_stage, train
 
 log = logging.getLogger(__name__)
 Checkpoints = dict[str, Path]
 
 
-def execute(cfg: DictConfig, checkpoints: Checkpoints | None = None, ranks: Ranks | None = None) -> float | None:
+def execute(cfg: DictConfig, checkpoints: Checkpoints | None = None, ranks: RankStore | None = None) -> float | None:
     """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down.
 
     Args:
@@ -55,18 +55,18 @@ def execute(cfg: DictConfig, checkpoints: Checkpoints | None = None, ranks: Rank
     Raises:
         DlpipeError: as rank 0 told, where it cannot go on; and as the parts raise it.
     """
-    here, checkpoints = place(), checkpoints or {}
-    with quiet_lightning(), told_when_full():
+    here, checkpoints = get_rank_info(), checkpoints or {}
+    with quiet_lightning(), report_disk_full():
         if here.world_size > 1:
-            ranks = ranks or Ranks(here)  # kept until the end: rank 0 may be the one that serves it
-            if (told := ranks.decide("")) == FINISHED:
+            ranks = ranks or RankStore(here)  # kept until the end: rank 0 may be the one that serves it
+            if (message := ranks.broadcast_decision("")) == FINISHED:
                 return None
-            if told:
-                raise DlpipeError(told)
-            cfg.output_dir = ranks.share("directory", cfg.output_dir)
-            found = json.loads(ranks.share("checkpoints", json.dumps({k: str(v) for k, v in checkpoints.items()})))
+            if message:
+                raise DlpipeError(message)
+            cfg.output_dir = ranks.broadcast("directory", cfg.output_dir)
+            found = json.loads(ranks.broadcast("checkpoints", json.dumps({k: str(v) for k, v in checkpoints.items()})))
             checkpoints = {stage: Path(path) for stage, path in found.items()}
-            known = ranks.agree(cfg)
+            known = ranks.check_same_config(cfg)
             if here.rank == 0:
                 run_directory.write_json(Path(cfg.output_dir) / run_directory.RANKS, known)
         with _loggers(cfg, here) as loggers:
@@ -77,7 +77,7 @@ def execute(cfg: DictConfig, checkpoints: Checkpoints | None = None, ranks: Rank
             return _execute(cfg, here, loggers, checkpoints)
 
 
-def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Checkpoints) -> float | None:
+def _execute(cfg: DictConfig, here: RankInfo, loggers: list[Any], checkpoints: Checkpoints) -> float | None:
     directory = Path(cfg.output_dir)
     torch.set_num_threads(cfg.threads)
     if cfg.tune_memory:
@@ -90,9 +90,9 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Chec
     status, test = "failed", {}
     try:
         trainer = _train(cfg, model, data, here, loggers, checkpoints, results)
-        seed_draws(cfg.seed, TEST, here.rank)
+        seed_rng(cfg.seed, TEST, here.rank)
         test = _test_best(cfg, trainer, model, data)
-        if report := callback_of(trainer, Report):
+        if report := callback_of(trainer, ConsoleReporter):
             results[-1] = replace(results[-1], evaluated=report.evaluated)
         status = "finished"
     except (KeyboardInterrupt, SystemExit) as error:
@@ -105,8 +105,8 @@ def _execute(cfg: DictConfig, here: Place, loggers: list[Any], checkpoints: Chec
         raise
     finally:
         if results and here.rank == 0 and status != "finished":
-            told = summarise(cfg, results, status, test).to_dict()
-            run_directory.write_json(directory / run_directory.SUMMARY, told)
+            message = summarise(cfg, results, status, test).to_dict()
+            run_directory.write_json(directory / run_directory.SUMMARY, message)
     if here.rank > 0:
         return None
     if here.world_size > 1:
@@ -128,7 +128,7 @@ def _train(
     cfg: DictConfig,
     model: pl.LightningModule,
     data: pl.LightningDataModule,
-    here: Place,
+    here: RankInfo,
     loggers: list[Any],
     checkpoints: Checkpoints,
     results: list[StageResult],
@@ -139,22 +139,22 @@ def _train(
     for index, stage in enumerate(asked):
         own, checkpoint = config_of(cfg, stage.name), checkpoints.get(stage.name)
         if any(later.name in checkpoints for later in asked[index + 1 :]):
-            results.append(take_over(cfg, stage))
+            results.append(restore_finished_stage(cfg, stage))
             continue
         stage_data = _data_of(stage, own, cfg, data, here)
         trainer = train(own, stage, stages.index(stage), results, stage_data, loggers, checkpoint)
     return trainer
 
 
-def _data(cfg: DictConfig, here: Place) -> pl.LightningDataModule:
+def _data(cfg: DictConfig, here: RankInfo) -> pl.LightningDataModule:
     data = build_dataset(cfg.dataset)
     if here.world_size > 1:
-        divide(data, here)
+        shard_training_data(data, here)
     return data
 
 
 def _data_of(
-    stage: Stage, own: DictConfig, cfg: DictConfig, data: pl.LightningDataModule, here: Place
+    stage: Stage, own: DictConfig, cfg: DictConfig, data: pl.LightningDataModule, here: RankInfo
 ) -> pl.LightningDataModule:
     """What a stage trains on: the run's data, unless it has minibatches or a representation of its own."""
     if stage.encode is None and own.dataset == cfg.dataset:
@@ -166,7 +166,7 @@ def _data_of(
 
 
 @contextlib.contextmanager
-def _loggers(cfg: DictConfig, here: Place) -> Iterator[list[Any]]:
+def _loggers(cfg: DictConfig, here: RankInfo) -> Iterator[list[Any]]:
     """The composed loggers, of rank 0; W&B's run is closed whatever happens, or the next job would go on in it."""
     with contextlib.ExitStack() as stack:
         loggers = [_opened(node, stack) for node in cfg.logger.values()] if here.rank == 0 else []
@@ -200,7 +200,7 @@ def _test_best(
         read_checkpoint(checkpoints.best_path)  # refuses what Lightning's FSDP would unpickle
         options = {"ckpt_path": str(checkpoints.best_path), "weights_only": True}
     elif checkpoints:
-        fill(model, checkpoints.best_path)
+        load_weights(model, checkpoints.best_path)
     last = stages_of(model)[-1]
     is_trained = last.name in [stage.name for stage in selected(stages_of(model), cfg.stages)]
     if not is_trained and not run_directory.best_of(Path(cfg.output_dir), last.name).is_file():
@@ -223,8 +223,8 @@ def _whole(cfg: DictConfig, trainer: pl.Trainer, model: pl.LightningModule) -> p
     """A module of this process alone with the best weights; without checkpoints, those training ended with."""
     if not callback_of(trainer, BestAndLast):
         return model
-    alone = build_model_as_run(cfg)
-    fill_stages(alone, Path(cfg.output_dir), cfg.stages)
+    alone = build_model_seeded(cfg)
+    load_stage_weights(alone, Path(cfg.output_dir), cfg.stages)
     return alone
 
 
@@ -241,7 +241,7 @@ def _draw(
     The run is over and its numbers are written: what a module's figures may raise is told, and costs only them.
     """
     try:
-        for name, image in pictures(directory, model, data):
+        for name, image in draw_figures(directory, model, data):
             save_png(image, directory / run_directory.FIGURES / f"{name}.png")
             for logger in loggers:
                 if hasattr(logger, "log_image"):

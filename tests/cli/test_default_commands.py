@@ -12,7 +12,7 @@ BOUNDS = {"logreg": 0.06, "mlp": 0.05, "lenet": 0.04}
 
 
 def test_every_bundled_model_has_a_bound():
-    bundled = {offer.name for offer in registry.offers("model") if offer.distribution == "dlpipe-supervised"}
+    bundled = {offer.name for offer in registry.available("model") if offer.distribution == "dlpipe-supervised"}
     assert bundled == set(BOUNDS)
 
 

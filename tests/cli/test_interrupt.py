@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from dlpipe.training.callbacks.leave_on_signal import LeaveOnSignal
+from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
@@ -81,7 +81,7 @@ def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, m
 
 
 def test_two_ctrl_c_end_a_run_that_another_signal_has_told_to_leave():
-    callback = LeaveOnSignal()
+    callback = GracefulStop()
     callback._receive(signal.SIGTERM, None)
     callback._receive(signal.SIGINT, None)
     assert callback.received == signal.SIGTERM

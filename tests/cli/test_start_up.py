@@ -105,10 +105,10 @@ def test_flags_may_stand_before_or_after_the_overrides():
     ],
     ids=" ".join,
 )
-def test_wrong_flags_are_refused(arguments, told, cli):
+def test_wrong_flags_are_refused(arguments, message, cli):
     result = cli(*arguments)
     assert result.code == 2
-    assert re.search(told, result.err), result.err
+    assert re.search(message, result.err), result.err
 
 
 def test_a_folder_of_the_users_own_yaml_joins_the_tree(cli, tmp_path):

@@ -3,11 +3,11 @@
 import pytest
 from omegaconf import OmegaConf
 
-from dlpipe.config.checks import light
+from dlpipe.config.checks import config_checks
 
 
 def composed(*overrides):
-    return light.check(list(overrides), multirun=False, output_key="run")[0][1]
+    return config_checks.check(list(overrides), multirun=False, output_key="run")[0][1]
 
 
 def test_a_model_brings_its_recipe():

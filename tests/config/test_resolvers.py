@@ -33,19 +33,19 @@ def test_values_are_drawn_in_a_config():
 
 
 def test_nothing_is_drawn_unless_asked(cli):
-    assert "no such search; there are" in cli("search=nothing").err
+    assert "no such random_search; there are" in cli("random_search=nothing").err
 
 
 @pytest.mark.parametrize("plus", ["", "+"])
 def test_a_sweep_draws_for_each_job(cli, tmp_path, plus):
-    (tmp_path / "search").mkdir()
-    (tmp_path / "search" / "mine.yaml").write_text(
+    (tmp_path / "random_search").mkdir()
+    (tmp_path / "random_search" / "mine.yaml").write_text(
         "# @package _global_\nrecipe: {lr: '${uniform:0.1,0.2,${seed},lr}'}\n"
     )
-    words = ("-cd", str(tmp_path), "-m", f"{plus}search=mine", "seed=range(0,2)", "recipe.max_epochs=1")
+    words = ("-cd", str(tmp_path), "-m", f"{plus}random_search=mine", "seed=range(0,2)", "recipe.max_epochs=1")
     result = cli(*words)
     if plus:
-        assert "search is always there; write search=mine" in result.err
+        assert "random_search is always there; write random_search=mine" in result.err
         return
     assert result.code == 0, result.err
     rates = {OmegaConf.load(path).recipe.lr for path in result.folder.glob("outputs/*/*/*/config.yaml")}

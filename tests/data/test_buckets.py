@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from dlpipe.data import Ragged, SequenceSplit
-from dlpipe.data.buckets import BucketedOrder, SequenceMinibatches
-from dlpipe.data.minibatches import ALONE, EpochOrder, Part
+from dlpipe.data.buckets import BucketedSampler, SequenceMinibatches
+from dlpipe.data.minibatches import SINGLE_PROCESS, EpochSampler, Shard
 
 LENGTHS = torch.randint(1, 50, (203,), generator=torch.Generator().manual_seed(0))
 
 
 def order(bucket, seed=1, epoch=0, shuffle=True, batch_size=10):
-    made = BucketedOrder(LENGTHS, seed, shuffle, batch_size, bucket)
+    made = BucketedSampler(LENGTHS, seed, shuffle, batch_size, bucket)
     made.set_epoch(epoch)
     return made
 
@@ -70,13 +70,13 @@ def test_a_minibatch_is_its_sequences_with_their_lengths(split):
 
 
 def test_labels_of_entries_are_padded_too(split):
-    batches = SequenceMinibatches(SequenceSplit(split.x, split.x), 10, EpochOrder(203, 1, shuffle=False))
+    batches = SequenceMinibatches(SequenceSplit(split.x, split.x), 10, EpochSampler(203, 1, shuffle=False))
     assert all(x.equal(y) for x, y, _ in batches)
 
 
 def test_ranks_divide_a_minibatch(split):
-    ranks = [SequenceMinibatches(split, 5, order(5), part=Part(rank, 2)) for rank in range(2)]
-    alone = SequenceMinibatches(split, 10, order(5), part=ALONE)
+    ranks = [SequenceMinibatches(split, 5, order(5), shard=Shard(rank, 2)) for rank in range(2)]
+    alone = SequenceMinibatches(split, 10, order(5), shard=SINGLE_PROCESS)
     together = [torch.cat([one.y, other.y]) for one, other in zip(*ranks, strict=True)]
     assert [y.tolist() for y in together] == [y.tolist() for _, y, _ in alone]
 

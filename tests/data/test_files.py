@@ -147,11 +147,11 @@ def test_ctrl_c_in_a_download_leaves_no_file(server, tmp_path, monkeypatch):
 
 def test_every_mirror_that_failed_is_told_with_its_reason(server, dead_url, tmp_path):
     server.pages["/images"] = (b"other", 0)
-    told = (
+    message = (
         rf"images could not be downloaded \({dead_url}images: ConnectionError; "
         rf"{server.url}missing/images: HTTPError; {server.url}images: ValueError\)"
     )
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         files.download(remote(dead_url, server.url + "missing/", server.url), tmp_path)
 
 
@@ -242,8 +242,8 @@ def test_one_file_that_is_found_is_taken_whatever_its_checksum(one, server, tmp_
         ("typo", False, r"dataset\.directory=typo is no folder; no tunes in typo"),
     ],
 )
-def test_one_file_that_is_not_to_be_had_is_told(one, server, directory, offline, told):
-    with pytest.raises(DataError, match=told):
+def test_one_file_that_is_not_to_be_had_is_told(one, server, directory, offline, message):
+    with pytest.raises(DataError, match=message):
         files.find_or_download(one, "music", directory, offline)
     assert server.asked == []
 

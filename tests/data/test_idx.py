@@ -106,14 +106,14 @@ def test_any_bytes_are_refused_or_an_array(reading, content):
         (b"", "nothing"),
     ],
 )
-def test_a_wrong_magic_number_is_told(reading, start, told):
-    with pytest.raises(DataError, match=f"is not an idx file of unsigned bytes: it begins with {told}$"):
+def test_a_wrong_magic_number_is_told(reading, start, message):
+    with pytest.raises(DataError, match=f"is not an idx file of unsigned bytes: it begins with {message}$"):
         reading(start + b"\0\0\0\0" * (len(start) > 1))
 
 
 def test_too_few_values_are_told_with_both_counts(reading, idx_bytes):
-    told = r"holds 39 bytes, its header of dimensions \(2, 3, 4\) asks for 40: it is truncated or damaged; remove it"
-    with pytest.raises(DataError, match=told):
+    message = r"holds 39 bytes, its header of dimensions \(2, 3, 4\) asks for 40: it is truncated or damaged; remove it"
+    with pytest.raises(DataError, match=message):
         reading(idx_bytes(ARRAY)[:-1])
 
 
@@ -207,8 +207,8 @@ def test_a_validation_set_as_large_as_the_training_images_is_refused(loaded, bar
         "train_images": idx_bytes(np.zeros((20, 4, 4), np.uint8)),
         "train_labels": idx_bytes(np.zeros(20, np.uint8)),
     }
-    told = r"bars has 20 training images; 20 for validation leave none to train on\. Set num_validation in Bars"
-    with pytest.raises(DataError, match=told):
+    message = r"bars has 20 training images; 20 for validation leave none to train on\. Set num_validation in Bars"
+    with pytest.raises(DataError, match=message):
         loaded(bars | few)
 
 
@@ -218,6 +218,6 @@ def test_any_of_the_four_files_with_another_checksum_is_refused_with_both_sums(
     for name, content in bars.items():
         folder = write(tmp_path / name, bars | {name: content + b"\0"})
         wanted, found = (hashlib.sha256(data).hexdigest() for data in (content, content + b"\0"))
-        told = f"{name} is damaged or another file: its sha256 is {found}, it should be {wanted}; remove it"
-        with pytest.raises(DataError, match=told):
+        message = f"{name} is damaged or another file: its sha256 is {found}, it should be {wanted}; remove it"
+        with pytest.raises(DataError, match=message):
             bars_dataset()(directory=str(folder), **loading()).prepare_data()

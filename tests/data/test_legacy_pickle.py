@@ -201,10 +201,10 @@ def test_the_checksum_of_a_legacy_pickle_is_in_the_runs_provenance(on_pickle):
     assert list(provenance["data"]) == ["mnist.pkl.gz"]
 
 
-def refused(result, told):
+def refused(result, message):
     """Whether a command ended as a wrong request does."""
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err
     assert result.written == []
 
 
@@ -231,5 +231,5 @@ def test_a_run_on_a_pickle_of_another_structure_is_a_wrong_request(on_pickle, co
     [(ARRAY, [1, 2, 3], "x has the dimensions (2, 3), y (3,)"), (ARRAY[None], [1], "x has the dimensions (1, 2, 3)")],
     ids=["too many labels", "a cube of pixels"],
 )
-def test_a_run_on_a_pickle_of_arrays_that_do_not_fit_is_a_wrong_request(on_pickle, x, y, told):
-    refused(on_pickle(pickle.dumps((*MNIST[:2], (x, y)))), told)
+def test_a_run_on_a_pickle_of_arrays_that_do_not_fit_is_a_wrong_request(on_pickle, x, y, message):
+    refused(on_pickle(pickle.dumps((*MNIST[:2], (x, y)))), message)

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
 
 
 def permutation(seed, epoch, num_examples=50):
-    order = EpochOrder(num_examples, seed, shuffle=True)
+    order = EpochSampler(num_examples, seed, shuffle=True)
     order.set_epoch(epoch)
     return order.permutation()
 
@@ -25,7 +25,7 @@ def numbered(num_examples):
 
 
 def epoch_of(num_examples, batch_size, shuffle=True, drop_last=False, epoch=0):
-    order = EpochOrder(num_examples, seed=1234, shuffle=shuffle)
+    order = EpochSampler(num_examples, seed=1234, shuffle=shuffle)
     order.set_epoch(epoch)
     return TensorMinibatches(numbered(num_examples), batch_size, order, drop_last)
 
@@ -34,7 +34,7 @@ SIZES = {"num_examples": st.integers(1, 120), "batch_size": st.integers(1, 40)}
 
 
 def test_order_is_a_function_of_seed_and_epoch_alone():
-    asked_often = EpochOrder(50, seed=7, shuffle=True)
+    asked_often = EpochSampler(50, seed=7, shuffle=True)
     for epoch in (0, 1, 1, 9, 2):
         asked_often.set_epoch(epoch)
         asked_often.permutation()

@@ -20,10 +20,10 @@ def options(loading):
     return loading(image_shape=[1, 28, 28], num_features=784, num_classes=10)
 
 
-def refused(result, *told):
+def refused(result, *message):
     """Whether a command ended as a wrong request does."""
     assert result.code == 2
-    for text in told:
+    for text in message:
         assert text in result.err
     assert result.written == []
 

@@ -47,6 +47,6 @@ def test_the_whole_set_can_be_one_minibatch_in_the_original_order():
         (split([1, 2]), {"drop_last": True}, "train has 2 examples, fewer than one minibatch of 4"),
     ],
 )
-def test_what_does_not_fit_is_told(train, options, told):
-    with pytest.raises(DataError, match=told):
+def test_what_does_not_fit_is_told(train, options, message):
+    with pytest.raises(DataError, match=message):
         Counting(train, **options).setup("fit")

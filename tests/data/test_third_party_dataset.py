@@ -79,7 +79,7 @@ def test_a_run_from_a_memory_map_has_the_numbers_of_a_resident_one(bars_plugin, 
         assert ("bars stays a memory map" in result.out + result.err) == (budget == "0")
         summaries.append(json.loads((result.folder / f"of_{budget}" / "summary.json").read_text()))
         predicted.append(cli("predict", f"of_{budget}").out)
-    for key in ("best", "test", "updates", "chunk"):
+    for key in ("best", "test", "updates", "max_chunk_batches"):
         assert summaries[0][key] == summaries[1][key]
     assert predicted[0] == predicted[1]
     assert "test[0]" in predicted[0]

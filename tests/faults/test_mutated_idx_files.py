@@ -79,7 +79,7 @@ def splits_of(tmp_path):
 
 
 def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, mutated, little_memory, tmp_path):
-    whole, told, read = small_files(), [], 0
+    whole, message, read = small_files(), [], 0
     for number in range(400):
         draw = random.Random(number)
         name, change = draw.choice(NAMES), draw.choice([mutated, mutated, lying])
@@ -89,7 +89,7 @@ def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, m
         try:
             splits = splits_of(whole | {name: content}, draw.choice([None, 0]))
         except DlpipeError as error:
-            told.append(str(error))
+            message.append(str(error))
             continue
         read += 1
         shapes = {split: (tuple(x.shape), tuple(y.shape)) for split, (x, y) in splits.items()}
@@ -98,10 +98,10 @@ def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, m
             pixels = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)[16:]
             kept = [splits[split].x for split in (("train", "val") if "train" in name else ("test",))]
             assert b"".join((256 * floating(x)).byte().numpy().tobytes() for x in kept) == pixels, number
-    assert len(told) > 200
+    assert len(message) > 200
     assert read > 20
-    named = [text for text in told if str(tmp_path) in text or "has labels from" in text]
-    assert [text for text in told if text not in named or "\n" in text] == []
+    named = [text for text in message if str(tmp_path) in text or "has labels from" in text]
+    assert [text for text in message if text not in named or "\n" in text] == []
 
 
 @pytest.mark.parametrize("count", COUNTS[3:])

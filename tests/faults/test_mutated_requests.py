@@ -55,10 +55,10 @@ def test_a_mutated_request_is_refused_with_every_problem_or_could_be_run(cli):
         result = cli("check", *(["-m"] if draw.random() < 0.25 else []), *words)
         codes.append(result.code)
         if result.code:
-            told = result.err.splitlines()
+            message = result.err.splitlines()
             assert result.code == 2, (number, result.err)
-            assert told[0].endswith("in this request; nothing was run or written:"), (number, result.err)
-            assert len("".join(told[1:])) > 10, (number, result.err)
+            assert message[0].endswith("in this request; nothing was run or written:"), (number, result.err)
+            assert len("".join(message[1:])) > 10, (number, result.err)
         assert "Traceback" not in result.out + result.err, number
         assert result.written == [], number
     assert codes.count(0) > 10

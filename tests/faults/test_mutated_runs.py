@@ -30,7 +30,7 @@ VALUES += MALICIOUS
 PIECES = ("\n", "  ", ": ", "- ", "*a", "&a ", "\t", "? ", "${oc.env:HOME}", "!!python/object/apply:os.mkdir ['ran']")
 # where Hydra makes objects, and where a careless reader of a config could
 PLACES = (
-    *("trainer", "trainer.strategy", "trainer.profiler", "callbacks.x", "callbacks.report", "callbacks.report.x"),
+    *("trainer", "trainer.strategy", "trainer.profiler", "callbacks.x", "callbacks.console", "callbacks.console.x"),
     *("callbacks.checkpoints.monitor", "callbacks.checkpoints.directory", "logger.csv", "logger.x", "logger.csv.path"),
     *("optimizer", "optimizer.lr", "scheduler", "model", "model.num_hidden", "dataset", "dataset.seed", "recipe.lr"),
     *("stage_configs.x.trainer", "stage_configs.x.callbacks.y", "seed", "output_dir"),
@@ -46,7 +46,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture
-def told(whole, tmp_path, cli, monkeypatch):
+def message(whole, tmp_path, cli, monkeypatch):
     """What a verb says of the run with other files, and its exit code; for `resume` the run has not ended."""
     run = tmp_path / "run"
 
@@ -113,19 +113,19 @@ def rewritten(text, draw):
     return (text[:at] + draw.choice(PIECES) + text[at:]).encode()
 
 
-def test_a_mutated_config_is_refused_with_a_clear_error_or_used(whole, told, mutated):
+def test_a_mutated_config_is_refused_with_a_clear_error_or_used(whole, message, mutated):
     content = (whole / "config.yaml").read_bytes()
     text, config = content.decode(), yaml.safe_load(content)
     codes = []
     for number, verb in zip(range(200), itertools.cycle(VERBS), strict=False):
         draw = random.Random(number)
         forms = (restructured(config, draw), rewritten(text, draw), restructured(config, draw), mutated(content, draw))
-        codes.append(told(verb, {"config.yaml": forms[number % 4]})[0])
+        codes.append(message(verb, {"config.yaml": forms[number % 4]})[0])
     assert codes.count(2) > 100
     assert codes.count(0) > 20
 
 
-def test_a_checkpoint_with_other_values_is_told_or_gone_on_with(whole, told, cli):
+def test_a_checkpoint_with_other_values_is_told_or_gone_on_with(whole, message, cli):
     checkpoint = torch.load(whole / "checkpoints" / "previous.ckpt", weights_only=True)
     places = [path for path in paths(checkpoint) if isinstance(value_at(checkpoint, path[:-1]), (dict, list))]
     codes = []
@@ -134,12 +134,12 @@ def test_a_checkpoint_with_other_values_is_told_or_gone_on_with(whole, told, cli
         *above, key = draw.choice(places)
         value_at(changed, above)[key] = copy.deepcopy(draw.choice(VALUES))
         torch.save(changed, saved)
-        codes.append(told("resume", {"checkpoints/previous.ckpt": saved.getvalue()})[0])
+        codes.append(message("resume", {"checkpoints/previous.ckpt": saved.getvalue()})[0])
     assert set(codes) == {0, 1}
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_nothing_that_a_config_names_is_called_but_what_its_place_takes(place, whole, told):
+def test_nothing_that_a_config_names_is_called_but_what_its_place_takes(place, whole, message):
     config = yaml.safe_load((whole / "config.yaml").read_bytes())
     *above, key = place.split(".")
     parent = config
@@ -147,5 +147,5 @@ def test_nothing_that_a_config_names_is_called_but_what_its_place_takes(place, w
         parent = parent.setdefault(name, {})
     for verb, value in zip(("resume", "test"), random.Random(place).sample(MALICIOUS, 2), strict=True):
         parent[key] = value
-        code, said = told(verb, {"config.yaml": yaml.safe_dump(config).encode()})
+        code, said = message(verb, {"config.yaml": yaml.safe_dump(config).encode()})
         assert code == 2 or verb == "test", said  # which makes nothing but the model and the dataset

@@ -219,12 +219,12 @@ def test_list_survives_every_kind_of_source(files, shown, cli, install):
     ],
     ids=["no package", "no module", "no Python", "no class"],
 )
-def test_entry_point_that_leads_nowhere_is_told(value, seen, told, cli, install):
+def test_entry_point_that_leads_nowhere_is_told(value, seen, message, cli, install):
     install("dlpipe-acme", {"softmax": value}, {"acme/__init__.py": LINEAR, "acme/torn.py": "class Model(\n"})
     assert seen in cli("list").out
     result = cli("model=softmax")
     assert (result.code, result.written) == (2, [])
-    assert f"cannot be imported: {told}" in result.err
+    assert f"cannot be imported: {message}" in result.err
 
 
 @pytest.mark.parametrize("value", ["acme:make", "acme:Data"], ids=["function", "dataset"])
@@ -426,11 +426,11 @@ def test_model_without_yaml_trains_with_options_of_its_constructor(cli, install)
         ("model.hidden=many", "model.hidden=many: must be a valid integer"),
     ],
 )
-def test_wrong_option_of_a_model_without_yaml_is_refused(override, told, cli, install):
+def test_wrong_option_of_a_model_without_yaml_is_refused(override, message, cli, install):
     install_foreign(install)
     result = cli("model=foreign", override)
     assert (result.code, result.written) == (2, [])
-    assert told in result.err
+    assert message in result.err
 
 
 def test_required_option_of_a_model_without_yaml_is_asked_for(cli, install):

@@ -81,7 +81,7 @@ def test_a_mutated_checkpoint_is_read_or_refused_with_a_clear_error(run_dir, tmp
     whole = (run_dir / "checkpoints" / "last.ckpt").read_bytes()
     weights = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")["state_dict"]
     draw, bad = random.Random(6), tmp_path / "bad.ckpt"
-    told = []
+    message = []
     for number in range(300):
         content = bytearray(whole)
         middle = 3000 if number % 2 else len(content)
@@ -97,6 +97,6 @@ def test_a_mutated_checkpoint_is_read_or_refused_with_a_clear_error(run_dir, tmp
             found = read_checkpoint(bad)
             assert all(found["state_dict"][name].equal(tensor) for name, tensor in weights.items())
         except DlpipeError as error:
-            told.append(str(error))
-    assert len(told) > 100
-    assert [text for text in told if not text.startswith(str(bad)) or "\n" in text] == []
+            message.append(str(error))
+    assert len(message) > 100
+    assert [text for text in message if not text.startswith(str(bad)) or "\n" in text] == []

@@ -122,10 +122,10 @@ def test_sweep_with_one_wrong_choice_runs_nothing(wrong, cli):
     ],
     ids=["glob", "range"],
 )
-def test_sweep_of_no_values_is_refused(empty, told, cli):
+def test_sweep_of_no_values_is_refused(empty, message, cli):
     result = cli("-m", empty)
     assert (result.code, result.written) == (2, [])
-    assert re.search(told, result.err, re.MULTILINE)
+    assert re.search(message, result.err, re.MULTILINE)
 
 
 @pytest.fixture
@@ -148,9 +148,9 @@ def test_sweep_with_a_failed_job_runs_the_others_and_exits_with_1(failing):
 
 def test_failure_of_a_job_is_told_when_it_happens_and_kept_in_its_log(failing):
     result, directory = failing
-    told = "recipe.monitor=val/none was not logged"
-    assert result.out.index(told) < result.out.index("best validation error")
-    assert told in (directory / "0-logreg" / "dlpipe.log").read_text()
+    message = "recipe.monitor=val/none was not logged"
+    assert result.out.index(message) < result.out.index("best validation error")
+    assert message in (directory / "0-logreg" / "dlpipe.log").read_text()
     assert "pytorch_lightning/trainer" not in result.err  # no traceback of ours for an error of the user's
 
 

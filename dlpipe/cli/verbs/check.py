@@ -1,7 +1,7 @@
 """``check OVERRIDES``: both passes of checks, and nothing run."""
 
 from dlpipe.cli.flags import parse
-from dlpipe.config.checks import light
+from dlpipe.config.checks import config_checks
 from dlpipe.errors import Problem, RequestError
 from dlpipe.plugins import registry
 
@@ -13,15 +13,15 @@ def main(*arguments: str) -> int:
         RequestError: it could not; with every problem found.
     """
     request = parse(list(arguments))
-    if request.showing:
+    if request.print_only_flags:
         raise RequestError(
-            [Problem(" ".join(request.showing), "check takes overrides, --multirun and --config-dir only")]
+            [Problem(" ".join(request.print_only_flags), "check takes overrides, --multirun and --config-dir only")]
         )
     registry.user_conf_dirs[:] = request.config_dirs
-    jobs = light.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
-    from dlpipe.config.checks import full  # which imports torch: not before the light pass is through
+    jobs = config_checks.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
+    from dlpipe.config.checks import import_checks  # which imports torch: not before the config_checks pass is through
 
-    full.check(jobs)
+    import_checks.check(jobs)
     cfg = jobs[0][1]
     print(f"nothing is wrong with it: model={cfg.model.name} dataset={cfg.dataset.name}; nothing was run or written")
     return 0

@@ -7,10 +7,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from dlpipe.data.files import DATA_VARIABLE, cache_directory
-from dlpipe.errors import listed
+from dlpipe.errors import format_list
 from dlpipe.plugins import health, registry
 from dlpipe.plugins.import_check import MARK
-from dlpipe.plugins.registry import Offer
+from dlpipe.plugins.registry import PluginEntry
 from dlpipe.runs.provenance import libraries
 
 
@@ -24,19 +24,19 @@ def main() -> int:
     own = os.environ.get(DATA_VARIABLE)
     print(f"ok       data is looked for in {f'{own}, then ' if own else ''}{cache_directory('')}")
     failed = 0
-    for offer, failure in import_all([*registry.offers("model"), *registry.offers("dataset")]):
+    for offer, failure in import_all([*registry.available("model"), *registry.available("dataset")]):
         health.record(offer, failure)
         print(f"{'problem' if failure else 'ok     '}  {offer}{f': {failure}' if failure else ''}")
         failed += failure is not None
     return 1 if problems or failed else 0
 
 
-def import_all(offers: list[Offer]) -> list[tuple[Offer, str | None]]:
+def import_all(offers: list[PluginEntry]) -> list[tuple[PluginEntry, str | None]]:
     """Import each offer in another process; with each, why it failed, or None.
 
     A plugin that takes the process down costs only itself: the next process goes on with the one after it.
     """
-    results: list[tuple[Offer, str | None]] = []
+    results: list[tuple[PluginEntry, str | None]] = []
     while len(results) < len(offers):
         rest = offers[len(results) :]
         names = [f"{offer.kind}:{offer.qualified_name}" for offer in rest]
@@ -50,9 +50,9 @@ def import_all(offers: list[Offer]) -> list[tuple[Offer, str | None]]:
         answers = [json.loads(line.removeprefix(MARK)) for line in lines]
         results += list(zip(rest, answers, strict=False))
         if len(answers) < len(rest):
-            told = (process.stderr.strip().splitlines() or ["no message"])[-1]
+            message = (process.stderr.strip().splitlines() or ["no message"])[-1]
             results.append(
-                (rest[len(answers)], f"the import ended the process (exit code {process.returncode}): {told}")
+                (rest[len(answers)], f"the import ended the process (exit code {process.returncode}): {message}")
             )
     return results
 
@@ -67,22 +67,24 @@ def _mixed_lightning() -> list[str]:
 
 def _unknown_allowed() -> list[str]:
     names = sorted(set().union(*registry.allow_list()))
-    known = {name for offer in registry.all_offers() for name in (offer.owner, offer.distribution)}
+    known = {name for offer in registry.all_entries() for name in (offer.owner, offer.distribution)}
     return [
-        f"{registry.ALLOW_VARIABLE} names {n!r}; installed: {listed(sorted(known))}" for n in names if n not in known
+        f"{registry.ALLOW_VARIABLE} names {n!r}; installed: {format_list(sorted(known))}"
+        for n in names
+        if n not in known
     ]
 
 
 def _shared_names() -> list[str]:
     problems = []
     for kind in registry.KINDS:
-        offers = registry.offers(kind)
+        offers = registry.available(kind)
         for name in sorted({offer.name for offer in offers}):
             same = [offer for offer in offers if offer.name == name]
             if len(same) > 1:
                 ways = " or ".join(f"{kind}={offer.qualified_name}" for offer in same)
                 problems.append(
-                    f"{kind} {name!r} is offered by {listed(o.distribution for o in same)}; choose with {ways}"
+                    f"{kind} {name!r} is offered by {format_list(o.distribution for o in same)}; choose with {ways}"
                 )
     return problems
 
@@ -92,7 +94,7 @@ def _orphan_yaml() -> list[str]:
     problems = []
     for distribution, folder in registry.plugin_conf_dirs().items():
         for kind in registry.KINDS:
-            own = {offer.name for offer in registry.offers(kind) if offer.distribution == distribution}
+            own = {offer.name for offer in registry.available(kind) if offer.distribution == distribution}
             for path in sorted((folder / kind).glob("*.yaml")):
                 if path.stem not in own:
                     problems.append(f"{path} has no entry point {path.stem!r} in dlpipe.{kind}s of {distribution}")

@@ -3,7 +3,7 @@
 from dlpipe.cli.verbs.opened import opened
 from dlpipe.figures import draw_learning_curves, save_png
 from dlpipe.runs.directory import FIGURES, METRICS, check_links
-from dlpipe.runs.drawing import pictures
+from dlpipe.runs.drawing import draw_figures
 
 
 def main(run_dir: str) -> int:
@@ -15,7 +15,7 @@ def main(run_dir: str) -> int:
     with opened(run_dir) as run:
         check_links(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
-        for name, image in [curves, *pictures(run.directory, run.model, run.data())]:
+        for name, image in [curves, *draw_figures(run.directory, run.model, run.data())]:
             path = run.directory / FIGURES / f"{name}.png"
             save_png(image, path)
             print(path)

@@ -20,10 +20,10 @@ def main(file: str) -> int:
     """
     found = read_checkpoint(Path(file))
     try:
-        told = list(lines(found))
+        message = list(lines(found))
     except Exception as error:  # of what another program, or chance, has put where dlpipe has its own
         raise DlpipeError(f"{file} is damaged, or no checkpoint: {type(error).__name__}: {error}") from error
-    print(*told, sep="\n")
+    print(*message, sep="\n")
     return 0
 
 

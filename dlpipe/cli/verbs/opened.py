@@ -16,12 +16,12 @@ def opened(run_dir: str) -> Iterator[FinishedRun]:
     Raises:
         DlpipeError: as `open_run`; or the code of its model or dataset raises something.
     """
-    with in_a_line(run_dir):
+    with one_line_errors(run_dir):
         yield open_run(run_dir)
 
 
 @contextlib.contextmanager
-def in_a_line(run_dir: str | Path) -> Iterator[None]:
+def one_line_errors(run_dir: str | Path) -> Iterator[None]:
     """Tell what a run's code raises, which may have been trained under another config than is there now.
 
     Raises:
@@ -34,10 +34,10 @@ def in_a_line(run_dir: str | Path) -> Iterator[None]:
     except DlpipeError:
         raise
     except Exception as error:
-        raise DlpipeError(told(run_dir, error)) from error
+        raise DlpipeError(one_line_error(run_dir, error)) from error
 
 
-def told(run_dir: str | Path, error: Exception) -> str:
+def one_line_error(run_dir: str | Path, error: Exception) -> str:
     """An exception in a line, with the place in somebody's own code that it comes from."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames

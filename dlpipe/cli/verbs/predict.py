@@ -60,8 +60,8 @@ def _asked(words: tuple[str, ...]) -> argparse.Namespace:
 def _predict_texts(run: FinishedRun, text: str | None, files: list[str]) -> None:
     """Print what the model says of each text, with an empty line between two."""
     if (text is None) == (not files):
-        told = "not both" if files else "or files of a text a line"
-        raise DlpipeError(f"model {run.cfg.model.name!r} reads texts: give --text TEXT, {told}")
+        message = "not both" if files else "or files of a text a line"
+        raise DlpipeError(f"model {run.cfg.model.name!r} reads texts: give --text TEXT, {message}")
     texts = [text] if text is not None else [line for file in files for line in _lines(file)]
     data = run.data()
     for index, own in enumerate(texts):

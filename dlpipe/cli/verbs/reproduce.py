@@ -10,8 +10,16 @@ from safetensors.torch import load_file
 
 from dlpipe.cli.verbs.parser import run_parser
 from dlpipe.errors import DlpipeError
-from dlpipe.metrics import same, told_value
-from dlpipe.runs.directory import METRICS, WEIGHTS, checked_config, moved, read_finished, read_provenance, read_summary
+from dlpipe.metrics import equal_or_nan, format_value
+from dlpipe.runs.directory import (
+    METRICS,
+    WEIGHTS,
+    checked_config,
+    read_finished,
+    read_provenance,
+    read_summary,
+    relocate_config,
+)
 from dlpipe.runs.provenance import differences
 
 log = logging.getLogger(__name__)
@@ -24,8 +32,8 @@ def main(*arguments: str) -> int:
         DlpipeError: the folder is no finished run's, or its config cannot be run.
     """
     from dlpipe.cli.console import log_as_job
-    from dlpipe.cli.verbs.opened import in_a_line
-    from dlpipe.config.checks.full import check_stored
+    from dlpipe.cli.verbs.opened import one_line_errors
+    from dlpipe.config.checks.import_checks import check_stored
     from dlpipe.config.compose import register
     from dlpipe.training.begin import provenance_of, run
 
@@ -43,8 +51,8 @@ def main(*arguments: str) -> int:
     log_as_job(now)
     for difference in differences(read_provenance(before), provenance_of(cfg)):
         log.warning("%s: the numbers may differ", difference)
-    with in_a_line(now):
-        run(moved(cfg, str(now)))
+    with one_line_errors(now):
+        run(relocate_config(cfg, str(now)))
         found = compared(before, now)
     for line in found:
         log.info("%s", line)
@@ -55,16 +63,18 @@ def main(*arguments: str) -> int:
 def compared(before: Path, now: Path) -> list[str]:
     """What differs between two runs: each tensor of the weights, the record, and each test metric."""
     one, other = _weights(before), _weights(now)
-    told = [f"{name} {told}" for name in sorted(one.keys() | other.keys()) if (told := _difference(one, other, name))]
+    message = [
+        f"{name} {message}" for name in sorted(one.keys() | other.keys()) if (message := _difference(one, other, name))
+    ]
     if (before / METRICS).read_bytes() != (now / METRICS).read_bytes():
-        told.append(f"{METRICS} differs")
+        message.append(f"{METRICS} differs")
     had, has = read_summary(before)["test"], read_summary(now)["test"]
     for name in sorted(had.keys() | has.keys()):
         if name not in had or name not in has:
-            told.append(f"{name} is not in both")
-        elif not same(had[name], has[name]):
-            told.append(f"{name} was {told_value(name, had[name])} and is {told_value(name, has[name])}")
-    return told
+            message.append(f"{name} is not in both")
+        elif not equal_or_nan(had[name], has[name]):
+            message.append(f"{name} was {format_value(name, had[name])} and is {format_value(name, has[name])}")
+    return message
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dlpipe.cli.verbs.parser import run_parser
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import check_links, checked_config, read_config, read_summary
-from dlpipe.training.distributed.place import place
+from dlpipe.training.distributed.rank_info import get_rank_info
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ def main(*arguments: str) -> int:
         DlpipeError: the folder is no run's, or its config cannot be run.
     """
     from dlpipe.cli.console import LOG, log_as_job
-    from dlpipe.cli.verbs.opened import told
-    from dlpipe.config.checks.full import check_stored
+    from dlpipe.cli.verbs.opened import one_line_error
+    from dlpipe.config.checks.import_checks import check_stored
     from dlpipe.config.compose import register
     from dlpipe.training.begin import resume
     from dlpipe.training.pipeline import execute
@@ -34,7 +34,7 @@ def main(*arguments: str) -> int:
         checked_config(directory, partial(check_stored, trust=asked.trust))
     register()
     try:
-        if place().rank > 0:
+        if get_rank_info().rank > 0:
             execute(cfg)
             return 0
         log_as_job(directory)
@@ -45,7 +45,7 @@ def main(*arguments: str) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # of anybody's module
-        log.error("%s. The traceback is in %s", told(directory, error), directory / LOG)
+        log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
         with (directory / LOG).open("a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
         return 1

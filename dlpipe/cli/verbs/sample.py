@@ -14,7 +14,7 @@ from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
 from dlpipe.runs.directory import SAMPLES, check_links
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.resume.draws import SAMPLE, seed_draws
+from dlpipe.training.resume.rng import SAMPLE, seed_rng
 
 
 def _whole_number(least: int) -> Any:
@@ -41,11 +41,11 @@ def main(*arguments: str) -> int:
     with opened(asked.run) as run, quiet_lightning(), torch.inference_mode():
         sample = getattr(run.model, "sample", None)
         if sample is None:
-            told = "has no samples to give: it has no method sample(count, data)"
-            raise DlpipeError(f"model {run.cfg.model.name!r} {told}")
+            message = "has no samples to give: it has no method sample(count, data)"
+            raise DlpipeError(f"model {run.cfg.model.name!r} {message}")
         check_links(run.directory)
         data = run.data()
-        seed_draws(run.cfg.seed if asked.seed is None else asked.seed, SAMPLE)
+        seed_rng(run.cfg.seed if asked.seed is None else asked.seed, SAMPLE)
         found: dict[str, NDArray[Any] | bytes] = sample(asked.count, data)
     for name, content in found.items():
         path = run.directory / SAMPLES / name

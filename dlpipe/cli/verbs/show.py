@@ -5,11 +5,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.config.catalogue import choices
-from dlpipe.config.checks import light
-from dlpipe.errors import PluginError, did_you_mean, listed
-from dlpipe.metrics import told
+from dlpipe.config.checks import config_checks
+from dlpipe.errors import PluginError, did_you_mean, format_list
+from dlpipe.metrics import format_metric
 from dlpipe.plugins import health, registry, source
-from dlpipe.plugins.registry import Offer
+from dlpipe.plugins.registry import PluginEntry
 
 
 def main(name: str) -> int:
@@ -19,7 +19,7 @@ def main(name: str) -> int:
         PluginError: nothing is.
     """
     bare = name.rpartition("/")[2]
-    kinds = [kind for kind in registry.KINDS if any(offer.name == bare for offer in registry.all_offers_of(kind))]
+    kinds = [kind for kind in registry.KINDS if any(offer.name == bare for offer in registry.entries_of_kind(kind))]
     for kind in kinds:
         _show_offer(registry.find(kind, name), name)
     if name in choices("optimizer"):
@@ -27,17 +27,17 @@ def main(name: str) -> int:
         _print_options({"optimizer": _compose([f"optimizer={name}"]).optimizer})
     elif not kinds:
         known = sorted(
-            {offer.name for kind in registry.KINDS for offer in registry.offers(kind)} | set(choices("optimizer"))
+            {offer.name for kind in registry.KINDS for offer in registry.available(kind)} | set(choices("optimizer"))
         )
-        raise PluginError(f"nothing is called {name!r}; {did_you_mean(name, known)}there are {listed(known)}")
+        raise PluginError(f"nothing is called {name!r}; {did_you_mean(name, known)}there are {format_list(known)}")
     return 0
 
 
 def _compose(overrides: list[str]) -> DictConfig:
-    return light.check(overrides, multirun=False, output_key="run")[0][1]
+    return config_checks.check(overrides, multirun=False, output_key="run")[0][1]
 
 
-def _show_offer(offer: Offer, name: str) -> None:
+def _show_offer(offer: PluginEntry, name: str) -> None:
     described = source.read_class(offer)
     print(f"{name}: {offer.kind} of {offer.distribution} {offer.version} ({offer.entry_point.value})")
     state = health.state(offer)
@@ -53,7 +53,7 @@ def _show_offer(offer: Offer, name: str) -> None:
         _print_recipe(cfg, offer)
 
 
-def _print_signature(offer: Offer, described: source.ClassSource | None) -> None:
+def _print_signature(offer: PluginEntry, described: source.ClassSource | None) -> None:
     print("options (from the constructor; the plugin ships no YAML)")
     for option in described.options if described else ():
         print(f"  {offer.kind}.{option.name}={option.default or '(required)'}  {option.annotation}".rstrip())
@@ -89,16 +89,16 @@ def _type_of(value: Any) -> str:
     return "list" if OmegaConf.is_list(value) else type(value).__name__
 
 
-def _print_recipe(cfg: DictConfig, offer: Offer) -> None:
+def _print_recipe(cfg: DictConfig, offer: PluginEntry) -> None:
     print(f"recipe on dataset={cfg.dataset.name}")
     for key, value in cfg.recipe.items():
         if key != "targets":
             print(f"  recipe.{key}={_plain(value)}")
     overlays = choices(f"recipe_for/{offer.name}")
-    print(f"  datasets with a form of their own: {listed(overlays)}; every other takes the model's recipe\n")
+    print(f"  datasets with a form of their own: {format_list(overlays)}; every other takes the model's recipe\n")
     print("targets")
     for target in cfg.recipe.targets:
-        print(f"  dataset={target.dataset}: {told(target.metric, target.value)} ({target.source})")
+        print(f"  dataset={target.dataset}: {format_metric(target.metric, target.value)} ({target.source})")
     if not cfg.recipe.targets:
         print("  none published")
     print()

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 
 from dlpipe.cli.verbs.opened import opened
 from dlpipe.config.stored_run import FinishedRun
-from dlpipe.metrics import same, told, told_value
+from dlpipe.metrics import equal_or_nan, format_metric, format_value
 from dlpipe.runs.directory import read_finished
 from dlpipe.training.quiet import quiet_lightning
 
@@ -18,9 +18,9 @@ def main(run_dir: str) -> int:
     with opened(run_dir) as run:
         before, now = recorded_test(run), tested(run)
     for name, value in now.items():
-        is_same = name in before and same(before[name], value)
-        print(f"{told(name, value)}: {'as the run' if is_same else f'the run had {_recorded(name, before)}'}")
-    return 0 if before.keys() == now.keys() and all(same(before[name], now[name]) for name in now) else 1
+        is_same = name in before and equal_or_nan(before[name], value)
+        print(f"{format_metric(name, value)}: {'as the run' if is_same else f'the run had {_recorded(name, before)}'}")
+    return 0 if before.keys() == now.keys() and all(equal_or_nan(before[name], now[name]) for name in now) else 1
 
 
 def tested(run: FinishedRun) -> dict[str, float]:
@@ -41,4 +41,4 @@ def recorded_test(run: FinishedRun) -> dict[str, float]:
 
 
 def _recorded(name: str, before: dict[str, float]) -> str:
-    return told_value(name, before[name]) if name in before else "none"
+    return format_value(name, before[name]) if name in before else "none"

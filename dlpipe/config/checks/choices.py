@@ -2,9 +2,9 @@
 
 from hydra.core.override_parser.types import QuotedString
 
-from dlpipe.config.checks.overrides import Setting, alternatives, is_sweep
+from dlpipe.config.checks.overrides import ParsedOverride, expand_sweep, is_sweep
 from dlpipe.config.compose import Composer
-from dlpipe.errors import PluginError, Problem, did_you_mean, listed
+from dlpipe.errors import PluginError, Problem, did_you_mean, format_list
 from dlpipe.plugins import registry
 
 # nodes that take keys of the user's own after a plus sign; the full pass checks them against the class
@@ -18,13 +18,13 @@ HYDRA_KEYS = {
 }
 
 
-def _breaks_sweeps(setting: Setting) -> bool:
+def _breaks_sweeps(setting: ParsedOverride) -> bool:
     if setting.key == "hydra.sweep.subdir":
         return "hydra.job.num" not in setting.shown_value
     return setting.key in HYDRA_KEYS
 
 
-def shape_problems(setting: Setting, multirun: bool, composer: Composer) -> list[Problem]:
+def syntax_problems(setting: ParsedOverride, multirun: bool, composer: Composer) -> list[Problem]:
     """What is wrong with the form of an override, or with the choice it makes."""
     key, override = setting.key, setting.parsed
     root = key.partition(".")[0]
@@ -33,27 +33,31 @@ def shape_problems(setting: Setting, multirun: bool, composer: Composer) -> list
     if override.is_delete():
         if root in OPEN_NODES and "." in key:
             return []
-        return [Problem(setting.text, f"{key} cannot be removed; only entries of {listed(OPEN_NODES)} can")]
+        return [Problem(setting.text, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
     if is_sweep(setting) and not multirun:
         return [Problem(setting.text, "several values are a sweep: add --multirun, or quote a text with commas")]
-    if not alternatives(setting, composer):
+    if not expand_sweep(setting, composer):
         options = composer.options(key)
-        return [Problem(setting.text, f"a sweep of no values{'; there are ' + listed(options) if options else ''}")]
+        return [
+            Problem(setting.text, f"a sweep of no values{'; there are ' + format_list(options) if options else ''}")
+        ]
     if composer.is_group(key):
         return _choice_problems(setting, key.partition("@")[0], composer)
     if override.is_add() and root not in OPEN_NODES:
-        told = f"a new key cannot be added to {root}; nothing would read it. Only {listed(OPEN_NODES)} take new keys"
-        return [Problem(setting.text, told)]
+        message = (
+            f"a new key cannot be added to {root}; nothing would read it. Only {format_list(OPEN_NODES)} take new keys"
+        )
+        return [Problem(setting.text, message)]
     return []
 
 
-def _choice_problems(setting: Setting, group: str, composer: Composer) -> list[Problem]:
+def _choice_problems(setting: ParsedOverride, group: str, composer: Composer) -> list[Problem]:
     if setting.parsed.is_add():
         return [Problem(setting.text, f"{group} is always there; write {setting.text.lstrip('+')}")]
     if not is_sweep(setting) and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
         return [Problem(setting.text, f"{group} takes one name, such as {group}={composer.options(group)[0]}")]
     problems = []
-    for choice in alternatives(setting, composer):
+    for choice in expand_sweep(setting, composer):
         name = choice.shown_value.strip("'\"")
         problem = _plugin_choice(group, name) if group in registry.KINDS else _yaml_choice(group, name, composer)
         problems += [Problem(f"{group}={name}", problem)] if problem else []
@@ -70,4 +74,6 @@ def _plugin_choice(kind: str, name: str) -> str | None:
 
 def _yaml_choice(group: str, name: str, composer: Composer) -> str | None:
     options = composer.options(group)
-    return None if name in options else f"no such {group}; {did_you_mean(name, options)}there are {listed(options)}"
+    return (
+        None if name in options else f"no such {group}; {did_you_mean(name, options)}there are {format_list(options)}"
+    )

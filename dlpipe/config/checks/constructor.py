@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from dlpipe.config.checks.recipe import told
-from dlpipe.errors import Problem, did_you_mean, listed
+from dlpipe.config.checks.recipe import pydantic_message
+from dlpipe.errors import Problem, did_you_mean, format_list
 
 
 def parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -57,7 +57,7 @@ def constructor_problems(
     problems = []
     for name, value in options.items():
         if name not in known:
-            told_names = f"{did_you_mean(name, known)}{cls.__name__} takes {listed(known)}"
+            told_names = f"{did_you_mean(name, known)}{cls.__name__} takes {format_list(known)}"
             problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {told_names}"))
         elif name in hints and not (takes_objects and isinstance(value, Mapping) and "_target_" in value):
             problems += _type_problems(hints[name], value, f"{where}.{name}")
@@ -96,4 +96,6 @@ def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
 def _reasons(error: ValidationError) -> str:
     """The messages of every alternative of a union, each once."""
     details = [detail for detail in error.errors() if detail["type"] != "needs_python_object"]
-    return " or ".join(dict.fromkeys(map(told, details))) or "must be an object: a set of keys with _target_"
+    return (
+        " or ".join(dict.fromkeys(map(pydantic_message, details))) or "must be an object: a set of keys with _target_"
+    )

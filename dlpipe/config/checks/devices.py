@@ -10,7 +10,7 @@ from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
 from dlpipe.errors import Problem
 from dlpipe.training.callbacks.checkpoints import BestAndLast
-from dlpipe.training.distributed.place import place
+from dlpipe.training.distributed.rank_info import get_rank_info
 
 CHECKPOINTS = f"{BestAndLast.__module__}.{BestAndLast.__qualname__}"
 # Lightning makes a list of the devices asked for, before anybody can look at their number
@@ -29,15 +29,15 @@ def count_problems(cfg: DictConfig) -> list[Problem]:
 
 def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
     """What is wrong with the devices of this Trainer, on this machine and under what started this process."""
-    here, count = place(), trainer.world_size
+    here, count = get_rank_info(), trainer.world_size
     where = f"trainer.devices={cfg.trainer.get('devices')}"
     if here.launcher and here.world_size != count:
-        told = f"{here.launcher} started {here.world_size} processes, and the trainer asks for {count}"
+        message = f"{here.launcher} started {here.world_size} processes, and the trainer asks for {count}"
         nodes = trainer.num_nodes if here.world_size % trainer.num_nodes == 0 else 1
-        return [Problem(where, f"{told}; set trainer.devices={here.world_size // nodes} trainer.num_nodes={nodes}")]
+        return [Problem(where, f"{message}; set trainer.devices={here.world_size // nodes} trainer.num_nodes={nodes}")]
     if here.launcher and "hydra" in cfg and (cfg.hydra.job.chdir or cfg.hydra.job.env_set):
-        told = f"Hydra would do it for rank 0 alone of what {here.launcher} started; leave it out"
-        return [Problem("hydra.job.chdir, hydra.job.env_set", told)]
+        message = f"Hydra would do it for rank 0 alone of what {here.launcher} started; leave it out"
+        return [Problem("hydra.job.chdir, hydra.job.env_set", message)]
     local = _local_problems(where, trainer) if count > 1 and not here.launcher else []
     return [*local, *_strategy_problems(cfg, trainer)]
 
@@ -45,13 +45,13 @@ def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
 def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
     """This machine alone has to start and to hold them; Lightning itself counts GPUs."""
     if trainer.num_nodes > 1:
-        told = f"{trainer.num_nodes} machines; start one process a device on each with torchrun or srun"
-        return [Problem(f"trainer.num_nodes={trainer.num_nodes}", told)]
+        message = f"{trainer.num_nodes} machines; start one process a device on each with torchrun or srun"
+        return [Problem(f"trainer.num_nodes={trainer.num_nodes}", message)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     most = max(cores, MIN_PROCESSES)
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.world_size > most:
-        told = f"a process a device, and this machine has {cores} core{'s' if cores > 1 else ''}"
-        return [Problem(where, f"{told}; set trainer.devices={most} or less")]
+        message = f"a process a device, and this machine has {cores} core{'s' if cores > 1 else ''}"
+        return [Problem(where, f"{message}; set trainer.devices={most} or less")]
     return []
 
 
@@ -65,9 +65,9 @@ def _strategy_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
         return []
     problems = []
     if CHECKPOINTS not in [node.get("_target_") for node in cfg.callbacks.values()]:
-        told = "no process has the whole model, so its weights are those of a checkpoint; keep callbacks.checkpoints"
-        problems.append(Problem(where, told))
+        message = "no process has the whole model, so its weights are those of a checkpoint; keep callbacks.checkpoints"
+        problems.append(Problem(where, message))
     if cfg.recipe.significance is not None:
-        told = f"predict_step works on the whole model, which no process has with {where}; set it to null"
-        problems.append(Problem(f"recipe.significance={cfg.recipe.significance}", told))
+        message = f"predict_step works on the whole model, which no process has with {where}; set it to null"
+        problems.append(Problem(f"recipe.significance={cfg.recipe.significance}", message))
     return problems

@@ -10,8 +10,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.config.checks.objects import find_object
-from dlpipe.errors import Problem, listed
+from dlpipe.config.checks.objects import resolve_target
+from dlpipe.errors import Problem, format_list
 
 LOGGING_NODES = ("hydra_logging", "job_logging")
 # what a logging configuration may make: classes by name (``class``) or by call (``()``)
@@ -29,7 +29,7 @@ def hydra_problems(cfg: DictConfig) -> list[Problem]:
     node: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     problems: list[Problem] = []
     for name, callback in (node.get("callbacks") or {}).items():
-        find_object(callback, f"hydra.callbacks.{name}", problems, (Callback,))
+        resolve_target(callback, f"hydra.callbacks.{name}", problems, (Callback,))
     for name in LOGGING_NODES:
         problems += _logging_problems(node.get(name) or {}, f"hydra.{name}")
     return problems
@@ -41,7 +41,7 @@ def _logging_problems(node: Mapping[str, Any] | list[Any], where: str) -> Iterat
         if key == ".":
             yield Problem(place, "a logging configuration must not set attributes")
         elif key in ("()", "class") and value not in LOGGING_CLASSES:
-            yield Problem(f"{place}={value}", f"must be one of {listed(sorted(LOGGING_CLASSES))}")
+            yield Problem(f"{place}={value}", f"must be one of {format_list(sorted(LOGGING_CLASSES))}")
         elif isinstance(value, (Mapping, list)):
             yield from _logging_problems(value, place)
         elif isinstance(value, str) and "ext://" in value and value not in REFERENCES:

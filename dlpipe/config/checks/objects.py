@@ -20,13 +20,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dlpipe.config.checks.constructor import annotations
-from dlpipe.errors import Problem, listed
+from dlpipe.errors import Problem, format_list
 from dlpipe.flat import flat
 
 DOTTED = re.compile(r"\w+(\.\w+)+")
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it raises all that it logs
 
-TAKEN: dict[str, tuple[type, ...]] = {
+ALLOWED_TARGET_TYPES: dict[str, tuple[type, ...]] = {
     "trainer": (pl.Trainer,),
     "callbacks": (pl.Callback,),
     "logger": (Logger,),
@@ -35,7 +35,7 @@ TAKEN: dict[str, tuple[type, ...]] = {
 }
 
 
-def find_object(
+def resolve_target(
     node: Any, where: str, problems: list[Problem], taken: tuple[type, ...] | None = None
 ) -> Callable[..., Any] | None:
     """The class or function that makes the object of a node; None, and problems more, where it may not be made.
@@ -47,7 +47,7 @@ def find_object(
         taken: the classes that may be made there; None for those that the first part of `where` says.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return _find(plain, taken or TAKEN[where.partition(".")[0]], where, problems)
+    return _find(plain, taken or ALLOWED_TARGET_TYPES[where.partition(".")[0]], where, problems)
 
 
 def imported_from(directory: Path, config: Mapping[str, Any]) -> list[str]:
@@ -113,7 +113,7 @@ def _may_be_imported(path: str, taken: tuple[type, ...]) -> bool:
 def _refusal(taken: tuple[type, ...]) -> str:
     if not taken:
         return "no object is made here: the argument is annotated with no class"
-    kinds = listed(kind.__name__ for kind in taken)
+    kinds = format_list(kind.__name__ for kind in taken)
     return f"makes no {kinds}; name a class of that kind, or a function annotated to return one"
 
 

@@ -9,11 +9,11 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from dlpipe.config.checks.constructor import constructor_problems, parameters
-from dlpipe.config.checks.objects import find_object
-from dlpipe.data.resident import ResidentDataModule
+from dlpipe.config.checks.objects import resolve_target
+from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.errors import Problem
 from dlpipe.training.build import options_of
-from dlpipe.training.optimizers.composed import build_optimizer, build_schedule, has_own_optimizer
+from dlpipe.training.optimizers.attach import build_optimizer, build_scheduler, has_own_optimizer
 
 COMPOSED = ("optimizer", "scheduler")
 
@@ -30,7 +30,7 @@ def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
     if not cfg[root] and root == "scheduler":  # none
         return []
     problems: list[Problem] = []
-    cls, options = find_object(cfg[root], root, problems), options_of(cfg[root])
+    cls, options = resolve_target(cfg[root], root, problems), options_of(cfg[root])
     if cls is None:
         return problems
     if root == "scheduler" and (interval := options.pop("interval", None)) not in ("epoch", "step"):
@@ -67,27 +67,27 @@ def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     if has_own_optimizer(model):
         return []
     problems: list[Problem] = []
-    find_object(cfg.optimizer, "optimizer", problems)  # a stage may have its own
+    resolve_target(cfg.optimizer, "optimizer", problems)  # a stage may have its own
     if cfg.scheduler:
-        find_object(cfg.scheduler, "scheduler", problems)
+        resolve_target(cfg.scheduler, "scheduler", problems)
     if problems:
         return problems
     try:
         optimizer = build_optimizer(model, cfg.optimizer)
     except Exception as error:  # of anybody's class
-        return [Problem(f"optimizer={cfg.optimizer._target_}", _told(error))]
+        return [Problem(f"optimizer={cfg.optimizer._target_}", _message(error))]
     try:
-        build_schedule(optimizer, cfg.scheduler, cfg.recipe.monitor)
+        build_scheduler(optimizer, cfg.scheduler, cfg.recipe.monitor)
     except Exception as error:
-        return [Problem(f"scheduler={cfg.scheduler._target_}", _told(error))]
+        return [Problem(f"scheduler={cfg.scheduler._target_}", _message(error))]
     return []
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
-def whole_set_problems(model: pl.LightningModule, data: ResidentDataModule, cfg: DictConfig) -> list[Problem]:
+def full_batch_problems(model: pl.LightningModule, data: InMemoryDataModule, cfg: DictConfig) -> list[Problem]:
     """Whether a method that searches along the loss gets a loss that is a function of the weights alone.
 
     The loss of the first minibatch is computed twice, with other random numbers.
@@ -95,18 +95,20 @@ def whole_set_problems(model: pl.LightningModule, data: ResidentDataModule, cfg:
     if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "whole_set", False):
         return []
     name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
-    if data.part.world_size > 1:
-        told = f"{name} searches along a loss that each of several processes has a part of; set trainer.devices=1"
-        return [Problem(f"trainer.devices={cfg.trainer.devices}", told)]
+    if data.shard.world_size > 1:
+        message = f"{name} searches along a loss that each of several processes has a part of; set trainer.devices=1"
+        return [Problem(f"trainer.devices={cfg.trainer.devices}", message)]
     loader = data.train_dataloader()
     if len(loader) != 1:
-        told = f"{name} needs the whole training set as one minibatch, this cuts it in {len(loader)}; set it to null"
-        return [Problem(f"recipe.batch_size={cfg.recipe.batch_size}", told)]
+        message = f"{name} needs the whole training set as one minibatch, this cuts it in {len(loader)}; set it to null"
+        return [Problem(f"recipe.batch_size={cfg.recipe.batch_size}", message)]
     first, second = (_loss(model, next(iter(loader)), seed) for seed in (0, 1))
     if first == second:
         return []
-    told = f"the loss of the same weights was {first}, then {second}: {name} needs a model that draws nothing at random"
-    return [Problem(f"model={cfg.model.name}", f"{told}; choose another optimizer, such as optimizer=sgd")]
+    message = (
+        f"the loss of the same weights was {first}, then {second}: {name} needs a model that draws nothing at random"
+    )
+    return [Problem(f"model={cfg.model.name}", f"{message}; choose another optimizer, such as optimizer=sgd")]
 
 
 def _loss(model: pl.LightningModule, batch: Any, seed: int) -> float:

@@ -16,7 +16,7 @@ MOST_JOBS = 10_000
 
 
 @dataclass(frozen=True)
-class Setting:
+class ParsedOverride:
     """One override of one job, with no sweep left in it."""
 
     text: str
@@ -33,29 +33,29 @@ class Setting:
         return self.text.partition("=")[2]
 
 
-def parse(texts: list[str]) -> tuple[list[Setting], list[Problem]]:
+def parse(texts: list[str]) -> tuple[list[ParsedOverride], list[Problem]]:
     """Parse each override by itself, so that one that is malformed does not hide the others."""
     parser = OverridesParser.create()
     settings, problems = [], []
     for text in texts:
         try:
-            setting = Setting(text, parser.parse_override(text))
+            setting = ParsedOverride(text, parser.parse_override(text))
             found = _key_problems(setting) + _range_problems(setting)
         except (HydraException, ValueError, ArithmeticError, RecursionError) as error:  # the last, of deep nesting
             reason = " ".join(str(error).split("\n")[0].split())
-            told = f"not an override ({reason}); write group=choice or key=value, quoted if needed"
-            found = [Problem(text, told)]
+            message = f"not an override ({reason}); write group=choice or key=value, quoted if needed"
+            found = [Problem(text, message)]
         settings += [] if found else [setting]
         problems += found
     return settings, problems
 
 
-def _key_problems(setting: Setting) -> list[Problem]:
-    told = "an override of nothing; write group=choice or key=value"
-    return [] if setting.key else [Problem(setting.text, told)]
+def _key_problems(setting: ParsedOverride) -> list[Problem]:
+    message = "an override of nothing; write group=choice or key=value"
+    return [] if setting.key else [Problem(setting.text, message)]
 
 
-def _range_problems(setting: Setting) -> list[Problem]:
+def _range_problems(setting: ParsedOverride) -> list[Problem]:
     """A range of more runs than anybody would wait for; Hydra would write it out first."""
     value: Any = setting.parsed.value()
     if isinstance(value, RangeSweep) and any(number == MOST_JOBS for number, _ in enumerate(value.range())):
@@ -63,7 +63,7 @@ def _range_problems(setting: Setting) -> list[Problem]:
     return []
 
 
-def alternatives(setting: Setting, composer: Composer) -> list[Setting]:
+def expand_sweep(setting: ParsedOverride, composer: Composer) -> list[ParsedOverride]:
     """The settings that a sweep such as ``lr=0.1,0.01`` stands for; the setting itself where it is none.
 
     A sweep over a range or an interval is checked at its two ends.
@@ -84,10 +84,10 @@ def alternatives(setting: Setting, composer: Composer) -> list[Setting]:
     else:
         return [setting]
     parser = OverridesParser.create()
-    return [Setting(f"{prefix}={name}", parser.parse_override(f"{prefix}={name}")) for name in names]
+    return [ParsedOverride(f"{prefix}={name}", parser.parse_override(f"{prefix}={name}")) for name in names]
 
 
-def is_sweep(setting: Setting) -> bool:
+def is_sweep(setting: ParsedOverride) -> bool:
     """Whether the override holds several values, for ``--multirun`` to run through."""
     return not setting.parsed.is_delete() and isinstance(setting.parsed.value(), (Sweep, Glob))
 
@@ -97,12 +97,12 @@ def _globbed(name: str, glob: Glob) -> bool:
     return wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in glob.exclude)
 
 
-def jobs(settings: list[Setting], composer: Composer) -> list[list[Setting]]:
+def jobs(settings: list[ParsedOverride], composer: Composer) -> list[list[ParsedOverride]]:
     """Jobs that between them show every choice of a sweep: all combinations of groups, each value once.
 
     The full product of values is not needed: a value is right or wrong by itself once the groups are chosen.
     """
-    spread = [alternatives(setting, composer) for setting in settings]
+    spread = [expand_sweep(setting, composer) for setting in settings]
     groups = [choices if composer.is_group(choices[0].key) else choices[:1] for choices in spread]
     found = []
     for base in itertools.product(*groups):

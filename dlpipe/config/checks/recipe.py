@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from dlpipe.errors import Problem, did_you_mean, listed
+from dlpipe.errors import Problem, did_you_mean, format_list
 
 # of a stage, nodes of the config that may stand beside the values of its recipe
 REPLACED = ("optimizer", "scheduler")
@@ -54,7 +54,7 @@ class Core(Typed):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     threads: Annotated[int, Field(gt=0, le=1024)]  # torch starts as many as it is told to
-    chunk: Positive
+    max_chunk_batches: Positive
     fused: bool
     tune_memory: bool
     offline: bool
@@ -93,12 +93,12 @@ def _problem(detail: ErrorDetails) -> Problem:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known, name = list(Recipe.model_fields), str(detail["loc"][-1])
-        return Problem(key, f"no such key; {did_you_mean(name, known)}a recipe has {listed(known)}")
+        return Problem(key, f"no such key; {did_you_mean(name, known)}a recipe has {format_list(known)}")
     if detail["type"] == "missing":  # its input is all that is there
         return Problem(key, "is missing")
-    return Problem(f"{key}={detail['input']}", told(detail))
+    return Problem(f"{key}={detail['input']}", pydantic_message(detail))
 
 
-def told(detail: ErrorDetails) -> str:
+def pydantic_message(detail: ErrorDetails) -> str:
     """Pydantic's message as the rest of a sentence: ``must be greater than 0``."""
     return detail["msg"].replace("Input should be", "must be").replace("Value error, ", "")

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from dlpipe.config.checks.recipe import Core, told
+from dlpipe.config.checks.recipe import Core, pydantic_message
 from dlpipe.errors import DlpipeError, Problem
 
 LAST = "checkpoints/last.ckpt"
@@ -65,5 +65,8 @@ def _typed(plain: dict[str, Any]) -> list[Problem]:
         Core.model_validate({name: plain[name] for name in Core.model_fields if name in plain})
     except ValidationError as error:
         details = [detail for detail in error.errors() if detail["type"] != "missing"]
-        return [Problem(f"{'.'.join(map(str, detail['loc']))}={detail['input']}", told(detail)) for detail in details]
+        return [
+            Problem(f"{'.'.join(map(str, detail['loc']))}={detail['input']}", pydantic_message(detail))
+            for detail in details
+        ]
     return []

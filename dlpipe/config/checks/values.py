@@ -8,12 +8,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe.config.checks.choices import OPEN_NODES
-from dlpipe.config.checks.overrides import Setting
-from dlpipe.errors import Problem, did_you_mean, listed
+from dlpipe.config.checks.overrides import ParsedOverride
+from dlpipe.errors import Problem, did_you_mean, format_list
 from dlpipe.plugins import registry
 
 
-def has_free_options(cfg: DictConfig, root: str) -> bool:
+def has_no_yaml(cfg: DictConfig, root: str) -> bool:
     """Whether ``root`` names a model or dataset without YAML: its options are its constructor's."""
     return root in registry.KINDS and registry.yaml_of(registry.find(root, cfg[root].name)) is None
 
@@ -23,10 +23,10 @@ def is_of_stage(key: str) -> bool:
     return key.startswith("recipe.stages.") and key.count(".") > 2
 
 
-def value_problems(setting: Setting, base: DictConfig) -> list[Problem]:
+def value_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
     """What is wrong with an override of a value of ``base``, the config composed from the groups alone."""
     root = setting.key.partition(".")[0]
-    if setting.parsed.is_delete() or root == "hydra" or has_free_options(base, root) or is_of_stage(setting.key):
+    if setting.parsed.is_delete() or root == "hydra" or has_no_yaml(base, root) or is_of_stage(setting.key):
         return []
     *parents, name = setting.key.split(".")
     node: Any = base
@@ -49,16 +49,16 @@ def _known(node: Any, at_root: bool, in_plugin_group: bool) -> list[str]:
     return [key for key in keys if key not in hidden]
 
 
-def _unknown(setting: Setting, parent: str, name: str, known: list[str]) -> Problem:
+def _unknown(setting: ParsedOverride, parent: str, name: str, known: list[str]) -> Problem:
     if parent in registry.KINDS and name == "name":
         return Problem(setting.text, f"choose with {parent}={setting.shown_value}")
-    told = f"no such key; {did_you_mean(name, known)}{parent or 'the config'} has {listed(known)}"
+    message = f"no such key; {did_you_mean(name, known)}{parent or 'the config'} has {format_list(known)}"
     if parent == "trainer":
-        told += f". Any other argument of Lightning's Trainer is added as +{setting.text}"
-    return Problem(setting.text, told)
+        message += f". Any other argument of Lightning's Trainer is added as +{setting.text}"
+    return Problem(setting.text, message)
 
 
-def _type_problems(setting: Setting, base: DictConfig) -> list[Problem]:
+def _type_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
     value = setting.parsed.value()
     value = value.text if isinstance(value, QuotedString) else value
     if value in (None, "???") or (isinstance(value, str) and "${" in value):

@@ -35,8 +35,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with atomic_write(Path(path)) as temporary_path:
                 torch.save(checkpoint, temporary_path)
         except (OSError, RuntimeError) as error:  # torch's writer raises the second
-            told = str(error).splitlines()[0]
-            raise DlpipeError(f"{path} could not be written: {told}. What was there before is as it was") from error
+            message = str(error).splitlines()[0]
+            raise DlpipeError(f"{path} could not be written: {message}. What was there before is as it was") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Tensors and plain containers only, on the CPU, whatever the environment says."""
@@ -124,7 +124,7 @@ class BestAndLast(Checkpoint):
         every = self.every_n_updates
         return float("inf") if every is None else (self._saved_update // every + 1) * every
 
-    def on_rest(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_safe_point(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the last, if it is due."""
         due = self._due or trainer.current_epoch != self._epoch or trainer.global_step >= self.next_update()
         if self.every_minutes is not None:

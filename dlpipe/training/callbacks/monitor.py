@@ -4,10 +4,10 @@ from typing import Literal
 
 import pytorch_lightning as pl
 
-from dlpipe.errors import PluginError, did_you_mean, listed
+from dlpipe.errors import PluginError, did_you_mean, format_list
 
 Mode = Literal["min", "max"]
-DEFAULTS = ("val/error", "val/loss")
+DEFAULT_MONITORS = ("val/error", "val/loss")
 
 
 def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | None:
@@ -21,7 +21,7 @@ def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | N
     own = {name: float(value) for name, value in trainer.callback_metrics.items()}
     metrics: dict[str, float] = trainer.strategy.broadcast(own)
     if monitor is None:
-        name = next((name for name in DEFAULTS if name in metrics), None)
+        name = next((name for name in DEFAULT_MONITORS if name in metrics), None)
         if name is None:
             return None
     elif monitor in metrics:
@@ -29,7 +29,7 @@ def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | N
     else:
         raise PluginError(
             f"recipe.monitor={monitor} was not logged; {did_you_mean(monitor, metrics)}"
-            f"logged: {listed(sorted(metrics))}"
+            f"logged: {format_list(sorted(metrics))}"
         )
     return name, metrics[name]
 

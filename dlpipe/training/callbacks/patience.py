@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pydantic import Field
 
 from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, validation_is_due, worst
-from dlpipe.training.callbacks.significance import PairedTest
+from dlpipe.training.callbacks.significance import McNemarTest
 
 
 @dataclass
@@ -71,7 +71,7 @@ class GeometricPatience(pl.Callback):
         monitor: str | None = None,
         mode: Mode = "min",
     ) -> None:
-        self.test = PairedTest(significance) if significance is not None else None
+        self.mcnemar = McNemarTest(significance) if significance is not None else None
         self.monitor = monitor
         self.initial = patience
         self.state = Patience(patience or 0, patience_increase, improvement_threshold, mode, worst(mode))
@@ -105,16 +105,16 @@ class GeometricPatience(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to note which examples are right."""
-        if self.test:
-            self.test.start()
+        if self.mcnemar:
+            self.mcnemar.start()
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, *index: Any
     ) -> None:
         """Note which examples of a batch are right, where improvements are tested."""
-        if self.test:
+        if self.mcnemar:
             predict: Callable[..., Any] = pl_module.predict_step
-            self.test.add(predict(batch, index[0]), batch[1])
+            self.mcnemar.add(predict(batch, index[0]), batch[1])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the new value, then stop if patience has run out."""
@@ -123,7 +123,7 @@ class GeometricPatience(pl.Callback):
         found = monitored(trainer, self.monitor)
         if found and trainer.state.fn == "fit":
             better = is_better(found[1], self.state.best, self.state.mode)
-            significant = trainer.strategy.broadcast(self.test.improves()) if self.test and better else None
+            significant = trainer.strategy.broadcast(self.mcnemar.improves()) if self.mcnemar and better else None
             self.state.validated(trainer.global_step - 1, found[1], significant)
             self._stop_if_exhausted(trainer)
 
@@ -139,11 +139,11 @@ class GeometricPatience(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers, and which examples the reference of the test has right."""
-        reference = self.test.reference if self.test else None
+        reference = self.mcnemar.reference if self.mcnemar else None
         return {"patience": asdict(self.state), "reference": reference, "stopped": self.stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
         self.state, self.stopped = Patience(**state_dict["patience"]), state_dict["stopped"]
-        if self.test:
-            self.test.reference = state_dict["reference"]
+        if self.mcnemar:
+            self.mcnemar.reference = state_dict["reference"]

@@ -26,7 +26,7 @@ def mcnemar_p_value(right_before: Tensor, right_now: Tensor) -> float:
     return float(binomtest(gains, gains + losses, 0.5, alternative="greater").pvalue)
 
 
-class PairedTest:
+class McNemarTest:
     """Compare each validation's predictions with those of the last one that counted as an improvement.
 
     The tutorials' threshold compares with the best so far, so that many small gains never count; here they add up

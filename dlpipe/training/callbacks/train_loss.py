@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dlpipe.data import Minibatches
-from dlpipe.training.distributed.gather import of_all_ranks, own_rank
+from dlpipe.training.distributed.gather import current_rank, gather_from_ranks
 
 AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
 
@@ -42,7 +42,9 @@ class EpochMeanLoss(pl.Callback):
         """Add the loss of one minibatch."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
-            self.on_minibatches([loss.detach() * self.divided.share(batch_idx) if self.divided else loss.detach()])
+            self.on_minibatches(
+                [loss.detach() * self.divided.loss_weight(batch_idx) if self.divided else loss.detach()]
+            )
 
     def next_update(self) -> float:
         """Any: the losses of those in between come to `on_minibatches`."""
@@ -70,11 +72,11 @@ class EpochMeanLoss(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The sum so far, of each rank."""
-        return {"ranks": of_all_ranks({"losses": list(self.losses), "total": self.total, "count": self.count})}
+        return {"ranks": gather_from_ranks({"losses": list(self.losses), "total": self.total, "count": self.count})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        own = state_dict["ranks"][own_rank()]
+        own = state_dict["ranks"][current_rank()]
         self.losses, self.total, self.count = list(own["losses"]), own["total"], own["count"]
 
 

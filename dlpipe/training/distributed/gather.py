@@ -5,7 +5,7 @@ from typing import Any
 import torch.distributed as dist
 
 
-def of_all_ranks(own: Any) -> list[Any]:
+def gather_from_ranks(own: Any) -> list[Any]:
     """What each rank has, in their order; to be called by all of them."""
     if not dist.is_initialized():
         return [own]
@@ -14,6 +14,6 @@ def of_all_ranks(own: Any) -> list[Any]:
     return found
 
 
-def own_rank() -> int:
+def current_rank() -> int:
     """Of this process among those; 0 where it is alone."""
     return int(dist.get_rank()) if dist.is_initialized() else 0

@@ -19,7 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dlpipe.errors import DlpipeError
-from dlpipe.training.callbacks.leave_on_signal import LeftError
+from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
 log = logging.getLogger(__name__)
 # what a rank meets when another is gone, or the launcher ends it
@@ -38,7 +38,7 @@ def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
 
     Raises:
         DlpipeError: a rank failed; the traceback of the one that failed first has been logged.
-        LeftError: this process or a rank was told to end, and the ranks have.
+        StoppedBySignal: this process or a rank was told to end, and the ranks have.
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
         state = Path(scratch) / "state.pickle"
@@ -62,10 +62,10 @@ def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
         except ChildFailedError as error:
             codes = {failure.exitcode for failure in error.failures.values()}
             if len(codes) == 1 and (left := codes.pop() - 128) in SIGNALS:
-                raise LeftError(left) from None
-            raise DlpipeError(_told(error.failures, processes)) from None
-        except SignalException as told:
-            raise LeftError(told.sigval) from None
+                raise StoppedBySignal(left) from None
+            raise DlpipeError(_message(error.failures, processes)) from None
+        except SignalException as message:
+            raise StoppedBySignal(message.sigval) from None
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def _quiet_launcher() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def _told(failures: dict[int, ProcessFailure], processes: int) -> str:
+def _message(failures: dict[int, ProcessFailure], processes: int) -> str:
     """What ended the job, told of the rank that failed first; the others lost their peer or were ended."""
     rank, failure = min(failures.items(), key=lambda item: _order(item[1]))
     message: Any = failure.message  # typed as a text, which it is where the rank could not write its error

@@ -32,7 +32,7 @@ class FullBatch(torch.optim.Optimizer):
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 5.2 and 7.2.
     """
 
-    whole_set = True  # the full pass holds model and minibatch to that
+    requires_full_batch = True  # the full pass holds model and minibatch to that
 
     def __init__(self, params: Any, method: Method = "CG", gradient_tolerance: float = 1e-5) -> None:
         if gradient_tolerance < 0:

@@ -8,7 +8,7 @@ from dlpipe.errors import DlpipeError
 
 
 @contextlib.contextmanager
-def told_when_full() -> Iterator[None]:
+def report_disk_full() -> Iterator[None]:
     """Turn the error of a full disk into one line that says what to do.
 
     Raises:
@@ -19,5 +19,5 @@ def told_when_full() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        told = f"{error.filename or 'a file'} could not be written: {error.strerror}"
-        raise DlpipeError(f"{told}. Make room, then go on with: python -m dlpipe resume RUN_DIR") from error
+        message = f"{error.filename or 'a file'} could not be written: {error.strerror}"
+        raise DlpipeError(f"{message}. Make room, then go on with: python -m dlpipe resume RUN_DIR") from error

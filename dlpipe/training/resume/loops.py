@@ -16,37 +16,37 @@ from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 from dlpipe.data.minibatches import Minibatches
-from dlpipe.training.resume.draws import begin_epoch, restore_draws
+from dlpipe.training.resume.rng import begin_epoch, restore_rng_state
 
 
-def rest(trainer: pl.Trainer) -> None:
+def safe_point(trainer: pl.Trainer) -> None:
     """Call ``on_rest(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if hasattr(
             callback, "on_rest"
         ):  # not a protocol: finding out whether one fits takes long, and this is every step
-            callback.on_rest(trainer, trainer.lightning_module)
+            callback.on_safe_point(trainer, trainer.lightning_module)
 
 
-def rest_between_epochs(trainer: pl.Trainer) -> None:
-    """Give the trainer a `RestingFitLoop` in place of Lightning's own."""
+def add_safe_points(trainer: pl.Trainer) -> None:
+    """Give the trainer a `SafePointFitLoop` in place of Lightning's own."""
     old = trainer.fit_loop
-    loop = RestingFitLoop(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
+    loop = SafePointFitLoop(trainer, min_epochs=old.min_epochs, max_epochs=old.max_epochs)
     loop.epoch_loop = old.epoch_loop
     trainer.fit_loop = loop
 
 
-class RestingFitLoop(_FitLoop):
+class SafePointFitLoop(_FitLoop):
     """Lightning's loop over epochs, with a rest after each but the last."""
 
     def on_advance_end(self) -> None:
         """End the epoch, then rest."""
         super().on_advance_end()
         if not self.done:
-            rest(self.trainer)
+            safe_point(self.trainer)
 
 
-class RestingEpochLoop(_TrainingEpochLoop):
+class ResumableEpochLoop(_TrainingEpochLoop):
     """Lightning's loop over an epoch, with rests between its steps, that can begin where it was left.
 
     Args:
@@ -79,10 +79,10 @@ class RestingEpochLoop(_TrainingEpochLoop):
         super().on_run_start(data_fetcher)
         early = taken_up or (self.seed is not None and trainer.current_epoch == 0)  # begun before anything was seeded
         if early and not all(isinstance(loader, _Stateful) for loader in loaders):
-            _begin_anew(data_fetcher, loaders, self.batch_progress.current.ready)
+            _restart_data(data_fetcher, loaders, self.batch_progress.current.ready)
         if taken_up:
             if self.draws is not None and self.batch_progress.current.ready:
-                restore_draws(self.draws, trainer.lightning_module)
+                restore_rng_state(self.draws, trainer.lightning_module)
             # nothing is left to be made good, and hooks and schedules are to behave as in any epoch
             trainer.fit_loop.restarting = False
             trainer.fit_loop._loaded_from_state_dict = False
@@ -92,10 +92,10 @@ class RestingEpochLoop(_TrainingEpochLoop):
         super().on_advance_end(data_fetcher)
         ending = self._is_training_done or self.trainer.should_stop
         if not ending and not self._should_accumulate() and not isinstance(data_fetcher, _DataLoaderIterDataFetcher):
-            rest(self.trainer)
+            safe_point(self.trainer)
 
 
-def _begin_anew(data_fetcher: _DataFetcher, loaders: list[Any], count: int) -> None:
+def _restart_data(data_fetcher: _DataFetcher, loaders: list[Any], count: int) -> None:
     """Begin the epoch's data once more, after its first ``count`` minibatches."""
     resident = len(loaders) == 1 and isinstance(loaders[0], Minibatches)
     if resident:

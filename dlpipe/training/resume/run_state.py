@@ -6,9 +6,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from dlpipe.training.distributed.gather import of_all_ranks
-from dlpipe.training.resume.draws import draws, restore_draws
+from dlpipe.training.distributed.gather import gather_from_ranks
 from dlpipe.training.resume.epoch_means import epoch_means, metric_states, restore_epoch_means, restore_metric_states
+from dlpipe.training.resume.rng import restore_rng_state, rng_state
 
 # of a checkpoint
 KEY = "dlpipe"
@@ -32,9 +32,9 @@ class RunState(pl.Callback):
         checkpoint[KEY] = {
             "versions": {"dlpipe": version("dlpipe"), "torch": str(torch.__version__)},
             "config": self.config,
-            "draws": of_all_ranks(draws(pl_module)),
-            "epoch_means": of_all_ranks(epoch_means(trainer)),
-            "metric_states": of_all_ranks(metric_states(pl_module)),
+            "draws": gather_from_ranks(rng_state(pl_module)),
+            "epoch_means": gather_from_ranks(epoch_means(trainer)),
+            "metric_states": gather_from_ranks(metric_states(pl_module)),
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "record": [log.position() if hasattr(log, "position") else None for log in trainer.loggers],
         }
@@ -46,7 +46,7 @@ class RunState(pl.Callback):
         if trainer.state.fn != "fit":  # the test of the best weights
             return
         self._found = found = checkpoint[KEY]
-        restore_draws(found["draws"][trainer.global_rank], pl_module)  # for the test, where training is done
+        restore_rng_state(found["draws"][trainer.global_rank], pl_module)  # for the test, where training is done
         for log, position in zip(trainer.loggers, found["record"], strict=False):  # of rank 0 alone
             if position is not None:
                 log.rewind(position)  # type: ignore[attr-defined]  # it has a position
@@ -56,7 +56,7 @@ class RunState(pl.Callback):
         if self._found is None:
             return
         found, self._found, rank = self._found, None, trainer.global_rank
-        restore_draws(found["draws"][rank], pl_module)
+        restore_rng_state(found["draws"][rank], pl_module)
         trainer.fit_loop.epoch_loop.draws = found["draws"][rank]
         restore_epoch_means(trainer, found["epoch_means"][rank])
         restore_metric_states(pl_module, found["metric_states"][rank])

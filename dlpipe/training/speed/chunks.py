@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dlpipe.data.minibatches import Minibatches
-from dlpipe.training.resume.loops import RestingEpochLoop
-from dlpipe.training.speed.every_minibatch import SeesChunks, why_every_minibatch
+from dlpipe.training.resume.loops import ResumableEpochLoop
+from dlpipe.training.speed.chunk_support import SupportsChunks, reason_chunks_disabled
 from dlpipe.training.speed.updates import FusedUpdates
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,14 @@ class TakesLosses(Protocol):
 
 
 def take_chunks(trainer: pl.Trainer, size: int, seed: int | None = None) -> "ChunkedEpochLoop":
-    """Let the trainer step over up to ``size`` minibatches at once; ``seed`` as in `RestingEpochLoop`."""
+    """Let the trainer step over up to ``size`` minibatches at once; ``seed`` as in `ResumableEpochLoop`."""
     old = trainer.fit_loop.epoch_loop
     loop = ChunkedEpochLoop(trainer, size, seed, min_steps=old.min_steps, max_steps=old.max_steps)
     trainer.fit_loop.epoch_loop = loop
     return loop
 
 
-class ChunkedEpochLoop(RestingEpochLoop):
+class ChunkedEpochLoop(ResumableEpochLoop):
     """Lightning's loop over an epoch, with `advance` preceded by the minibatches nobody has to see.
 
     Args:
@@ -62,36 +62,36 @@ class ChunkedEpochLoop(RestingEpochLoop):
         super().__init__(trainer, seed, **limits)
         self.automatic_optimization = OptimizationByFusedUpdates(trainer)
         self.size = size
-        self.why_one: str | None = None
+        self.reason_chunks_disabled: str | None = None
         self._judged = False
         # of the trainer; whether a callback fits a protocol takes long to find out
-        self._seeing_chunks: list[SeesChunks] = []
+        self._seeing_chunks: list[SupportsChunks] = []
         self._taking_losses: list[TakesLosses] = []
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """Train a chunk; its last minibatch, and the first of a fit, Lightning's way."""
         if not self._judged:
             self._judge(data_fetcher)
-        elif self.size > 1 and not self.restarting and (count := self._unseen()) > 0:
-            self._train_unseen(data_fetcher, count)
+        elif self.size > 1 and not self.restarting and (count := self._num_fast_batches()) > 0:
+            self._run_fast_loop(data_fetcher, count)
         super().advance(data_fetcher)
 
     def _judge(self, data_fetcher: _DataFetcher) -> None:
         self._judged = True
-        self._seeing_chunks = [callback for callback in self.trainer.callbacks if isinstance(callback, SeesChunks)]
+        self._seeing_chunks = [callback for callback in self.trainer.callbacks if isinstance(callback, SupportsChunks)]
         self._taking_losses = [callback for callback in self.trainer.callbacks if isinstance(callback, TakesLosses)]
         if self.size > 1:
             if isinstance(data_fetcher, _DataLoaderIterDataFetcher):
-                self.why_one = "training_step takes the iterator of the data"
+                self.reason_chunks_disabled = "training_step takes the iterator of the data"
             elif self.trainer.num_training_batches == math.inf:
-                self.why_one = "the training data has no length"
+                self.reason_chunks_disabled = "the training data has no length"
             else:
-                self.why_one = why_every_minibatch(self.trainer, self.trainer.lightning_module)
-        if self.why_one:
-            log.info("every minibatch goes through Lightning's loop by itself: %s", self.why_one)
+                self.reason_chunks_disabled = reason_chunks_disabled(self.trainer, self.trainer.lightning_module)
+        if self.reason_chunks_disabled:
+            log.info("every minibatch goes through Lightning's loop by itself: %s", self.reason_chunks_disabled)
             self.size = 1
 
-    def _unseen(self) -> int:
+    def _num_fast_batches(self) -> int:
         """How many minibatches there are before the one after which something happens."""
         trainer, progress = self.trainer, self.batch_progress
         left = [self.size, trainer.num_training_batches - progress.current.ready]
@@ -105,7 +105,7 @@ class ChunkedEpochLoop(RestingEpochLoop):
         left += [callback.next_update() - self.global_step for callback in self._seeing_chunks]
         return int(min(left)) - 1
 
-    def _train_unseen(self, data_fetcher: _DataFetcher, count: int) -> None:
+    def _run_fast_loop(self, data_fetcher: _DataFetcher, count: int) -> None:
         """The loop one would write by hand, over at most ``count`` minibatches."""
         trainer, module = self.trainer, self.trainer.lightning_module
         training_step, optimizer = module.training_step, trainer.optimizers[0]
@@ -116,7 +116,7 @@ class ChunkedEpochLoop(RestingEpochLoop):
         batches, updates = self.batch_progress, self.automatic_optimization.optim_progress.optimizer.step
         losses: list[Tensor] = []
         deadline = time.perf_counter() + SECONDS
-        with trainer.precision_plugin.train_step_context(), self._logging_later(), self._settled(losses):
+        with trainer.precision_plugin.train_step_context(), self._logging_later(), self._sync_progress_counters(losses):
             for batch in self._minibatches(data_fetcher, count):
                 # what the module and schedules can see is right at every step, the other counts at the end
                 batches.total.ready += 1
@@ -179,7 +179,7 @@ class ChunkedEpochLoop(RestingEpochLoop):
             del module.log
 
     @contextlib.contextmanager
-    def _settled(self, losses: list[Tensor]) -> Iterator[None]:
+    def _sync_progress_counters(self, losses: list[Tensor]) -> Iterator[None]:
         """Bring Lightning's other counts to where they are after so many minibatches, also when one raised."""
         optimizer = self.automatic_optimization.optim_progress.optimizer
         begun_before, made_before = self.batch_progress.total.ready, optimizer.step.total.completed

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from dlpipe.training.speed.recording import Recording
+from dlpipe.training.speed.tracing import Trace
 
 aten = torch.ops.aten
 TRANSPOSE, DETACH, PRODUCT, SUM = aten.t.default, aten.detach.default, aten.mm.default, aten.add.Tensor
@@ -27,10 +27,10 @@ class Rates(NamedTuple):
     """Of a group of parameters: minus the learning rate, and what the decay leaves of a weight; or their nodes."""
 
     minus_lr: Any
-    keep: Any
+    decay_factor: Any
 
 
-class Descent(NamedTuple):
+class ParameterUpdate(NamedTuple):
     """The update of one parameter: its gradient is the sum of the products and the rest."""
 
     target: fx.Node
@@ -40,7 +40,7 @@ class Descent(NamedTuple):
     rates: Rates
 
 
-def fused_step(recording: Recording, groups: list[dict[str, Any]]) -> Step:
+def fused_step(recording: Trace, groups: list[dict[str, Any]]) -> Step:
     """The step and the update of every parameter, in place; to be called without autograd.
 
     Args:
@@ -52,13 +52,13 @@ def fused_step(recording: Recording, groups: list[dict[str, Any]]) -> Step:
     rates = [_rates(graph, f"group{index}") for index in range(len(groups))]
     with graph.inserting_before(output):
         descents = [
-            _descent(root, parameter, recording.gradients[parameter], bool(group["weight_decay"]), of_group)
+            _parameter_update(root, parameter, recording.gradients[parameter], bool(group["weight_decay"]), of_group)
             for group, of_group in zip(groups, rates, strict=True)
             for parameter in group["params"]
             if parameter in recording.gradients
         ]
         results = [recording.loss, *(value for _, value, _, _ in recording.logged if isinstance(value, fx.Node))]
-        output.args = ([_unless_parameter(root, node) for node in results],)
+        output.args = ([_clone_if_aliases_parameter(root, node) for node in results],)
         for descent in descents:
             _emit(graph, descent)
     _simplify(graph)
@@ -76,7 +76,9 @@ def _rates(graph: fx.Graph, name: str) -> Rates:
         return Rates(graph.placeholder(f"{name}_minus_lr"), graph.placeholder(f"{name}_keep"))
 
 
-def _descent(root: fx.GraphModule, parameter: nn.Parameter, gradient: fx.Node, decays: bool, rates: Rates) -> Descent:
+def _parameter_update(
+    root: fx.GraphModule, parameter: nn.Parameter, gradient: fx.Node, decays: bool, rates: Rates
+) -> ParameterUpdate:
     products, rest = [], []
     target = next(n for n in root.graph.nodes if n.op == "get_attr" and getattr(root, n.target) is parameter)
     for term in _terms(gradient):
@@ -84,19 +86,19 @@ def _descent(root: fx.GraphModule, parameter: nn.Parameter, gradient: fx.Node, d
         if product:
             products.append(product)
         else:
-            rest.append(_unless_parameter(root, term))
-    return Descent(target, products, rest, decays, rates)
+            rest.append(_clone_if_aliases_parameter(root, term))
+    return ParameterUpdate(target, products, rest, decays, rates)
 
 
-def _emit(graph: fx.Graph, descent: Descent) -> None:
+def _emit(graph: fx.Graph, descent: ParameterUpdate) -> None:
     """The operations at the end of the graph; the first of them decays, too."""
-    target, (minus_lr, keep), decays = descent.target, descent.rates, descent.decays
+    target, (minus_lr, decay_factor), decays = descent.target, descent.rates, descent.decays
     for left, right in descent.products:
-        options = {"alpha": minus_lr, **({"beta": keep} if decays else {})}
+        options = {"alpha": minus_lr, **({"beta": decay_factor} if decays else {})}
         graph.call_function(aten.addmm_.default, (target, left, right), options)
         decays = False
     if decays:
-        graph.call_function(aten.mul_.Scalar, (target, keep))
+        graph.call_function(aten.mul_.Scalar, (target, decay_factor))
     for term in descent.rest:
         graph.call_function(aten.add_.Tensor, (target, term), {"alpha": minus_lr})
 
@@ -136,7 +138,7 @@ def _is_parameter(root: fx.GraphModule, node: fx.Node) -> bool:
     return node.op == "get_attr" and isinstance(getattr(root, str(node.target)), nn.Parameter)
 
 
-def _unless_parameter(root: fx.GraphModule, node: fx.Node) -> fx.Node:
+def _clone_if_aliases_parameter(root: fx.GraphModule, node: fx.Node) -> fx.Node:
     """It, or a copy that no update changes."""
     return root.graph.call_function(aten.clone.default, (node,)) if _is_parameter(root, node) else node
 

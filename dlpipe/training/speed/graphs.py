@@ -31,7 +31,7 @@ def graphed(step: Step, count: int, capture: Capture | None = None) -> Step:
         capture: of a function's operations; `capture_on_gpu` if None.
     """
     capture = capture or capture_on_gpu()
-    places: list[Tensor] = []
+    static_inputs: list[Tensor] = []
     graphs: dict[tuple[float, ...], tuple[Replay, list[Tensor]]] = {}
     updates = captured = 0
     possible = True
@@ -41,10 +41,10 @@ def graphed(step: Step, count: int, capture: Capture | None = None) -> Step:
         updates += 1
         tensors, rates = arguments[:count], arguments[count:]
         if possible and rates not in graphs and captured < FREE_GRAPHS + updates // UPDATES_A_GRAPH:
-            places.extend(tensor.clone() for tensor in tensors[len(places) :])
+            static_inputs.extend(tensor.clone() for tensor in tensors[len(static_inputs) :])
             captured += 1
             try:
-                graphs[rates] = capture(lambda: step(*places, *rates))
+                graphs[rates] = capture(lambda: step(*static_inputs, *rates))
             except RuntimeError as error:
                 log.info("updates are launched one operation at a time, not as a CUDA graph: %s", error)
                 possible = False
@@ -53,7 +53,7 @@ def graphed(step: Step, count: int, capture: Capture | None = None) -> Step:
                 del graphs[next(iter(graphs))]
         if rates not in graphs:
             return step(*arguments)
-        for place, tensor in zip(places, tensors, strict=True):
+        for place, tensor in zip(static_inputs, tensors, strict=True):
             place.copy_(tensor)
         replay, results = graphs[rates]
         replay()

@@ -14,8 +14,8 @@ from torch import Tensor, fx
 
 from dlpipe.training.speed.fused import Step, fused_step
 from dlpipe.training.speed.graphs import graphed
-from dlpipe.training.speed.recording import Logged, UnrecordableError, plain_state, record, tensors_of
-from dlpipe.training.speed.rehearsal import rehearse
+from dlpipe.training.speed.tracing import Logged, NotTraceableError, plain_state, tensors_of, trace_training_step
+from dlpipe.training.speed.verify import verify_against_eager
 
 log = logging.getLogger(__name__)
 # where a gradient, or the optimizer's own step, is looked at or changed
@@ -30,7 +30,7 @@ GRADIENT_HOOKS = (
     "optimizer_zero_grad",
 )
 # a recording takes about as long as a hundred updates, so there is one for a hundred after the first few
-FREE_RECORDINGS, UPDATES_A_RECORDING = 8, 100
+FREE_TRACES, UPDATES_PER_TRACE = 8, 100
 
 
 class Decay:
@@ -42,8 +42,8 @@ class Decay:
         owed: of each group of parameters, what the decay so far should have left over what it has left.
     """
 
-    def __init__(self, owed: list[float]) -> None:
-        self.owed = owed
+    def __init__(self, rounding_error: list[float]) -> None:
+        self.rounding_error = rounding_error
 
     def rates(self, groups: list[dict[str, Any]]) -> Iterator[float]:
         """Of each group minus the learning rate and the factor, for one update."""
@@ -52,9 +52,9 @@ class Decay:
             yield self._kept(index, group) if group["weight_decay"] else 1.0
 
     def _kept(self, index: int, group: dict[str, Any]) -> float:
-        wanted = self.owed[index] * (1 - group["lr"] * group["weight_decay"])
+        wanted = self.rounding_error[index] * (1 - group["lr"] * group["weight_decay"])
         given = wanted if group["params"][0].dtype == torch.float64 else float(np.float32(wanted))
-        self.owed[index] = wanted / given
+        self.rounding_error[index] = wanted / given
         return given
 
 
@@ -78,12 +78,12 @@ class FusedUpdates(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say once why not, if not."""
-        reason = why_not_fused(trainer, pl_module)
+        reason = reason_not_fused(trainer, pl_module)
         self.applies = reason is None and not self.gave_up
         if reason and type(trainer.optimizers[0]) is torch.optim.SGD:
             log.info("updates are not fused: %s", reason)
         self._module, self._optimizer, self._steps, self._state = pl_module, trainer.optimizers[0], {}, None
-        if len(self.decay.owed) != len(self._optimizer.param_groups):
+        if len(self.decay.rounding_error) != len(self._optimizer.param_groups):
             self.decay = Decay([1.0] * len(self._optimizer.param_groups))
 
     @property
@@ -96,11 +96,11 @@ class FusedUpdates(pl.Callback):
         if not self.applies:
             return
         if self._optimizer._optimizer_step_pre_hooks or self._optimizer._optimizer_step_post_hooks:
-            self._give_up(UnrecordableError("the optimizer has hooks of its step"))
+            self._give_up(NotTraceableError("the optimizer has hooks of its step"))
             return
         try:
             state = [plain_state(self._module), [bool(group["weight_decay"]) for group in self._optimizer.param_groups]]
-        except UnrecordableError as error:
+        except NotTraceableError as error:
             self._give_up(error)
             return
         if state != self._state:
@@ -114,7 +114,7 @@ class FusedUpdates(pl.Callback):
             return None
         tensors = tensors_of(batch)
         if tensors is None:
-            self._give_up(UnrecordableError(f"a minibatch is a {type(batch).__name__} that holds more than tensors"))
+            self._give_up(NotTraceableError(f"a minibatch is a {type(batch).__name__} that holds more than tensors"))
             return None
         key = type(batch), *((x.shape, x.stride(), x.dtype) for x in tensors)
         found = self._steps.get(key) or self._record(key, batch, tensors)
@@ -139,23 +139,23 @@ class FusedUpdates(pl.Callback):
 
     def _record(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Step, Logged] | None:
         if repr(key) not in self._known:
-            if self.recordings >= FREE_RECORDINGS + self.updates // UPDATES_A_RECORDING:
+            if self.recordings >= FREE_TRACES + self.updates // UPDATES_PER_TRACE:
                 return None  # such a minibatch is not worth it yet
             self.recordings += 1
             self._known.add(repr(key))
         try:
-            recording = record(self._module, batch, tensors)
+            recording = trace_training_step(self._module, batch, tensors)
             step = fused_step(recording, self._optimizer.param_groups)
-            rates = list(Decay([1.0] * len(self.decay.owed)).rates(self._optimizer.param_groups))
-            rehearse(lambda: step(*tensors, *rates)[0], recording, self._module, self._optimizer, batch)
-        except UnrecordableError as error:
+            rates = list(Decay([1.0] * len(self.decay.rounding_error)).rates(self._optimizer.param_groups))
+            verify_against_eager(lambda: step(*tensors, *rates)[0], recording, self._module, self._optimizer, batch)
+        except NotTraceableError as error:
             self._give_up(error)
             return None
         if on_gpu(tensors):
             step = graphed(step, len(tensors))
         return self._steps.setdefault(key, (step, recording.logged))
 
-    def _give_up(self, error: UnrecordableError) -> None:
+    def _give_up(self, error: NotTraceableError) -> None:
         log.info("updates are not fused: %s", error)
         self.applies, self.gave_up = False, True
 
@@ -166,7 +166,7 @@ class FusedUpdates(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What the decay owes, and what decides which minibatches are fused: the others are rounded otherwise."""
         counts = {"updates": self.updates, "recordings": self.recordings, "gave_up": self.gave_up}
-        return {"owed": list(self.decay.owed), "known": sorted(self._known), **counts}
+        return {"owed": list(self.decay.rounding_error), "known": sorted(self._known), **counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
@@ -179,7 +179,7 @@ def on_gpu(tensors: tuple[Tensor, ...]) -> bool:
     return all(tensor.is_cuda for tensor in tensors)
 
 
-def why_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:
+def reason_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:
     """What has to go through Lightning, autograd or the optimizer; None where a recorded step can replace them.
 
     A module says by ``can_be_fused = False`` that recording its step gains nothing.

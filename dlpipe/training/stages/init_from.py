@@ -7,9 +7,9 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from dlpipe.atomic import atomic_write
-from dlpipe.errors import DlpipeError, listed
+from dlpipe.errors import DlpipeError, format_list
 from dlpipe.runs.directory import BEST, CHECKPOINTS, START, best_of
-from dlpipe.runs.weights import fill
+from dlpipe.runs.weights import load_weights
 from dlpipe.stages import selected, stages_of
 
 
@@ -44,7 +44,7 @@ def start_from(cfg: DictConfig, model: pl.LightningModule, write: bool) -> None:
     for stage in stages:
         if stage.name not in found:
             continue
-        fill(stage.module, found[stage.name])
+        load_weights(stage.module, found[stage.name])
         own = best_of(Path(cfg.output_dir), stage.name)
         for name in [START] if stage.name in asked else [START, BEST]:  # what is not trained here is best as it is
             if write and not own.with_name(name).is_file():
@@ -66,6 +66,6 @@ def check_start(cfg: DictConfig, model: pl.LightningModule) -> None:
     if not there:
         raise DlpipeError(f"init_from={other} has no checkpoint of {type(model).__name__}; name the directory of a run")
     if missing:
-        raise DlpipeError(f"init_from={other} has no weights of {listed(missing)}; let stages= train that, too")
+        raise DlpipeError(f"init_from={other} has no weights of {format_list(missing)}; let stages= train that, too")
     for stage in there:
-        fill(stage.module, best_of(other, stage.name))
+        load_weights(stage.module, best_of(other, stage.name))

@@ -13,19 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import STAGE, best_of, write_json
-from dlpipe.runs.weights import fill
+from dlpipe.runs.weights import load_weights
 from dlpipe.stages import Stage
 from dlpipe.training.build import cluster_environment
-from dlpipe.training.callbacks.as_rank import AsRank
 from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
-from dlpipe.training.callbacks.leave_on_signal import LeaveOnSignal, LeftError
+from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
-from dlpipe.training.callbacks.report import Report
-from dlpipe.training.distributed.division import ShareOfLoss
-from dlpipe.training.loggers.staged import Staged
-from dlpipe.training.optimizers.composed import give_optimizer
-from dlpipe.training.resume.draws import BEGIN, seed_draws
-from dlpipe.training.resume.loops import rest_between_epochs
+from dlpipe.training.callbacks.sync_scheduler_metrics import SyncSchedulerMetrics
+from dlpipe.training.distributed.sharding import UnevenShardLossScaling
+from dlpipe.training.loggers.prefixed import PrefixedLogger
+from dlpipe.training.optimizers.attach import attach_optimizer
+from dlpipe.training.resume.loops import add_safe_points
+from dlpipe.training.resume.rng import BEGIN, seed_rng
 from dlpipe.training.resume.run_state import RunState
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.updates import FusedUpdates
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage came to; ``steps`` are the updates that the record counts, ``chunk`` as in `Summary`."""
+    """What a stage came to; ``steps`` are the updates that the record counts, ``max_chunk_batches`` as in `Summary`."""
 
     name: str
     stopped_by: str
@@ -43,7 +43,7 @@ class StageResult:
     updates: int
     steps: int
     seconds: float
-    chunk: int
+    max_chunk_batches: int
     best: dict[str, Any] | None
     evaluated: dict[str, int]
 
@@ -69,67 +69,69 @@ def train(
         checkpoint: of the stage, to go on from.
 
     Raises:
-        LeftError: a signal asked for an end.
+        StoppedBySignal: a signal asked for an end.
     """
     seed = cfg.seed if position == 0 else int(np.random.SeedSequence((cfg.seed, position)).generate_state(1)[0])
-    own_loggers = [Staged(to, stage.name, sum(r.steps for r in before)) for to in loggers] if stage.name else loggers
+    own_loggers = (
+        [PrefixedLogger(to, stage.name, sum(r.steps for r in before)) for to in loggers] if stage.name else loggers
+    )
     trainer = _trainer(cfg, stage, own_loggers)
-    rest_between_epochs(trainer)
-    take_chunks(trainer, cfg.chunk, seed)
+    add_safe_points(trainer)
+    take_chunks(trainer, cfg.max_chunk_batches, seed)
     if trainer.world_size > 1:
-        trainer.callbacks += [ShareOfLoss(), AsRank()]  # type: ignore[attr-defined]
-    give_optimizer(stage.module, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
+        trainer.callbacks += [UnevenShardLossScaling(), SyncSchedulerMetrics()]  # type: ignore[attr-defined]
+    attach_optimizer(stage.module, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
     if checkpoint:
         log.info("going on from %s", checkpoint)
     else:
         if stage.name:
             log.info("stage %s", stage.name)
         if stage.begin:
-            seed_draws(seed, BEGIN)
+            seed_rng(seed, BEGIN)
             stage.begin()
     status = "failed"
     try:
         trainer.fit(stage.module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        if (received := callback_of(trainer, LeaveOnSignal).received) is not None:
-            raise LeftError(received)
+        if (received := callback_of(trainer, GracefulStop).received) is not None:
+            raise StoppedBySignal(received)
         status = "finished"
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "interrupted"
         raise
     except Exception:  # of a rank whose peer has left before it
-        status = "failed" if callback_of(trainer, LeaveOnSignal).received is None else "interrupted"
+        status = "failed" if callback_of(trainer, GracefulStop).received is None else "interrupted"
         raise
     finally:
         before.append(_result(stage, trainer, status))
     checkpoints = callback_of(trainer, BestAndLast)
     if stage.name and checkpoints:
-        fill(stage.module, checkpoints.best_path)
+        load_weights(stage.module, checkpoints.best_path)
         if trainer.is_global_zero:
             write_json(checkpoints.directory / STAGE, asdict(before[-1]))
     return trainer
 
 
-def take_over(cfg: DictConfig, stage: Stage) -> StageResult:
+def restore_finished_stage(cfg: DictConfig, stage: Stage) -> StageResult:
     """Give the module of a stage that is over, as later ones have begun, its best weights; what it came to.
 
     Raises:
         DlpipeError: weights or result are not there, or damaged.
     """
     best = best_of(Path(cfg.output_dir), stage.name)
-    fill(stage.module, best)
+    load_weights(stage.module, best)
     path = best.with_name(STAGE)
     try:
         return StageResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        told = f"{path}, what stage {stage.name} came to, cannot be read: {error}"
-        raise DlpipeError(f"{told}. Take a good copy, or start the run in another directory") from error
+        message = f"{path}, what stage {stage.name} came to, cannot be read: {error}"
+        raise DlpipeError(f"{message}. Take a good copy, or start the run in another directory") from error
 
 
 def _trainer(cfg: DictConfig, stage: Stage, loggers: list[Any]) -> pl.Trainer:
     callbacks = [instantiate(node) for node in cfg.callbacks.values()]
     callbacks += [FusedUpdates()] if cfg.fused else []
     callbacks += stage.callbacks
-    callbacks += [LeaveOnSignal(), RunState(OmegaConf.to_container(cfg, resolve=True))]  # type: ignore[arg-type]  # it is a dict
+    callbacks += [GracefulStop(), RunState(OmegaConf.to_container(cfg, resolve=True))]  # type: ignore[arg-type]  # it is a dict
     return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         cfg.trainer,
         callbacks=callbacks,
@@ -147,7 +149,9 @@ def callback_of(trainer: pl.Trainer, cls: type[Any]) -> Any:
 
 
 def _result(stage: Stage, trainer: pl.Trainer, status: str) -> StageResult:
-    report, patience, checkpoints = (callback_of(trainer, cls) for cls in (Report, GeometricPatience, BestAndLast))
+    report, patience, checkpoints = (
+        callback_of(trainer, cls) for cls in (ConsoleReporter, GeometricPatience, BestAndLast)
+    )
     return StageResult(
         name=stage.name,
         stopped_by=_stopped_by(trainer, status, patience is not None and patience.stopped),
@@ -155,7 +159,7 @@ def _result(stage: Stage, trainer: pl.Trainer, status: str) -> StageResult:
         updates=trainer.global_step,
         steps=trainer.fit_loop.epoch_loop._batches_that_stepped,
         seconds=report.seconds if report else 0.0,
-        chunk=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
+        max_chunk_batches=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
         best=checkpoints.best if checkpoints else None,
         evaluated=report.evaluated if report else {},
     )

@@ -74,5 +74,5 @@ def _make(cls: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any
         return cls(**options)
     except Exception as error:  # of anybody's class
         given = f" with energy_options={dict(options)}" if options else ""
-        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"energy {name} cannot be made{given}: {told}") from error
+        message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"energy {name} cannot be made{given}: {message}") from error

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 
-from dlpipe.data import EpochOrder, Minibatches, Split, TensorMinibatches
+from dlpipe.data import EpochSampler, Minibatches, Split, TensorMinibatches
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -53,4 +53,4 @@ class Moves(pl.LightningDataModule):
 
 def _nothing(examples: int, batch_size: int) -> Minibatches:
     split = Split(torch.empty(examples, 0), torch.zeros(examples, dtype=torch.int64))
-    return TensorMinibatches(split, batch_size, EpochOrder(examples, seed=0, shuffle=False))
+    return TensorMinibatches(split, batch_size, EpochSampler(examples, seed=0, shuffle=False))

@@ -191,6 +191,6 @@ def test_the_moments_of_an_rbm_with_many_hidden_units_are_not_known():
         ({"hidden_bias": [0.0] * 4}, r"hidden_bias has the shape \(4,\); the weight needs \(3,\)"),
     ],
 )
-def test_parameters_that_do_not_fit_are_refused(wrong, told):
-    with pytest.raises(ValueError, match=told):
+def test_parameters_that_do_not_fit_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
         GaussianRBM(**wrong)

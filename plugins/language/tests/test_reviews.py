@@ -126,8 +126,8 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
         ),
     ],
 )
-def test_what_cannot_be_is_told(archive, changes, told):
-    with pytest.raises(DataError, match=told):
+def test_what_cannot_be_is_told(archive, changes, message):
+    with pytest.raises(DataError, match=message):
         Imdb(**archive(**changes)).setup("fit")
 
 
@@ -210,8 +210,8 @@ class Called:
         ({"directory": "/nowhere"}, "no imdb.pkl.gz and no imdb.pkl in /nowhere; dataset=imdb takes the reviews from"),
     ],
 )
-def test_bad_files_are_told(pickles, changes, told, capsys):
-    with pytest.raises(DataError, match=told):
+def test_bad_files_are_told(pickles, changes, message, capsys):
+    with pytest.raises(DataError, match=message):
         ImdbPickles(**pickles(**changes)).setup("fit")
     assert capsys.readouterr().out == ""
 

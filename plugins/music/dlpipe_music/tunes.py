@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlpipe import DataError
 from dlpipe.data import (
-    EpochOrder,
+    EpochSampler,
     Ragged,
     SequenceDataModule,
     SequenceMinibatches,
@@ -91,7 +91,7 @@ class Tunes(SequenceDataModule):
         """Minibatches of pieces, tune after tune."""
         split = self.splits["train"]
         order = TuneOrder(split.y, self.seed, self.shuffle)  # type: ignore[arg-type]  # a tensor, as we made it
-        return SequenceMinibatches(split, *self.division(order), self.part)
+        return SequenceMinibatches(split, *self.division(order), self.shard)
 
     def _split(self, rolls: list[Roll], cut: bool) -> SequenceSplit:
         if self.common_key:
@@ -102,7 +102,7 @@ class Tunes(SequenceDataModule):
         return SequenceSplit(Ragged.of(frames), tunes)
 
 
-class TuneOrder(EpochOrder):
+class TuneOrder(EpochSampler):
     """Pieces tune after tune: the tunes shuffled, the pieces of each in their order; a function of (seed, epoch).
 
     Args:

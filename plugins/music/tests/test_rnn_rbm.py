@@ -193,8 +193,8 @@ def test_options_beyond_the_tutorial_train():
         ),
     ],
 )
-def test_a_dataset_with_other_frames_is_refused_before_anything_is_written(cli, words, told):
+def test_a_dataset_with_other_frames_is_refused_before_anything_is_written(cli, words, message):
     result = cli("model=rnn_rbm", *words.split())
     assert result.code == 2
-    assert re.search(told, result.err), result.err
+    assert re.search(message, result.err), result.err
     assert list(result.folder.iterdir()) == []

@@ -10,7 +10,7 @@ from dlpipe.cli.verbs.reproduce import compared
 
 
 @pytest.fixture
-def told(tmp_path):
+def message(tmp_path):
     """What differs between runs with such weights, records and tests."""
 
     def compare(one, other, records=("a", "a"), tests=({}, {})):
@@ -38,15 +38,15 @@ def told(tmp_path):
         (torch.ones(3, dtype=torch.bfloat16), torch.ones(3, dtype=torch.bfloat16), []),
     ],
 )
-def test_weights_are_compared_to_the_bit(told, one, other, difference):
-    assert told({"w": one}, {"w": other}) == difference
+def test_weights_are_compared_to_the_bit(message, one, other, difference):
+    assert message({"w": one}, {"w": other}) == difference
 
 
-def test_what_is_in_one_alone_is_told(told):
+def test_what_is_in_one_alone_is_told(message):
     weights = {"w": torch.ones(1)}
-    assert told(weights, weights | {"v": torch.ones(1)}) == ["v is not in both"]
-    assert told(weights, weights, ("a", "b")) == ["metrics.csv differs"]
+    assert message(weights, weights | {"v": torch.ones(1)}) == ["v is not in both"]
+    assert message(weights, weights, ("a", "b")) == ["metrics.csv differs"]
     tests = ({"test/error": 0.1, "test/loss": 1.0}, {"test/error": 0.2})
-    error, loss = told(weights, weights, tests=tests)
+    error, loss = message(weights, weights, tests=tests)
     assert error.endswith("was 10.000000 % and is 20.000000 %")
     assert loss == "test/loss is not in both"

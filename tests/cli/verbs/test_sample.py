@@ -70,10 +70,10 @@ def test_samples_are_a_function_of_the_seed(run_dir, cli):
         (("nowhere",), "nowhere is not a run's directory"),
     ],
 )
-def test_a_wrong_request_is_refused(cli, words, told):
+def test_a_wrong_request_is_refused(cli, words, message):
     result = cli("sample", *words)
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err
 
 
 def test_a_model_that_generates_nothing_says_so(cli):

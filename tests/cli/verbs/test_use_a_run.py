@@ -80,10 +80,10 @@ def test_predict_reads_png_and_idx_and_agrees_with_the_module(run_dir, cli, tmp_
     x = torch.tensor(images.reshape(3, -1) / 256, dtype=torch.float32)
     with torch.no_grad():
         expected = load(run_dir)(x).softmax(1)
-    told = [
+    message = [
         (int(line.split(": ")[1].split(",")[0]), float(line.rpartition(" ")[2])) for line in result.out.splitlines()
     ]
-    for (label, probability), row in zip(told, expected[[0, 1, 0, 1, 2]], strict=True):
+    for (label, probability), row in zip(message, expected[[0, 1, 0, 1, 2]], strict=True):
         assert label == int(row.argmax())
         assert probability == pytest.approx(float(row.max()), abs=1e-5)
 
@@ -125,10 +125,10 @@ def test_check_runs_both_passes_and_nothing_else(cli):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_requests_are_refused(arguments, told, cli):
+def test_bad_requests_are_refused(arguments, message, cli):
     result = cli(*arguments)
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err
     assert result.written == []
 
 
@@ -164,7 +164,7 @@ def test_another_models_checkpoint_is_refused(copied, cli):
     ],
     ids=["missing", "text", "other size"],
 )
-def test_files_that_are_no_such_pictures_are_refused(content, told, run_dir, tmp_path, cli):
+def test_files_that_are_no_such_pictures_are_refused(content, message, run_dir, tmp_path, cli):
     path = tmp_path / "picture.png"
     if isinstance(content, tuple):
         Image.fromarray(np.zeros(content, np.uint8)).save(path)
@@ -172,7 +172,7 @@ def test_files_that_are_no_such_pictures_are_refused(content, told, run_dir, tmp
         path.write_bytes(content)
     result = cli("predict", str(run_dir), str(path))
     assert result.code == 2
-    assert f"{path} {told}" in result.err or f"{told} {path}" in result.err
+    assert f"{path} {message}" in result.err or f"{message} {path}" in result.err
     assert result.out == ""
 
 

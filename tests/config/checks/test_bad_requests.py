@@ -118,8 +118,8 @@ FULL = {
     ),
     "callback without a class": ("+callbacks.x.y=1", r"callbacks.x: has no _target_"),
     "misspelt callback argument": (
-        "+callbacks.report.lines=3",
-        r"callbacks.report.lines=3: no such argument",
+        "+callbacks.console.lines=3",
+        r"callbacks.console.lines=3: no such argument",
     ),
     "optimizer that is not there": (
         "optimizer._target_=torch.optim.Foo",
@@ -147,7 +147,7 @@ FULL = {
     "image shape of another dataset": ("model=mlp dataset.num_features=100", r"num_features=100"),
     "batch larger than the data": ("recipe.batch_size=2000 recipe.drop_last=true", r"1078 examples, fewer than one"),
     "sweep with a bad range": ("-m optimizer.lr=0.1,-1", r"optimizer.lr=-1: Invalid learning rate"),
-    "callback that is nothing": ("callbacks.report=null", r"callbacks.report: has no _target_; name a class"),
+    "callback that is nothing": ("callbacks.console=null", r"callbacks.console: has no _target_; name a class"),
     "callback that is a number": ("+callbacks.x=3", r"callbacks.x: has no _target_; name a class"),
     "class that is no callback": (
         "+callbacks.x._target_=os.mkdir +callbacks.x.path=ran",
@@ -177,25 +177,25 @@ def words(typed):
 
 
 @pytest.mark.parametrize(("typed", "told"), LIGHT.values(), ids=LIGHT)
-def test_light_pass_refuses(typed, told, cli):
+def test_light_pass_refuses(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2
-    assert re.search(told, result.err), result.err
+    assert re.search(message, result.err), result.err
     assert result.written == []
 
 
 @pytest.mark.parametrize(("typed", "told"), FULL.values(), ids=FULL)
-def test_full_pass_refuses(typed, told, cli):
+def test_full_pass_refuses(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2
-    assert re.search(told, result.err), result.err
+    assert re.search(message, result.err), result.err
     assert result.written == []
 
 
 def test_all_problems_of_a_pass_are_told_at_once(cli):
     result = cli("dataset=mnits", "optimizer.lr=abc", "+model.extra=1", "trainer.max_epoch=3", "seed=x")
-    for told in ("mnits", "optimizer.lr=abc", "+model.extra=1", "max_epochs", "seed=x"):
-        assert told in result.err
+    for message in ("mnits", "optimizer.lr=abc", "+model.extra=1", "max_epochs", "seed=x"):
+        assert message in result.err
     assert "5 problems in this request; nothing was run or written" in result.err
 
 

@@ -16,9 +16,11 @@ def problems(strategy, level=None, **callbacks):
 
 
 def test_a_spread_model_without_checkpoints_is_refused():
-    (told,) = problems(FSDPStrategy(), report={"_target_": "dlpipe.training.callbacks.report.Report"})
-    assert told.startswith("trainer.strategy=fsdp: no process has the whole model")
-    assert told.endswith("keep callbacks.checkpoints")
+    (message,) = problems(
+        FSDPStrategy(), report={"_target_": "dlpipe.training.callbacks.console_reporter.ConsoleReporter"}
+    )
+    assert message.startswith("trainer.strategy=fsdp: no process has the whole model")
+    assert message.endswith("keep callbacks.checkpoints")
 
 
 def test_with_checkpoints_or_whole_on_each_device_it_is_not():
@@ -28,5 +30,5 @@ def test_with_checkpoints_or_whole_on_each_device_it_is_not():
 
 def test_a_spread_model_has_no_predictions_to_test():
     checkpoints = {"_target_": "dlpipe.training.callbacks.checkpoints.BestAndLast"}
-    (told,) = problems(FSDPStrategy(), level=0.05, checkpoints=checkpoints)
-    assert told.startswith("recipe.significance=0.05: predict_step works on the whole model")
+    (message,) = problems(FSDPStrategy(), level=0.05, checkpoints=checkpoints)
+    assert message.startswith("recipe.significance=0.05: predict_step works on the whole model")

@@ -8,7 +8,7 @@ from dlpipe.plugins.load_class import load_class
 
 
 @pytest.fixture
-def told(plain_model):
+def message(plain_model):
     """What is wrong with the optimizer and schedule of a config for a model with parameters."""
 
     def problems(optimizer, scheduler):
@@ -18,15 +18,15 @@ def told(plain_model):
     return problems
 
 
-def test_what_is_no_optimizer_is_not_made(told, tmp_path):
+def test_what_is_no_optimizer_is_not_made(message, tmp_path):
     node = {"_target_": "logging.FileHandler", "filename": str(tmp_path / "ran")}
-    optimizer, scheduler = told(node, node)
+    optimizer, scheduler = message(node, node)
     assert optimizer.startswith("optimizer._target_=logging.FileHandler: makes no Optimizer")
     assert scheduler.startswith("scheduler._target_=logging.FileHandler: makes no LRScheduler, ReduceLROnPlateau")
     assert not (tmp_path / "ran").exists()
 
 
-def test_whatever_an_optimizer_or_a_schedule_raises_is_told(told, tmp_path, monkeypatch):
+def test_whatever_an_optimizer_or_a_schedule_raises_is_told(message, tmp_path, monkeypatch):
     (tmp_path / "raising.py").write_text("""
 import torch
 class Odd(torch.optim.SGD):
@@ -37,12 +37,12 @@ class Schedule(torch.optim.lr_scheduler.LRScheduler):
         raise ZeroDivisionError("by zero")
 """)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert told({"_target_": "raising.Odd"}, {}) == ["optimizer=raising.Odd: KeyError: 'lr'"]
+    assert message({"_target_": "raising.Odd"}, {}) == ["optimizer=raising.Odd: KeyError: 'lr'"]
     sgd = {"_target_": "torch.optim.SGD", "lr": 0.1}
     schedule = {"_target_": "raising.Schedule", "interval": "epoch"}
-    assert told(sgd, schedule) == ["scheduler=raising.Schedule: ZeroDivisionError: by zero"]
-    assert told(sgd, {"_target_": "raising.Schedule"}) == ["scheduler=raising.Schedule: KeyError: 'interval'"]
-    assert told({**sgd, "lr": -1}, {}) == ["optimizer=torch.optim.SGD: Invalid learning rate: -1"]
+    assert message(sgd, schedule) == ["scheduler=raising.Schedule: ZeroDivisionError: by zero"]
+    assert message(sgd, {"_target_": "raising.Schedule"}) == ["scheduler=raising.Schedule: KeyError: 'interval'"]
+    assert message({**sgd, "lr": -1}, {}) == ["optimizer=torch.optim.SGD: Invalid learning rate: -1"]
 
 
 def test_an_option_that_means_nothing_by_itself_is_judged_with_the_rest(cli, tmp_path, monkeypatch):

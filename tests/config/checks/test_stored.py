@@ -58,10 +58,10 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("content", "told"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_no_plain_yaml_is_refused(content, told, tmp_path):
+def test_what_is_no_plain_yaml_is_refused(content, message, tmp_path):
     (tmp_path / "config.yaml").write_bytes(content)
     advice = r"Take a good copy; a checkpoint tells what was in it: python -m dlpipe inspect .*last\.ckpt"
-    with pytest.raises(DlpipeError, match=rf"config\.yaml cannot be read: .*{told}.*\. {advice}") as error:
+    with pytest.raises(DlpipeError, match=rf"config\.yaml cannot be read: .*{message}.*\. {advice}") as error:
         read_config(tmp_path)
     assert "\n" not in str(error.value)
 
@@ -94,27 +94,27 @@ WRONG = {
 
 @pytest.mark.parametrize(("values", "told"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("verb", ["test", "resume"])
-def test_values_that_no_run_has_are_told(values, told, verb, changed, cli):
+def test_values_that_no_run_has_are_told(values, message, verb, changed, cli):
     result = cli(verb, str(changed(**values)))
     assert result.code == 2
     assert f"{result.run_dir / 'config.yaml'} is not a run's config, or damaged:\n" in result.err
     assert "Take a good copy; a checkpoint tells what was in it" in result.err
-    with pytest.raises(DlpipeError, match=rf"(?m)^{told}"):
+    with pytest.raises(DlpipeError, match=rf"(?m)^{message}"):
         read_config(result.run_dir)
 
 
 def test_a_run_of_a_version_with_fewer_keys_can_be_used(changed, cli):
-    assert cli("test", str(changed(init_from=..., stages=..., chunk=..., scheduler=...))).code == 0
+    assert cli("test", str(changed(init_from=..., stages=..., max_chunk_batches=..., scheduler=...))).code == 0
 
 
 def test_what_is_to_be_run_has_all_keys(changed, cli):
-    run_dir = changed(chunk=..., scheduler=...)
+    run_dir = changed(max_chunk_batches=..., scheduler=...)
     for verb in ("resume", "reproduce"):
         (run_dir / "summary.json").unlink(missing_ok=verb == "reproduce")
         result = cli(verb, str(run_dir))
         assert result.code == 2
-        told = f"{run_dir / 'config.yaml'} cannot be used here:\n  scheduler: is missing\n  chunk: is missing\n"
-        assert result.err == f"dlpipe: {told}"
+        lines = "  scheduler: is missing\n  max_chunk_batches: is missing\n"
+        assert result.err == f"dlpipe: {run_dir / 'config.yaml'} cannot be used here:\n{lines}"
 
 
 def test_what_is_to_be_run_has_a_whole_recipe(changed, cli):
@@ -182,10 +182,10 @@ def test_what_a_resumed_model_raises_is_told_in_a_line_and_logged(changed, cli):
 
 
 @pytest.mark.parametrize(("content", "told"), [("{", "is damaged: Expecting"), ("3", "is damaged: it holds a int")])
-def test_damaged_records_are_told(content, told, tmp_path):
+def test_damaged_records_are_told(content, message, tmp_path):
     for name, read in (("summary", read_summary), ("provenance", read_provenance), ("ranks", read_ranks)):
         (tmp_path / f"{name}.json").write_text(content)
-        with pytest.raises(DlpipeError, match=rf"{name}\.json {told}.*; take a good copy"):
+        with pytest.raises(DlpipeError, match=rf"{name}\.json {message}.*; take a good copy"):
             read(tmp_path)
 
 

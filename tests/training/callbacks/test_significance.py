@@ -9,7 +9,7 @@ import torch
 
 from dlpipe import PluginError
 from dlpipe.training.callbacks.patience import Patience
-from dlpipe.training.callbacks.significance import PairedTest, mcnemar_p_value
+from dlpipe.training.callbacks.significance import McNemarTest, mcnemar_p_value
 
 
 def right(text):
@@ -53,7 +53,7 @@ def taken(test, answers):
 
 
 def test_small_gains_add_up_against_the_last_validation_that_counted():
-    test = PairedTest(level=0.05)
+    test = McNemarTest(level=0.05)
     assert taken(test, [0] * 10)  # the first always counts
     assert not taken(test, [1] * 2 + [0] * 8)
     assert not taken(test, [1] * 4 + [0] * 6)
@@ -63,7 +63,7 @@ def test_small_gains_add_up_against_the_last_validation_that_counted():
 
 def test_probabilities_of_another_shape_are_refused():
     with pytest.raises(PluginError, match=r"needs a classifier.*it gave torch.Size\(\[3\]\)"):
-        PairedTest(0.05).add(torch.zeros(3), torch.zeros(3))
+        McNemarTest(0.05).add(torch.zeros(3), torch.zeros(3))
 
 
 def test_the_tests_word_replaces_the_threshold():

@@ -45,11 +45,11 @@ class Failing(pl.LightningModule):
         ("exited", "rank 1 of 2 ended with exit code 3 and no error; the others were ended"),
     ],
 )
-def test_a_rank_that_fails_ends_the_job_with_its_error(how, told, cli, install):
+def test_a_rank_that_fails_ends_the_job_with_its_error(how, message, cli, install):
     install("dlpipe-failing", {"failing": "failing:Failing"}, {"failing.py": FAILING})
     result = cli("model=failing", f"model.how={how}", "trainer=ddp", "hydra.run.dir=run")
     assert result.code == 1
-    assert told in result.out + result.err
+    assert message in result.out + result.err
     assert "Connection closed by peer" not in result.out + result.err  # what the other rank met is no cause
     assert result.out.count("Traceback") == (how == "raised")
     assert alive(ranks(result.folder / "run")) == []

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from dlpipe.runs.directory import read_summary
-from dlpipe.training.distributed.place import Place, place
+from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 
 SHORT = ("recipe.max_epochs=2", "recipe.patience=null", "hydra.run.dir=run")
 DDP = ("trainer=ddp", "trainer.devices=2")
@@ -97,12 +97,12 @@ def test_ranks_with_other_configs_end_before_they_train(tmp_path):
         (["-m", *DDP, "seed=1,2"], r"torchrun started 2 processes, and a sweep starts those of each job itself"),
     ],
 )
-def test_a_request_that_does_not_fit_the_launcher_is_refused(arguments, told, cli, monkeypatch):
+def test_a_request_that_does_not_fit_the_launcher_is_refused(arguments, message, cli, monkeypatch):
     for name, value in TORCHRUN.items():
         monkeypatch.setenv(name, value.format(rank=0))
     result = cli(*arguments)
     assert result.code == 2
-    assert re.search(told, result.err)
+    assert re.search(message, result.err)
     assert result.written == []
 
 
@@ -110,6 +110,6 @@ def test_a_batch_script_of_slurm_is_no_rank(monkeypatch):
     """It has the job's variables, but srun did not start it."""
     for name, value in SRUN.items():
         monkeypatch.setenv(name, value.format(rank=0))
-    assert place() == Place(0, 2, "srun", 0)
+    assert get_rank_info() == RankInfo(0, 2, "srun", 0)
     monkeypatch.delenv("SLURM_STEP_ID")
-    assert place() == Place(0, 1, None)
+    assert get_rank_info() == RankInfo(0, 1, None)

@@ -204,8 +204,8 @@ def test_server_that_does_not_take_the_rest_in_time_is_told_of(tmp_path, caplog)
     finish(
         SimpleNamespace(experiment=SimpleNamespace(finish=late, dir=str(tmp_path / "run-1" / "files"))), failed=False
     )
-    told = rf"W&B did not take all of this run in time; send this run later with: wandb sync {tmp_path}/run-1\n"
-    assert re.search(told, caplog.text)
+    message = rf"W&B did not take all of this run in time; send this run later with: wandb sync {tmp_path}/run-1\n"
+    assert re.search(message, caplog.text)
 
 
 # --- what is logged

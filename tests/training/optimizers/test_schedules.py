@@ -57,8 +57,8 @@ def test_the_composed_schedule_counts_epochs_or_updates(overrides, expected, cli
         ("scheduler.decai=1", "scheduler.decai=1: no such key; did you mean 'decay'?"),
     ],
 )
-def test_bad_schedules_are_refused(override, told, cli):
+def test_bad_schedules_are_refused(override, message, cli):
     result = cli("scheduler=inverse_time", override)
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err
     assert result.written == []

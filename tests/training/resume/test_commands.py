@@ -14,10 +14,10 @@ import torch
 
 from dlpipe import DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
+from dlpipe.runs.lock import run_directory_lock
 from dlpipe.training import pipeline
 from dlpipe.training.begin import _remove_leftovers
-from dlpipe.training.callbacks.leave_on_signal import LeaveOnSignal
-from dlpipe.training.resume.lock import holding
+from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 RUN = ["model=mlp", "model.num_hidden=20", "recipe.batch_size=20", "recipe.max_epochs=6", "recipe.shuffle=true"]
 OFTEN = "callbacks.checkpoints.every_n_updates=7"
@@ -120,14 +120,14 @@ def test_a_run_killed_between_its_test_and_its_end_loses_nothing(whole, cli, tmp
 
 
 def test_a_signal_in_the_last_step_ends_the_run_too(whole, cli, tmp_path, monkeypatch):
-    give_back = LeaveOnSignal._give_back
+    give_back = GracefulStop._give_back
 
     def told_late(self):
         give_back(self)
         self.received = signal.SIGTERM
 
     with monkeypatch.context() as late:
-        late.setattr(LeaveOnSignal, "_give_back", told_late)
+        late.setattr(GracefulStop, "_give_back", told_late)
         assert cli(*RUN, OFTEN, f"hydra.run.dir={tmp_path / 'run'}").code == 128 + signal.SIGTERM
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
     assert cli("resume", str(tmp_path / "run")).code == 0
@@ -176,13 +176,13 @@ def test_resuming_removes_what_the_run_left_and_not_what_a_command_writes_now(tm
 
 
 def test_two_processes_do_not_work_in_one_directory(copy, cli):
-    with holding(copy):
+    with run_directory_lock(copy):
         result = cli("resume", str(copy))
         assert result.code == 1
         assert f"{copy} is in use by process {os.getpid()} on " in result.out
-        with pytest.raises(DlpipeError, match="is in use by process"), holding(copy):
+        with pytest.raises(DlpipeError, match="is in use by process"), run_directory_lock(copy):
             pass
-    with holding(copy):  # and then it is free
+    with run_directory_lock(copy):  # and then it is free
         pass
 
 

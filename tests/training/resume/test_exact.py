@@ -11,15 +11,15 @@ import torch
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from torchmetrics import MeanMetric
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.patience import GeometricPatience
-from dlpipe.training.callbacks.report import Report
 from dlpipe.training.callbacks.train_loss import EpochMeanLoss
 from dlpipe.training.loggers.csv import MetricsCsv
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.resume import loops
-from dlpipe.training.resume.loops import rest_between_epochs
+from dlpipe.training.resume.loops import add_safe_points
 from dlpipe.training.resume.run_state import RunState
 from dlpipe.training.speed import updates
 from dlpipe.training.speed.chunks import take_chunks
@@ -36,10 +36,10 @@ class Data(pl.LightningDataModule):
         self.split = Split(x, (x[:, 0] * x[:, 1] > 0).long())
 
     def train_dataloader(self):
-        return TensorMinibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+        return TensorMinibatches(self.split, BATCH, EpochSampler(EXAMPLES, 5, True))
 
     def val_dataloader(self):
-        return TensorMinibatches(self.split, 20, EpochOrder(EXAMPLES, 5, False))
+        return TensorMinibatches(self.split, 20, EpochSampler(EXAMPLES, 5, False))
 
 
 class Loader(Data):
@@ -70,7 +70,7 @@ class Stateful(Data):
                     self.yielded += 1
                     yield batch
 
-        return Place(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+        return Place(self.split, BATCH, EpochSampler(EXAMPLES, 5, True))
 
 
 class EverNewShapes(Data):
@@ -83,7 +83,7 @@ class EverNewShapes(Data):
                 for index, (x, y) in enumerate(super().__iter__(), start=first):
                     yield Split(x[: 1 + index % 4], y[: 1 + index % 4])
 
-        return Cut(self.split, BATCH, EpochOrder(EXAMPLES, 5, True))
+        return Cut(self.split, BATCH, EpochSampler(EXAMPLES, 5, True))
 
 
 class Module(pl.LightningModule):
@@ -239,7 +239,13 @@ def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fu
         torch.rand(17)
     defaults = {"max_epochs": EPOCHS, "num_sanity_val_steps": 0, "accelerator": "cpu", "log_every_n_steps": 50}
     checkpoints = BestAndLast(str(folder), every_n_updates=1)
-    callbacks = [EpochMeanLoss(), GeometricPatience(patience), Report(), checkpoints, RunState({"model": "test"})]
+    callbacks = [
+        EpochMeanLoss(),
+        GeometricPatience(patience),
+        ConsoleReporter(),
+        checkpoints,
+        RunState({"model": "test"}),
+    ]
     trainer = pl.Trainer(
         callbacks=callbacks + ([FusedUpdates()] if fused else []),
         logger=[MetricsCsv(str(folder / "metrics.csv"))],
@@ -248,7 +254,7 @@ def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fu
         enable_model_summary=False,
         **defaults | options,
     )
-    rest_between_epochs(trainer)
+    add_safe_points(trainer)
     take_chunks(trainer, chunk, seed=1234)
     torch.manual_seed(2)
     module = make_module()
@@ -279,7 +285,7 @@ def test_of_ever_new_shapes_few_are_recorded(tmp_path, monkeypatch):
 def left_after(monkeypatch, count):
     """Kill the process after so many rests."""
     left = [count]
-    real = loops.rest
+    real = loops.safe_point
 
     def rest(trainer):
         real(trainer)
@@ -301,7 +307,7 @@ def place(trainer):
 def test_wherever_it_is_left_it_ends_in_the_same_bits(options, tmp_path, monkeypatch):
     rests = []
     with monkeypatch.context() as counted:
-        real = loops.rest
+        real = loops.safe_point
         counted.setattr(loops, "rest", lambda trainer: (rests.append(place(trainer)), real(trainer)))
         whole, best, record = fit(tmp_path / "whole", **options)
     assert len(rests) > 5
@@ -312,11 +318,11 @@ def test_wherever_it_is_left_it_ends_in_the_same_bits(options, tmp_path, monkeyp
             left_after(killing, count)
             fit(folder, **options)
         module, found, text = fit(folder, folder / "last.ckpt", **options)
-        told = f"left after rest {count} of {len(rests)}, update {rests[count - 1][0]}"
-        assert text == record, told
-        assert found.best == best.best, told
+        message = f"left after rest {count} of {len(rests)}, update {rests[count - 1][0]}"
+        assert text == record, message
+        assert found.best == best.best, message
         for name, tensor in whole.state_dict().items():
-            assert torch.equal(module.state_dict()[name], tensor), f"{told}: {name}"
+            assert torch.equal(module.state_dict()[name], tensor), f"{message}: {name}"
 
 
 def test_training_that_is_done_is_not_gone_on_with(tmp_path):

@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.callbacks.patience import GeometricPatience
 from dlpipe.training.callbacks.train_loss import EpochMeanLoss
 from dlpipe.training.quiet import quiet_lightning
@@ -31,10 +31,10 @@ class Data(pl.LightningDataModule):
     def train_dataloader(self):
         if self.stock:
             return DataLoader(TensorDataset(*self.split), BATCH)
-        return TensorMinibatches(self.split, BATCH, EpochOrder(EXAMPLES, 5, self.shuffle))
+        return TensorMinibatches(self.split, BATCH, EpochSampler(EXAMPLES, 5, self.shuffle))
 
     def val_dataloader(self):
-        return TensorMinibatches(self.split, 50, EpochOrder(EXAMPLES, 5, False))
+        return TensorMinibatches(self.split, 50, EpochSampler(EXAMPLES, 5, False))
 
 
 class Model(pl.LightningModule):
@@ -294,8 +294,8 @@ def test_what_needs_every_minibatch_gets_every_minibatch(options, why, tmp_path,
     with caplog.at_level("INFO"):
         chunked, _, loop = fit(50 if why else 1, **options)
     assert loop.size == 1
-    assert (loop.why_one is None) if why is None else (why in loop.why_one)
-    assert (loop.why_one or "") in caplog.text
+    assert (loop.reason_chunks_disabled is None) if why is None else (why in loop.reason_chunks_disabled)
+    assert (loop.reason_chunks_disabled or "") in caplog.text
     stock, _, _ = fit(None, **options)
     assert_same(stock[-1]["state_dict"], chunked[-1]["state_dict"])
 

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.speed import updates
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.fused import fused_step
-from dlpipe.training.speed.recording import record
+from dlpipe.training.speed.tracing import trace_training_step
 from dlpipe.training.speed.updates import Decay, FusedUpdates
 
 
@@ -211,7 +211,7 @@ class WithoutIndex(Base):
 
 def data(dtype=torch.float64, examples=50):
     x = torch.randn(examples, 6, dtype=dtype)
-    return TensorMinibatches(Split(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()), 5, EpochOrder(examples, 1, True))
+    return TensorMinibatches(Split(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()), 5, EpochSampler(examples, 1, True))
 
 
 def train(make_module, fused=True, dtype=torch.float64, epochs=20, chunk=4, callbacks=(), loader=None, **options):
@@ -302,7 +302,7 @@ def test_the_gradient_of_a_weight_is_never_formed(make_module):
     module, batch = make_module(), next(iter(data(torch.float32)))
     module.first.weight.requires_grad_(True)
     optimizer = module.configure_optimizers()
-    step = fused_step(record(module, batch, tuple(batch)), optimizer.param_groups)
+    step = fused_step(trace_training_step(module, batch, tuple(batch)), optimizer.param_groups)
     with torch.no_grad(), Shapes() as shapes:
         step(*batch, -0.1, 0.9, -0.1, 1.0)
     assert len(shapes.made) > 5

@@ -6,7 +6,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.speed import graphs, updates
 from dlpipe.training.speed.chunks import take_chunks
@@ -135,7 +135,7 @@ def train(accelerator, fused=True):
             enable_model_summary=False,
         )
         take_chunks(trainer, 4)
-        trainer.fit(module, TensorMinibatches(split, 5, EpochOrder(50, 1, True)))
+        trainer.fit(module, TensorMinibatches(split, 5, EpochSampler(50, 1, True)))
     return copy.deepcopy(module).cpu().state_dict(), callback.updates
 
 

@@ -12,7 +12,7 @@ import yaml
 import dlpipe
 from dlpipe.testing import check_model
 
-VARIES = {"seconds": 0, "chunk": 0}  # a callback that looks at each minibatch forbids chunks
+VARIES = {"seconds": 0, "max_chunk_batches": 0}  # a callback that looks at each minibatch forbids chunks
 AT_ITS_END = 100  # there are not so many updates
 PRETRAINED = ["pretrain/0/loss"] * 2 + ["pretrain/1/loss"] * 2
 
@@ -259,10 +259,10 @@ def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
         ("recipe.stages.pretrain.stages={}", "a stage has no stages"),
     ],
 )
-def test_a_request_for_what_no_stage_has_is_refused(stacked, cli, override, told):
+def test_a_request_for_what_no_stage_has_is_refused(stacked, cli, override, message):
     result = cli("model=stacked", override)
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err
     assert result.written == []
 
 

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 
-class AsRank(pl.Callback):
+class SyncSchedulerMetrics(pl.Callback):
     """Let schedules see rank 0's metrics, and end on SIGTERM while testing."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -20,7 +20,7 @@ Span = tuple[int, int]
 Chunk = tuple[list[int], Tensor, Tensor]  # examples in each minibatch, and those of all, pixels as bytes
 
 
-def converted(
+def stream_minibatches(
     x: Tensor, y: Tensor, rows: Tensor | None, spans: Iterator[Span], device: torch.device
 ) -> Iterator[Examples]:
     """The minibatches that the same examples, converted whole, would give: x of float32, y.

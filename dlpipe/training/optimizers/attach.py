@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from dlpipe.training.build import options_of
-from dlpipe.training.callbacks.monitor import DEFAULTS
+from dlpipe.training.callbacks.monitor import DEFAULT_MONITORS
 
 
 def has_own_optimizer(model: type[pl.LightningModule] | pl.LightningModule) -> bool:
@@ -44,7 +44,7 @@ def build_optimizer(model: pl.LightningModule, node: DictConfig) -> torch.optim.
     return cls(parameter_groups(model, float(options.get("weight_decay", 0.0))), **options)  # type: ignore[no-any-return]
 
 
-def build_schedule(optimizer: torch.optim.Optimizer, node: DictConfig, monitor: str | None) -> dict[str, Any] | None:
+def build_scheduler(optimizer: torch.optim.Optimizer, node: DictConfig, monitor: str | None) -> dict[str, Any] | None:
     """The composed schedule in the form Lightning takes; None for ``scheduler=none``.
 
     ``interval`` says what the schedule counts: ``epoch`` or ``step``, which is an update.
@@ -54,11 +54,11 @@ def build_schedule(optimizer: torch.optim.Optimizer, node: DictConfig, monitor: 
     options = options_of(node)
     interval = options.pop("interval")
     schedule = get_class(node._target_)(optimizer, **options)
-    watched = {"monitor": monitor or DEFAULTS[0]} if isinstance(schedule, ReduceLROnPlateau) else {}
+    watched = {"monitor": monitor or DEFAULT_MONITORS[0]} if isinstance(schedule, ReduceLROnPlateau) else {}
     return {"scheduler": schedule, "interval": interval, **watched}
 
 
-def give_optimizer(
+def attach_optimizer(
     model: pl.LightningModule, optimizer_node: DictConfig, scheduler_node: DictConfig, monitor: str | None
 ) -> None:
     """Let a module without ``configure_optimizers`` train with the composed optimizer and schedule."""
@@ -67,7 +67,7 @@ def give_optimizer(
 
     def configure_optimizers() -> Any:
         optimizer = build_optimizer(model, optimizer_node)
-        schedule = build_schedule(optimizer, scheduler_node, monitor)
+        schedule = build_scheduler(optimizer, scheduler_node, monitor)
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
 
     # Lightning looks the hook up on the instance, so a module needs no base class of ours

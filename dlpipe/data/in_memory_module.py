@@ -7,14 +7,14 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 
-from dlpipe.data.minibatches import ALONE, EpochOrder, Part, SplitName
+from dlpipe.data.minibatches import SINGLE_PROCESS, EpochSampler, Shard, SplitName
 from dlpipe.errors import DataError
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no count of any size
 NotNegative = Annotated[int, Field(ge=0)]
 
 
-class ResidentDataModule(pl.LightningDataModule, ABC):
+class InMemoryDataModule(pl.LightningDataModule, ABC):
     """Three splits in memory. In a run on several devices a minibatch is ``batch_size`` examples from each.
 
     Args:
@@ -32,7 +32,7 @@ class ResidentDataModule(pl.LightningDataModule, ABC):
         self.drop_last = drop_last
         self.eval_batch_size = eval_batch_size
         self.seed = seed
-        self.part: Part = ALONE
+        self.shard: Shard = SINGLE_PROCESS
 
     @abstractmethod
     def load_splits(self) -> dict[SplitName, Any]:
@@ -48,13 +48,13 @@ class ResidentDataModule(pl.LightningDataModule, ABC):
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     @property
-    def common_size(self) -> int:
+    def global_batch_size(self) -> int:
         """Examples in a minibatch of all ranks together; 1, which drops nothing, where it is the whole set."""
-        return 1 if self.batch_size is None else self.batch_size * self.part.world_size
+        return 1 if self.batch_size is None else self.batch_size * self.shard.world_size
 
-    def division(self, order: EpochOrder) -> tuple[int, EpochOrder, bool]:
+    def division(self, order: EpochSampler) -> tuple[int, EpochSampler, bool]:
         """Batch size of a rank, order, and whether a minibatch that is not full is left out, in training."""
-        batch_size = self.batch_size or -(-order.num_examples // self.part.world_size)
+        batch_size = self.batch_size or -(-order.num_examples // self.shard.world_size)
         return batch_size, order, self.drop_last and self.batch_size is not None
 
     def check_size(self, name: SplitName, num_examples: int, drops: bool) -> None:
@@ -65,10 +65,10 @@ class ResidentDataModule(pl.LightningDataModule, ABC):
         """
         if not num_examples:
             raise DataError(f"{name} has no examples")
-        if drops and num_examples < self.common_size:
-            devices = self.part.world_size
-            told = f"{self.batch_size} on each of {devices} devices" if devices > 1 else str(self.batch_size)
+        if drops and num_examples < self.global_batch_size:
+            devices = self.shard.world_size
+            message = f"{self.batch_size} on each of {devices} devices" if devices > 1 else str(self.batch_size)
             raise DataError(
-                f"{name} has {num_examples} examples, fewer than one minibatch of {told}, and minibatches that are not "
-                "full are dropped; choose a smaller recipe.batch_size"
+                f"{name} has {num_examples} examples, fewer than one minibatch of {message}, and minibatches that "
+                "are not full are dropped; choose a smaller recipe.batch_size"
             )

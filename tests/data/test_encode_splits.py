@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlpipe.data.encoded import encoded
+from dlpipe.data.encode_splits import encode_splits
 from dlpipe.data.minibatches import Split
 
 X, Y = torch.rand(20, 6, generator=torch.Generator().manual_seed(0)), torch.zeros(20, dtype=torch.int64)
@@ -38,7 +38,7 @@ NOISY = {
 @pytest.mark.parametrize("encode_of", NOISY.values(), ids=NOISY)
 def test_what_encodes_is_in_evaluation_mode_and_then_as_it_was(encode_of):
     module = Noisy()
-    found = encoded({"train": Split(X, Y)}, encode_of(module), 8)
+    found = encode_splits({"train": Split(X, Y)}, encode_of(module), 8)
     assert torch.equal(found["train"].x, X)
     assert [module.training, module.dropout.training, module.frozen.training] == [True, True, False]
 
@@ -46,12 +46,12 @@ def test_what_encodes_is_in_evaluation_mode_and_then_as_it_was(encode_of):
 def test_its_mode_is_as_it_was_where_it_raises():
     module = Noisy()
     with pytest.raises(TypeError):
-        encoded({"train": Split(X, Y)}, partial(module.encode, wide=1), 8)
+        encode_splits({"train": Split(X, Y)}, partial(module.encode, wide=1), 8)
     assert module.dropout.training
 
 
 def test_a_function_encodes_too_and_the_test_set_is_left_out():
-    found = encoded({name: Split(X, Y) for name in ("train", "val", "test")}, lambda x: x[:, :2], 8)
+    found = encode_splits({name: Split(X, Y) for name in ("train", "val", "test")}, lambda x: x[:, :2], 8)
     assert sorted(found) == ["train", "val"]
     assert torch.equal(found["val"].x, X[:, :2])
     assert torch.equal(found["val"].y, Y)

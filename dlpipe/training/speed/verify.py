@@ -8,15 +8,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from dlpipe.training.speed.recording import Recording, UnrecordableError, loss_of
+from dlpipe.training.speed.tracing import NotTraceableError, Trace, loss_of
 
 # of the largest change; what a recording gets wrong is wrong by more
 TOLERANCE = 1e-3
 
 
-def rehearse(
+def verify_against_eager(
     update: Callable[[], Tensor],
-    recording: Recording,
+    recording: Trace,
     module: pl.LightningModule,
     optimizer: torch.optim.Optimizer,
     batch: Any,
@@ -49,11 +49,11 @@ def rehearse(
             with torch.no_grad():
                 loss = update()
         except RuntimeError as error:
-            raise UnrecordableError(f"the recorded step fails: {error}") from error
+            raise NotTraceableError(f"the recorded step fails: {error}") from error
         found = [loss, *(p.detach().clone() for p in parameters)]
     starts = [torch.zeros_like(loss), *(before[id(p)] for p in parameters)]
     if not all(map(_alike, starts, wanted, found)):
-        raise UnrecordableError("the recorded step gives other numbers")
+        raise NotTraceableError("the recorded step gives other numbers")
 
 
 def _alike(start: Tensor, wanted: Tensor, found: Tensor) -> bool:

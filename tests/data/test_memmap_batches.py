@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches, idx, mapped
-from dlpipe.data.minibatches import Part
+from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx, memmap_batches
+from dlpipe.data.minibatches import Shard
 from dlpipe.data.pixels import floating
 
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 12), np.uint8))
@@ -32,13 +32,13 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
     chunk_bytes, num_examples, batch_size, shuffle, drop_last, ranks, epoch
 ):
     split = Split(PIXELS, LABELS).first(num_examples)
-    order = EpochOrder(num_examples, 7, shuffle)
+    order = EpochSampler(num_examples, 7, shuffle)
     order.set_epoch(epoch)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapped, "CHUNK_BYTES", chunk_bytes)
+        patch.setattr(memmap_batches, "CHUNK_BYTES", chunk_bytes)
         for rank in range(ranks):
             wanted, found = (
-                TensorMinibatches(Split(x, split.y), batch_size, order, drop_last, Part(rank, ranks))
+                TensorMinibatches(Split(x, split.y), batch_size, order, drop_last, Shard(rank, ranks))
                 for x in (floating(split.x), split.x)
             )
             assert (wanted.resident, found.resident) == (True, False)
@@ -49,7 +49,7 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
 
 
 def test_a_minibatch_that_is_kept_is_not_written_over():
-    batches = TensorMinibatches(Split(PIXELS, LABELS), 10, EpochOrder(200, 7, shuffle=True))
+    batches = TensorMinibatches(Split(PIXELS, LABELS), 10, EpochSampler(200, 7, shuffle=True))
     kept = list(batches)
     for one, other in zip(kept, batches, strict=True):
         assert torch.equal(one.x, other.x)
@@ -58,13 +58,13 @@ def test_a_minibatch_that_is_kept_is_not_written_over():
 def test_the_order_of_chunks_is_kept_where_the_next_is_on_its_way(monkeypatch):
     made = []
     chunks = (made.append(number) or number for number in range(3))
-    seen = [(number, len(made)) for number in mapped._one_ahead(chunks)]
+    seen = [(number, len(made)) for number in memmap_batches._one_ahead(chunks)]
     assert seen == [(0, 2), (1, 3), (2, 3)]
 
 
 def test_floating_tensors_that_are_not_on_the_device_go_there_in_the_same_chunks():
     spans = [(0, 30), (30, 60), (60, 90)]
-    found = mapped.converted(PIXELS.double(), LABELS, None, iter(spans), torch.device("cpu"))
+    found = memmap_batches.stream_minibatches(PIXELS.double(), LABELS, None, iter(spans), torch.device("cpu"))
     for (x, y), (start, stop) in zip(found, spans, strict=True):
         assert torch.equal(x, PIXELS[start:stop].double())
         assert torch.equal(y, LABELS[start:stop])
@@ -93,7 +93,7 @@ def test_half_of_what_is_free_is_the_budget_and_ranks_share_it(bars_data, bars_d
     data = bars_data()
     assert data._fits(4 * 16 * 80)
     assert not data._fits(4 * 16 * 80 + 1)
-    data.part = Part(0, 2)
+    data.shard = Shard(0, 2)
     assert not data._fits(4 * 16 * 80)
     assert data._fits(4 * 16 * 40)
 

@@ -9,7 +9,7 @@ from dlpipe.plugins import registry
 FROM_DATASET = "${dataset.num_features}"
 
 
-def width_problems(cfg: DictConfig) -> list[Problem]:
+def input_size_problems(cfg: DictConfig) -> list[Problem]:
     """Refuse another width than the dataset's: the first product of matrices would fail, in the middle of a run."""
     path = registry.yaml_of(registry.find("model", cfg.model.name))
     there = cfg.dataset.get("num_features")

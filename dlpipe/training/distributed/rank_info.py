@@ -4,7 +4,7 @@ import os
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class RankInfo(NamedTuple):
     """One process among ``world_size``; ``launcher`` is what started them, None where this process stands alone."""
 
     rank: int
@@ -13,14 +13,14 @@ class Place(NamedTuple):
     local_rank: int = 0
 
 
-def place() -> Place:
+def get_rank_info() -> RankInfo:
     """Read the environment that torchrun, srun or `launch` gave this process.
 
     A batch script of SLURM has its variables without being one of the tasks: only a step of ``srun`` counts.
     """
     number = {name: int(value) for name, value in os.environ.items() if value.isdecimal()}
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return Place(number["RANK"], number["WORLD_SIZE"], "torchrun", number["LOCAL_RANK"])
+        return RankInfo(number["RANK"], number["WORLD_SIZE"], "torchrun", number["LOCAL_RANK"])
     if "SLURM_STEP_ID" in os.environ and number.get("SLURM_NTASKS", 1) > 1:
-        return Place(number["SLURM_PROCID"], number["SLURM_NTASKS"], "srun", number["SLURM_LOCALID"])
-    return Place(0, 1, None)
+        return RankInfo(number["SLURM_PROCID"], number["SLURM_NTASKS"], "srun", number["SLURM_LOCALID"])
+    return RankInfo(0, 1, None)

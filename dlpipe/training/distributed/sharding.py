@@ -11,28 +11,28 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader, IterableDataset
 
 from dlpipe.data import Minibatches
-from dlpipe.data.minibatches import Part
-from dlpipe.data.resident import ResidentDataModule
-from dlpipe.training.distributed.place import Place
+from dlpipe.data.in_memory_module import InMemoryDataModule
+from dlpipe.data.minibatches import Shard
+from dlpipe.training.distributed.rank_info import RankInfo
 
 log = logging.getLogger(__name__)
 
 
-def divide(data: pl.LightningDataModule, here: Place) -> None:
+def shard_training_data(data: pl.LightningDataModule, here: RankInfo) -> None:
     """Divide the training data among several ranks.
 
     Evaluation is not divided: every rank sees all of it, so that a metric needs no reduction, no example is
     counted twice, and all ranks decide alike. Lightning would pad the split and leave each rank with a mean of its own.
     """
-    if isinstance(data, ResidentDataModule):
-        data.part = Part(here.rank, here.world_size)
+    if isinstance(data, InMemoryDataModule):
+        data.shard = Shard(here.rank, here.world_size)
     for name in ("val_dataloader", "test_dataloader"):
         if is_overridden(name, data, pl.LightningDataModule):
             setattr(data, name, _whole(getattr(data, name)))
     data.train_dataloader = _divided(data.train_dataloader, here)  # type: ignore[method-assign]
 
 
-class ShareOfLoss(pl.Callback):
+class UnevenShardLossScaling(pl.Callback):
     """Weigh the gradient of a rank by its share of the minibatch, where a last one is not divided evenly.
 
     The mean over ranks, which is what they exchange, is then the mean over the minibatch's examples.
@@ -46,7 +46,7 @@ class ShareOfLoss(pl.Callback):
     ) -> None:
         """Note the share."""
         loader = trainer.train_dataloader
-        self.share = loader.share(batch_idx) if isinstance(loader, Minibatches) else 1.0
+        self.share = loader.loss_weight(batch_idx) if isinstance(loader, Minibatches) else 1.0
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Weigh."""
@@ -55,7 +55,7 @@ class ShareOfLoss(pl.Callback):
             loss.register_hook(lambda gradient: gradient * share)  # type: ignore[no-untyped-call]
 
 
-class Whole:
+class UnshardedLoader:
     """A loader as a plain iterable, which Lightning leaves whole; a DataLoader it would divide and pad."""
 
     def __init__(self, loader: Any) -> None:
@@ -69,10 +69,10 @@ class Whole:
 
 
 def _whole(hook: Callable[[], Any]) -> Callable[[], Any]:
-    return lambda: tree_map(Whole, hook())
+    return lambda: tree_map(UnshardedLoader, hook())
 
 
-def _divided(hook: Callable[[], Any], here: Place) -> Callable[[], Any]:
+def _divided(hook: Callable[[], Any], here: RankInfo) -> Callable[[], Any]:
     def loaders() -> Any:
         found = hook()
         for loader in tree_leaves(found):

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.errors import DlpipeError, Problem, listed
+from dlpipe.errors import DlpipeError, Problem, format_list
 from dlpipe.plugins import registry
 from dlpipe.runs.directory import check_links
 
@@ -47,8 +47,8 @@ def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Probl
         root, lacking = node._get_root(), OF_DATASET.fullmatch(str(raw))
         dataset = root.get("dataset") if isinstance(root, DictConfig) else None
         if dataset and lacking and lacking[1] not in dataset:
-            told = f"dataset {dataset.name!r} has no {lacking[1]}; choose another dataset, or set {key}"
-            return [Problem(key, told)]
+            message = f"dataset {dataset.name!r} has no {lacking[1]}; choose another dataset, or set {key}"
+            return [Problem(key, message)]
         return [Problem(f"{key}={raw}", first_lines(error))]
     return []
 
@@ -61,7 +61,9 @@ def collisions(cfg: DictConfig) -> list[Problem]:
         relative = f"{str(group).partition('@')[0]}/{choice}.yaml"
         owners = [name for name, folder in places.items() if (folder / relative).is_file()]
         if len(owners) > 1:
-            problems.append(Problem(relative, f"shipped by {listed(sorted(owners))}; only one of them can have it"))
+            problems.append(
+                Problem(relative, f"shipped by {format_list(sorted(owners))}; only one of them can have it")
+            )
     return problems
 
 
@@ -96,8 +98,8 @@ def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
     except DlpipeError as error:
         return [Problem(where, str(error))]
     if goes_on and not any(text.startswith(f"hydra.{output_key}.dir=") for text in cfg.hydra.overrides.hydra):
-        told = f"needs hydra.{output_key}.dir=DIRECTORY, the same each time: there it looks for what to go on with"
-        return [Problem("resume=auto", told)]
+        message = f"needs hydra.{output_key}.dir=DIRECTORY, the same each time: there it looks for what to go on with"
+        return [Problem("resume=auto", message)]
     for file, what in (("config.yaml", "run"), ("multirun.yaml", "sweep")):
         if (folder / file).exists() and not goes_on:
             again = "resume=auto" if what == "sweep" else f"python -m dlpipe resume {folder}"

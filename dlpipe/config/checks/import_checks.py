@@ -13,15 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from dlpipe.config.checks.constructor import constructor_problems
 from dlpipe.config.checks.devices import count_problems, device_problems
 from dlpipe.config.checks.hydra_node import hydra_problems
-from dlpipe.config.checks.objects import find_object
-from dlpipe.config.checks.optimizer import built_problems, optimizer_problems, whole_set_problems
+from dlpipe.config.checks.input_size import input_size_problems
+from dlpipe.config.checks.objects import resolve_target
+from dlpipe.config.checks.optimizer import built_problems, full_batch_problems, optimizer_problems
 from dlpipe.config.checks.recipe import Core, core_problems
 from dlpipe.config.checks.stored import NODES
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
-from dlpipe.config.checks.width import width_problems
 from dlpipe.data import TensorDataModule
-from dlpipe.data.minibatches import Part
-from dlpipe.data.resident import ResidentDataModule
+from dlpipe.data.in_memory_module import InMemoryDataModule
+from dlpipe.data.minibatches import Shard
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
@@ -29,19 +29,19 @@ from dlpipe.stages import check_stages, is_staged, selected, stages_of
 from dlpipe.training.build import (
     bare_trainer,
     build_dataset,
-    build_model_as_run,
-    check_testable,
+    build_model_seeded,
+    check_supports_significance,
     check_trainable,
+    num_processes,
     options_of,
-    processes,
 )
-from dlpipe.training.distributed.place import place
+from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.stages.configs import config_of, with_stage_configs
 from dlpipe.training.stages.init_from import check_start
 
 # arguments of the Trainer that the pipeline fills in, and what says the same
-OWN_OPTIONS = {
+MANAGED_TRAINER_ARGS = {
     "logger": "is the pipeline's; choose with logger=",
     "callbacks": "are the pipeline's; add one with +callbacks.NAME._target_=",
     "plugins": "are the pipeline's: checkpoints are written by an atomic one",
@@ -71,12 +71,12 @@ def check(jobs: list[tuple[list[str], DictConfig]]) -> None:
         if model_cls:
             found += optimizer_problems(model_cls, cfg, overrides)
         if model_cls and dataset_cls:
-            found += width_problems(cfg)
+            found += input_size_problems(cfg)
         if not found and model_cls and dataset_cls:
             # the same data under the same optimizer need not be read again for every job of a sweep
             model = _plain(cfg.model) if hasattr(model_cls, "check_data") else cfg.model.name
             data = (_plain(cfg.dataset), _plain(cfg.trainer), model, cfg.optimizer.get("_target_"))
-            found += _construction_problems(cfg, look_at_data=data not in prepared and not place().local_rank)
+            found += _construction_problems(cfg, look_at_data=data not in prepared and not get_rank_info().local_rank)
             prepared.append(data)
         problems += found
     if problems:
@@ -150,16 +150,18 @@ def _node_problems(cfg: DictConfig) -> list[Problem]:
     for root in ("callbacks", "logger"):
         for name, node in cfg[root].items():
             where = f"{root}.{name}"
-            cls = find_object(node, where, problems)
+            cls = resolve_target(node, where, problems)
             if cls:
                 problems += constructor_problems(cls, options_of(node), where, takes_objects=True)
     return problems
 
 
 def _trainer_problems(cfg: DictConfig) -> list[Problem]:
-    problems = [Problem(f"trainer.{name}", told) for name, told in OWN_OPTIONS.items() if name in cfg.trainer]
+    problems = [
+        Problem(f"trainer.{name}", message) for name, message in MANAGED_TRAINER_ARGS.items() if name in cfg.trainer
+    ]
     problems += count_problems(cfg)
-    find_object(cfg.trainer, "trainer", problems)
+    resolve_target(cfg.trainer, "trainer", problems)
     problems += constructor_problems(pl.Trainer, options_of(cfg.trainer), "trainer", takes_objects=True)
     if problems:
         return problems
@@ -183,10 +185,10 @@ def _cause(error: BaseException) -> str:
 def _construction_problems(cfg: DictConfig, look_at_data: bool) -> list[Problem]:
     """Build the model and its optimizer once, as the run will, and look for the data."""
     try:
-        model = build_model_as_run(cfg)
+        model = build_model_seeded(cfg)
         if not is_staged(model):
             check_trainable(model, cfg.model.name)
-        check_testable(model, cfg.model.name, cfg.recipe.significance)
+        check_supports_significance(model, cfg.model.name, cfg.recipe.significance)
         check_stages(model, cfg.stages, cfg.recipe.stages)
         if cfg.init_from:
             check_start(cfg, model)
@@ -209,8 +211,8 @@ def _stage_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]
             problems.append(Problem(f"model={cfg.model.name}", str(error)))
         problems += built_problems(stage.module, config_of(whole, stage.name))
         if stage.encode and not issubclass(load_class("dataset", cfg.dataset.name), TensorDataModule):
-            told = f"stage {stage.name} trains on a representation of it, which only a TensorDataModule can have"
-            problems.append(Problem(f"dataset={cfg.dataset.name}", told))
+            message = f"stage {stage.name} trains on a representation of it, which only a TensorDataModule can have"
+            problems.append(Problem(f"dataset={cfg.dataset.name}", message))
     return problems
 
 
@@ -226,8 +228,8 @@ def _data_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
             data = found[key]
             if hasattr(stage.module, "check_data"):
                 stage.module.check_data(data)  # type: ignore[operator]  # a method of anybody's module
-            if isinstance(data, ResidentDataModule) and not stage.encode:
-                problems = whole_set_problems(stage.module, data, own)
+            if isinstance(data, InMemoryDataModule) and not stage.encode:
+                problems = full_batch_problems(stage.module, data, own)
                 if problems:
                     return problems
     except DlpipeError as error:
@@ -241,7 +243,7 @@ def _prepared(cfg: DictConfig) -> pl.LightningDataModule:
     """The data of a run, or of one stage of it, found; tensors and sequences of ours are also loaded and checked."""
     data = build_dataset(cfg.dataset)
     data.prepare_data()
-    if isinstance(data, ResidentDataModule):
-        data.part = Part(0, processes(cfg.trainer))
+    if isinstance(data, InMemoryDataModule):
+        data.shard = Shard(0, num_processes(cfg.trainer))
         data.setup("fit")
     return data

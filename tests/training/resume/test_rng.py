@@ -4,14 +4,14 @@ import itertools
 
 import torch
 
-from dlpipe.training.resume import draws
-from dlpipe.training.resume.draws import begin_epoch, seed_draws
+from dlpipe.training.resume import rng
+from dlpipe.training.resume.rng import begin_epoch, seed_rng
 
 
 def test_no_two_streams_are_the_same():
     seen = []
     for purpose, seed, rank, epoch in itertools.product(range(5), range(3), range(3), range(3)):
-        seed_draws(seed, purpose, rank, epoch)
+        seed_rng(seed, purpose, rank, epoch)
         seen.append(int(torch.randint(2**62, ())))
     assert len(set(seen)) == len(seen)
 
@@ -32,4 +32,4 @@ def test_the_order_is_the_same_on_all_ranks_and_what_is_drawn_is_not():
         drawn.append(torch.rand(5))
     assert orders[0].equal(orders[1])
     assert not drawn[0].equal(drawn[1])
-    assert draws.ORDER not in (draws.EPOCH, draws.TEST)
+    assert rng.ORDER not in (rng.EPOCH, rng.TEST)

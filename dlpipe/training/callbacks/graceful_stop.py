@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from dlpipe.training.callbacks.checkpoints import BestAndLast
-from dlpipe.training.distributed.place import place
+from dlpipe.training.distributed.rank_info import get_rank_info
 
 log = logging.getLogger(__name__)
 # Ctrl-C, what ends a batch job, and what announces that end
@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 GRACE_SECONDS = 15
 
 
-class LeftError(SystemExit):
+class StoppedBySignal(SystemExit):
     """The run was left as a signal asked; its exit code is the shell's for that signal.
 
     Args:
@@ -30,7 +30,7 @@ class LeftError(SystemExit):
         super().__init__(128 + number)
 
 
-class LeaveOnSignal(pl.Callback):
+class GracefulStop(pl.Callback):
     """While training, let SIGINT, SIGTERM and SIGUSR1 end the run after the present step.
 
     A second Ctrl-C ends it at once. Of several ranks all leave together, whichever was told.
@@ -57,12 +57,12 @@ class LeaveOnSignal(pl.Callback):
         if self.received is None:
             self.received = number
             again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._alone else ""
-            if place().launcher == "torchrun":  # one may wait for another that comes to none
+            if get_rank_info().launcher == "torchrun":  # one may wait for another that comes to none
                 self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
                 signal.alarm(GRACE_SECONDS)
             log.info("%s: saving a checkpoint after this step, then ending%s", signal.Signals(number).name, again)
 
-    def on_rest(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_safe_point(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save and leave, if any rank was told to."""
         self._agree(trainer)
         if self.received is None:
@@ -70,7 +70,7 @@ class LeaveOnSignal(pl.Callback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, BestAndLast):
                 callback.save_last(trainer)
-        raise LeftError(self.received)
+        raise StoppedBySignal(self.received)
 
     def _agree(self, trainer: pl.Trainer) -> None:
         """Have what any rank received."""

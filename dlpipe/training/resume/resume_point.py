@@ -7,7 +7,7 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.errors import DlpipeError, listed
+from dlpipe.errors import DlpipeError, format_list
 from dlpipe.flat import flat
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.directory import PROVENANCE, STAGE, read_provenance, write_json
@@ -58,7 +58,7 @@ def _checkpoint_in(folder: Path, cfg: DictConfig) -> Path | None:
             log.info("%s keeps in no checkpoint where its search is", cfg.optimizer._target_)
             return None
         return path
-    raise DlpipeError(f"none of {listed(map(str, paths))} can be read; start the run in another directory")
+    raise DlpipeError(f"none of {format_list(map(str, paths))} can be read; start the run in another directory")
 
 
 def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
@@ -70,8 +70,10 @@ def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
     had, wanted = (flat(OmegaConf.to_container(config, resolve=True)) for config in (cfg, asked))
     keys = sorted(key for key in had.keys() | wanted.keys() if had.get(key) != wanted.get(key))
     if different := [key for key in keys if not _free(key, had, wanted)]:
-        told = [f"{key} ({had.get(key)}, asked for {wanted.get(key)})" for key in different]
-        raise DlpipeError(f"{directory} holds another run: {listed(told)}. Ask for the same, or another directory")
+        message = [f"{key} ({had.get(key)}, asked for {wanted.get(key)})" for key in different]
+        raise DlpipeError(
+            f"{directory} holds another run: {format_list(message)}. Ask for the same, or another directory"
+        )
 
 
 def _free(key: str, had: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -127,10 +127,10 @@ def test_labels_that_are_missing_are_refused(dataset):
 
 
 @pytest.mark.parametrize(("label", "told"), [(2, "from 0 to 2"), (-1, "from -1 to 1")])
-def test_a_label_beyond_the_classes_is_refused(dataset, label, told):
+def test_a_label_beyond_the_classes_is_refused(dataset, label, message):
     given = splits()
     given["train"].y[3] = label
-    with pytest.raises(DataError, match=rf"train has labels {told}; dataset\.num_classes=2 allows 0 to 1"):
+    with pytest.raises(DataError, match=rf"train has labels {message}; dataset\.num_classes=2 allows 0 to 1"):
         dataset(given)
 
 

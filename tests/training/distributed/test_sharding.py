@@ -9,17 +9,17 @@ import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from dlpipe.data import EpochOrder, Split, TensorMinibatches
-from dlpipe.data.minibatches import Part
-from dlpipe.training.distributed.division import ShareOfLoss, Whole, divide
-from dlpipe.training.distributed.place import Place
+from dlpipe.data import EpochSampler, Split, TensorMinibatches
+from dlpipe.data.minibatches import Shard
+from dlpipe.training.distributed.rank_info import RankInfo
+from dlpipe.training.distributed.sharding import UnevenShardLossScaling, UnshardedLoader, shard_training_data
 
 
 def loaders(num_examples, world_size, batch_size=3, shuffle=False, drop_last=False):
     x = torch.randn(num_examples, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(num_examples))
     split = Split(x, torch.arange(num_examples))
     return [
-        TensorMinibatches(split, batch_size, EpochOrder(num_examples, 7, shuffle), drop_last, Part(rank, world_size))
+        TensorMinibatches(split, batch_size, EpochSampler(num_examples, 7, shuffle), drop_last, Shard(rank, world_size))
         for rank in range(world_size)
     ]
 
@@ -32,7 +32,7 @@ def test_the_ranks_together_see_what_one_process_with_the_common_minibatch_sees(
         together = loaders(num_examples, world_size, 3, shuffle)
         assert {len(loader) for loader in together} == {len(alone)}
         for index, (whole, parts) in enumerate(zip(alone, zip(*together, strict=True), strict=True)):
-            shares = [loader.share(index) for loader in together]
+            shares = [loader.loss_weight(index) for loader in together]
             counted = [part.y for part, share in zip(parts, shares, strict=True) if share]
             assert torch.equal(torch.cat(counted), whole.y)
             assert all(len(part.y) > 0 for part in parts)
@@ -59,7 +59,7 @@ def test_the_mean_of_the_ranks_gradients_is_the_gradient_of_the_mean_loss(num_ex
         gradients = []
         for loader in together:
             own = weight.detach().clone().requires_grad_()
-            callback, trainer = ShareOfLoss(), SimpleNamespace(train_dataloader=loader)
+            callback, trainer = UnevenShardLossScaling(), SimpleNamespace(train_dataloader=loader)
             callback.on_train_batch_start(trainer, None, None, index)
             value = loss(own, list(loader)[index])
             callback.on_before_backward(trainer, None, value)
@@ -81,7 +81,7 @@ class Stream(IterableDataset):
 def test_training_data_that_cannot_be_divided_is_said_once(rank, caplog):
     data = pl.LightningDataModule()
     data.train_dataloader = lambda: DataLoader(Stream())
-    divide(data, Place(rank, 2, "torchrun"))
+    shard_training_data(data, RankInfo(rank, 2, "torchrun"))
     with caplog.at_level(logging.WARNING):
         assert isinstance(data.train_dataloader(), DataLoader)
     assert ("cannot be divided among 2 processes: each trains on all of it" in caplog.text) == (rank == 0)
@@ -98,8 +98,8 @@ def test_evaluation_loaders_are_whole_in_whatever_they_come(several):
             return {list: [one, other], dict: {"a": one, "b": other}, None: one}[several]
 
     data = Data()
-    divide(data, Place(1, 2, "torchrun"))
+    shard_training_data(data, RankInfo(1, 2, "torchrun"))
     found = data.val_dataloader()
     leaves = list(found.values()) if several is dict else found if several is list else [found]
-    assert [(type(loader), len(loader)) for loader in leaves] == [(Whole, 6)] * len(leaves)
+    assert [(type(loader), len(loader)) for loader in leaves] == [(UnshardedLoader, 6)] * len(leaves)
     assert not is_overridden("test_dataloader", data, pl.LightningDataModule)  # there is none, as before

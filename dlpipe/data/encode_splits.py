@@ -29,7 +29,7 @@ def _evaluating(encode: Callable[[Tensor], Tensor]) -> Iterator[None]:
 
 
 @torch.no_grad()
-def encoded(splits: Splits, encode: Callable[[Tensor], Tensor], batch_size: int) -> Splits:
+def encode_splits(splits: Splits, encode: Callable[[Tensor], Tensor], batch_size: int) -> Splits:
     """Train and val with ``encode(x)`` in place of x, all of it in memory; a stage is not tested.
 
     Args:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dlpipe.data.encoded import encoded
-from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
-from dlpipe.data.resident import NotNegative, Positive, ResidentDataModule
+from dlpipe.data.encode_splits import encode_splits
+from dlpipe.data.in_memory_module import InMemoryDataModule, NotNegative, Positive
+from dlpipe.data.minibatches import EpochSampler, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DataError
 
 
-class TensorDataModule(ResidentDataModule):
+class TensorDataModule(InMemoryDataModule):
     """Three splits that live on the device; a subclass says in `load_splits` where they come from.
 
     Training sees minibatches of ``batch_size``, in the original order or shuffled anew each epoch.
@@ -71,7 +71,7 @@ class TensorDataModule(ResidentDataModule):
         splits = self.load_splits()
         for name, split in splits.items():
             self._check(name, split)
-        self.splits = encoded(splits, self.encode, self.eval_batch_size) if self.encode else splits
+        self.splits = encode_splits(splits, self.encode, self.eval_batch_size) if self.encode else splits
         if self.device.type != "cpu" and _fit(self.splits, self.device):
             self.splits = {name: Split(x.to(self.device), y.to(self.device)) for name, (x, y) in self.splits.items()}
             clear_split_cache()  # what is on the CPU
@@ -95,8 +95,8 @@ class TensorDataModule(ResidentDataModule):
     def train_dataloader(self) -> Minibatches:
         """Minibatches of (x, y) in the epoch's order; of several ranks each gets its own ``batch_size`` of them."""
         split = self.splits["train"]
-        order = EpochOrder(len(split.x), self.seed, self.shuffle)
-        return TensorMinibatches(split, *self.division(order), self.part, self.device)
+        order = EpochSampler(len(split.x), self.seed, self.shuffle)
+        return TensorMinibatches(split, *self.division(order), self.shard, self.device)
 
     def val_dataloader(self) -> Minibatches:
         """The validation examples in large batches."""
@@ -108,8 +108,8 @@ class TensorDataModule(ResidentDataModule):
 
     def _evaluation(self, split: Split) -> Minibatches:
         if self.eval_drop_last:
-            split = split.first(len(split.x) - len(split.x) % self.common_size)
-        order = EpochOrder(len(split.x), self.seed, shuffle=False)
+            split = split.first(len(split.x) - len(split.x) % self.global_batch_size)
+        order = EpochSampler(len(split.x), self.seed, shuffle=False)
         return TensorMinibatches(split, self.eval_batch_size, order, device=self.device)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 
 
-class Staged(Logger):
+class PrefixedLogger(Logger):
     """A logger that a stage writes to under its name, its updates counted on from those of the stages before.
 
     ``loss`` of training in the stage ``pretrain/0`` is ``pretrain/0/loss``; ``val/error`` in ``finetune`` is

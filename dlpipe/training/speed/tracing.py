@@ -33,11 +33,11 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 Logged = list[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]
 
 
-class UnrecordableError(Exception):
+class NotTraceableError(Exception):
     """Why a training step cannot be recorded."""
 
 
-class Recording(NamedTuple):
+class Trace(NamedTuple):
     """The graph of (tensors of a minibatch) -> loss, gradients, logged values, with its nodes for them.
 
     Args:
@@ -59,14 +59,14 @@ class Recording(NamedTuple):
         return SimpleNamespace(**{name: getattr(self.root, name) for name in sorted(names)})
 
 
-class _Unknown:
+class _Forbidden:
     """What a recorded step must not depend on: every use of it raises."""
 
     def __init__(self, name: str) -> None:
         object.__setattr__(self, "_name", name)
 
     def _refuse(self, *_: Any) -> Any:
-        raise UnrecordableError(f"training_step uses {object.__getattribute__(self, '_name')}")
+        raise NotTraceableError(f"training_step uses {object.__getattribute__(self, '_name')}")
 
 
 # Python looks these up on the class
@@ -75,7 +75,7 @@ for _name in (
     *("repr", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod"),
     *("rmod", "pow", "rpow", "neg", "format", "call", "iter", "len", "getitem", "contains"),
 ):
-    setattr(_Unknown, f"__{_name}__", _Unknown._refuse)
+    setattr(_Forbidden, f"__{_name}__", _Forbidden._refuse)
 
 
 def tensors_of(batch: Any) -> tuple[Tensor, ...] | None:
@@ -86,7 +86,7 @@ def tensors_of(batch: Any) -> tuple[Tensor, ...] | None:
     return tuple(items)
 
 
-def record(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...]) -> Recording:
+def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...]) -> Trace:
     """Record the training step for minibatches of this form and shape.
 
     Args:
@@ -104,7 +104,7 @@ def record(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...]) 
         logged.append((name, value, args, kwargs))
 
     def step(*tensors: Tensor) -> list[Tensor | None]:
-        loss = loss_of(module, _like(batch, tensors), _Unknown("batch_idx"))
+        loss = loss_of(module, _like(batch, tensors), _Forbidden("batch_idx"))
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         return [loss, *gradients, *(value for _, value, _, _ in logged if isinstance(value, Tensor))]
 
@@ -112,17 +112,17 @@ def record(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...]) 
     with _alone(module, log), _drawing_nothing():
         try:
             root = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
-        except UnrecordableError:
+        except NotTraceableError:
             raise
         except Exception as error:  # whatever a module's own code, or torch, may raise
-            raise UnrecordableError(
+            raise NotTraceableError(
                 f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else repr(error)
             ) from error
         if plain_state(module) != before:
-            raise UnrecordableError("training_step sets attributes")
+            raise NotTraceableError("training_step sets attributes")
     (loss, *outputs), count = next(n for n in root.graph.nodes if n.op == "output").args[0], len(parameters)
     values = iter(outputs[count:])
-    return Recording(
+    return Trace(
         root,
         loss,
         {p: node for p, node in zip(parameters, outputs[:count], strict=True) if node is not None},
@@ -140,7 +140,7 @@ def loss_of(module: pl.LightningModule, batch: Any, batch_idx: Any) -> Tensor:
     output = step(batch, batch_idx) if is_param_in_hook_signature(step, "batch_idx", min_args=2) else step(batch)
     loss = output["loss"] if isinstance(output, dict) and output.keys() == {"loss"} else output
     if not isinstance(loss, Tensor):
-        raise UnrecordableError(f"training_step returns a {type(output).__name__}, not a loss alone")
+        raise NotTraceableError(f"training_step returns a {type(output).__name__}, not a loss alone")
     return loss
 
 
@@ -155,14 +155,14 @@ def plain_state(module: pl.LightningModule) -> list[Any]:
     for name, part in module.named_modules():
         attributes = vars(part)
         if any(attributes[hooks] for hooks in HOOKS):
-            raise UnrecordableError(f"{name or type(module).__name__} has hooks")
+            raise NotTraceableError(f"{name or type(module).__name__} has hooks")
         own = [key for key in attributes if key not in OF_LIGHTNING]
         state += [list(_plain_of_class(cls)) for cls in type(part).__mro__ if not cls.__module__.startswith(LIBRARIES)]
         state += [id(part), [(key, _frozen(attributes[key], f"{name or 'self'}.{key}", seen)) for key in own]]
         for parameter_name, parameter in attributes["_parameters"].items():
             if parameter is not None:
                 if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
-                    raise UnrecordableError(f"{name or 'self'}.{parameter_name} has hooks")
+                    raise NotTraceableError(f"{name or 'self'}.{parameter_name} has hooks")
                 state.append((_place(parameter), parameter.requires_grad))
         state += [_place(buffer) for buffer in attributes["_buffers"].values() if buffer is not None]
     return state
@@ -196,7 +196,7 @@ def _frozen(value: Any, path: str, seen: set[int]) -> Any:
     if isinstance(value, (list, tuple, set, frozenset, deque)):
         return [_frozen(item, path, seen) for item in value]
     if isinstance(value, np.ndarray) or not hasattr(value, "__dict__"):
-        raise UnrecordableError(f"{path} is a {type(value).__name__}, which may change unseen")
+        raise NotTraceableError(f"{path} is a {type(value).__name__}, which may change unseen")
     return type(value), _frozen(vars(value), path, seen)
 
 
@@ -206,7 +206,7 @@ def _alone(module: pl.LightningModule, log: Any) -> Iterator[None]:
     kept = [(part, dict(vars(part)), dict(part._buffers)) for part in module.modules()]
     # torch counts with what holds one number, as the steps of a BatchNorm, in spite of the fakes
     copies = [(buffer, buffer.clone()) for buffer in module.buffers() if buffer.numel() == 1]
-    vars(module).update(log=log, _trainer=_Unknown("the trainer"))
+    vars(module).update(log=log, _trainer=_Forbidden("the trainer"))
     try:
         yield
     finally:
@@ -238,4 +238,4 @@ def _drawing_nothing() -> Iterator[None]:
         random.setstate(python)
         np.random.set_state(legacy)
     if drawn:
-        raise UnrecordableError("training_step draws numbers outside torch")
+        raise NotTraceableError("training_step draws numbers outside torch")

@@ -8,8 +8,8 @@ import torch.distributed
 from omegaconf import OmegaConf
 
 from dlpipe.errors import DlpipeError
-from dlpipe.training.distributed import agreement
-from dlpipe.training.distributed.place import Place
+from dlpipe.training.distributed import rank_store
+from dlpipe.training.distributed.rank_info import RankInfo
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def together(monkeypatch):
     def run(*configs):
         store = torch.distributed.HashStore()
         store.set_timeout(timedelta(seconds=20))
-        monkeypatch.setattr(agreement, "rendezvous", lambda *_, **__: iter([(store, 0, 0)]))
+        monkeypatch.setattr(rank_store, "rendezvous", lambda *_, **__: iter([(store, 0, 0)]))
         results = [None] * len(configs)
 
         def rank(number):
             try:
-                ranks = agreement.Ranks(Place(number, len(configs), "torchrun"))
-                results[number] = ranks.agree(OmegaConf.create(configs[number]))
+                ranks = rank_store.RankStore(RankInfo(number, len(configs), "torchrun"))
+                results[number] = ranks.check_same_config(OmegaConf.create(configs[number]))
             except DlpipeError as error:
                 results[number] = error
 

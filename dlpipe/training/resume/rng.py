@@ -12,7 +12,7 @@ from torch import nn
 EPOCH, TEST, BEGIN, SAMPLE, ORDER = range(5)  # what is drawn for
 
 
-def seed_draws(seed: int, purpose: int, rank: int = 0, epoch: int = 0) -> None:
+def seed_rng(seed: int, purpose: int, rank: int = 0, epoch: int = 0) -> None:
     """Seed torch on all devices, numpy's legacy generator and Python's."""
     own = _sequence(seed, purpose, rank, epoch).generate_state(3)
     torch.manual_seed(int(own[0]))
@@ -22,7 +22,7 @@ def seed_draws(seed: int, purpose: int, rank: int = 0, epoch: int = 0) -> None:
 
 def begin_epoch(seed: int, epoch: int, rank: int, loaders: Iterable[Any]) -> None:
     """Seed what an epoch draws from, and the generators of its loaders, which on all ranks give the same order."""
-    seed_draws(seed, EPOCH, rank, epoch)
+    seed_rng(seed, EPOCH, rank, epoch)
     order = int(_sequence(seed, ORDER, 0, epoch).generate_state(1)[0])
     for loader in loaders:
         for owner in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
@@ -36,7 +36,7 @@ def _sequence(seed: int, purpose: int, rank: int, epoch: int) -> np.random.SeedS
     return np.random.SeedSequence((seed, rank, 0, epoch, purpose))
 
 
-def draws(module: nn.Module) -> dict[str, Any]:
+def rng_state(module: nn.Module) -> dict[str, Any]:
     """The state of every generator, of the process's own GPU alone, in tensors and plain containers."""
     name, keys, *rest = np.random.get_state()
     return {
@@ -48,7 +48,7 @@ def draws(module: nn.Module) -> dict[str, Any]:
     }
 
 
-def restore_draws(state: dict[str, Any], module: nn.Module) -> None:
+def restore_rng_state(state: dict[str, Any], module: nn.Module) -> None:
     """Bring every generator to where it was."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and torch.cuda.is_available():

@@ -7,13 +7,13 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from dlpipe.metrics import told
+from dlpipe.metrics import format_metric
 from dlpipe.training.callbacks.monitor import is_extra_validation
 
 log = logging.getLogger(__name__)
 
 
-class Report(pl.Callback):
+class ConsoleReporter(pl.Callback):
     """Print each validation as the tutorials do, and count what was trained and evaluated."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Report(pl.Callback):
             trainer.current_epoch + 1,
             trainer.fit_loop.epoch_loop.batch_idx + 1,
             trainer.num_training_batches,
-            ", ".join(told(name, value) for name, value in metrics.items()) or "nothing logged",
+            ", ".join(format_metric(name, value) for name, value in metrics.items()) or "nothing logged",
         )
 
     def state_dict(self) -> dict[str, Any]:

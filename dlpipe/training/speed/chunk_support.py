@@ -33,14 +33,14 @@ MODULE_HOOKS = (
 
 
 @runtime_checkable
-class SeesChunks(Protocol):
+class SupportsChunks(Protocol):
     """A callback that overrides a hook of every minibatch and can do with the last one of each chunk."""
 
     def next_update(self) -> float:
         """The next count of updates after which it has to be called; infinity where it does not matter."""
 
 
-def why_every_minibatch(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:
+def reason_chunks_disabled(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:
     """What needs Lightning at every minibatch; None where chunks give the same numbers."""
     strategy, precision = trainer.strategy, trainer.precision_plugin
     for hook in MODULE_HOOKS:
@@ -48,7 +48,7 @@ def why_every_minibatch(trainer: pl.Trainer, module: pl.LightningModule) -> str 
             return f"{type(module).__name__} overrides {hook}"
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         hooks = [hook for hook in CALLBACK_HOOKS if is_overridden(hook, callback, pl.Callback)]
-        if hooks and not isinstance(callback, SeesChunks):
+        if hooks and not isinstance(callback, SupportsChunks):
             return f"{type(callback).__name__} overrides {hooks[0]}"
     reasons = {
         "the module optimizes by hand": not module.automatic_optimization,

@@ -4,10 +4,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.config.checks.choices import shape_problems
-from dlpipe.config.checks.overrides import Setting, jobs, parse
-from dlpipe.config.checks.tree import collisions, directory_problems, first_lines, leaf_problems, name_problems
-from dlpipe.config.checks.values import has_free_options, is_of_stage, value_problems
+from dlpipe.config.checks.choices import syntax_problems
+from dlpipe.config.checks.composed_config import (
+    collisions,
+    directory_problems,
+    first_lines,
+    leaf_problems,
+    name_problems,
+)
+from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse
+from dlpipe.config.checks.values import has_no_yaml, is_of_stage, value_problems
 from dlpipe.config.compose import Composer, register_choice
 from dlpipe.errors import PluginError, Problem, RequestError
 from dlpipe.plugins import registry
@@ -30,7 +36,7 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
     with Composer() as composer:
         good, refused_roots = [], set()
         for setting in settings:
-            found = shape_problems(setting, multirun, composer)
+            found = syntax_problems(setting, multirun, composer)
             problems += found
             if not found:
                 good.append(setting)
@@ -55,11 +61,11 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
 def hydra_texts(texts: list[str], checked: list[Job]) -> list[str]:
     """The overrides, sweeps included, as Hydra is to see them; after `check` has passed them."""
     settings, _ = parse(texts)
-    free = [cfg for _, cfg in checked if any(has_free_options(cfg, kind) for kind in registry.KINDS)]
+    free = [cfg for _, cfg in checked if any(has_no_yaml(cfg, kind) for kind in registry.KINDS)]
     return [_hydra_text(setting, free[0] if free else checked[0][1]) for setting in settings]
 
 
-def _check_job(job: list[Setting], composer: Composer) -> tuple[list[Problem], DictConfig | None]:
+def _check_job(job: list[ParsedOverride], composer: Composer) -> tuple[list[Problem], DictConfig | None]:
     """Compose one job: first its groups alone, to see which keys there are, then the whole."""
     groups = [setting for setting in job if composer.is_group(setting.key)]
     values = [setting for setting in job if not composer.is_group(setting.key)]
@@ -100,9 +106,9 @@ def _default(group: str) -> str:
     return next(str(item[group]) for item in defaults if OmegaConf.is_dict(item) and group in item)
 
 
-def _hydra_text(setting: Setting, base: DictConfig) -> str:
+def _hydra_text(setting: ParsedOverride, base: DictConfig) -> str:
     """The override as Hydra is to see it: options of a class without YAML, or of a stage, are added."""
     root, dot, _ = setting.key.partition(".")
-    if (dot and has_free_options(base, root)) or is_of_stage(setting.key):
+    if (dot and has_no_yaml(base, root)) or is_of_stage(setting.key):
         return "++" + setting.text.lstrip("+")
     return setting.text

@@ -18,7 +18,7 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def holding(directory: Path) -> Iterator[None]:
+def run_directory_lock(directory: Path) -> Iterator[None]:
     """Hold the directory; the kernel lets go of it however this process ends.
 
     Raises:
@@ -33,7 +33,7 @@ def holding(directory: Path) -> Iterator[None]:
                 yield
                 return
             file.seek(0)
-            raise DlpipeError(f"{directory} is in use by {_told(file.read())}; wait for it, or end it") from error
+            raise DlpipeError(f"{directory} is in use by {_message(file.read())}; wait for it, or end it") from error
         os.register_at_fork(after_in_child=file.close)  # or a DataLoader's workers would go on holding it
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
@@ -55,7 +55,7 @@ def _open(path: Path) -> TextIO:
         raise DlpipeError(f"{path} is a link, which a run does not make; remove it") from error
 
 
-def _told(text: str) -> str:
+def _message(text: str) -> str:
     try:
         holder = json.loads(text)
         return f"process {holder['pid']} on {holder['host']}"

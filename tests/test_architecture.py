@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlpipe.config.catalogue import choices
-from dlpipe.config.checks.recipe import Core, Recipe
+from dlpipe.settings import Core, Recipe
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "dlpipe").rglob("*.py"))

@@ -83,7 +83,7 @@ def _check_job(job: list[ParsedOverride], composer: Composer) -> tuple[list[Prob
         return [Problem("", str(error))], None
     except (HydraException, OmegaConfBaseException) as error:
         return [Problem(" ".join(setting.text for setting in job), first_lines(error))], None
-    from dlpipe.config.checks.recipe import core_problems  # pydantic: only where there is a config to judge
+    from dlpipe.config.checks.settings import core_problems  # pydantic: only where there is a config to judge
 
     problems = leaf_problems(cfg) or core_problems(cfg)
     return problems, None if problems else cfg

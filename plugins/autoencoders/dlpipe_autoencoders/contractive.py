@@ -13,7 +13,7 @@ from dlpipe_autoencoders.contraction import squared_jacobian_norm
 from dlpipe_autoencoders.figures import first_test_images, reconstruction_figures
 from dlpipe_autoencoders.reconstruction import reconstruction_loss
 from dlpipe_autoencoders.tied import TiedLayers
-from dlpipe_supervised.classification import filter_figures
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from dlpipe.stages import Stage
 from dlpipe_autoencoders.denoising import DenoisingAutoencoder
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.classifier import log_scores
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.shifts import shifted_columns
 from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
@@ -96,7 +97,8 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
+        x, y = batch
+        log_scores(self, "test", self(x), y)
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Class probabilities (examples, num_classes)."""

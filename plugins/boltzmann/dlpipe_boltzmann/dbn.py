@@ -14,7 +14,8 @@ from dlpipe.stages import Stage
 from dlpipe_boltzmann.energy import Parameters, hidden_mean
 from dlpipe_boltzmann.rbm import RBM
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.classifier import log_scores
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.shifts import shifted_columns
 from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
@@ -104,7 +105,8 @@ class DeepBeliefNetwork(pl.LightningModule):
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log test/loss and test/error of the classifier."""
-        evaluate(self, "test", batch)
+        x, y = batch
+        log_scores(self, "test", self(x), y)
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Class probabilities (examples, num_classes)."""

@@ -15,7 +15,7 @@ from dlpipe_boltzmann.gibbs import sample_units
 from dlpipe_boltzmann.pseudo_likelihood import pseudo_likelihood, stochastic_pseudo_likelihood
 from dlpipe_boltzmann.reconstruction import reconstruction_log_likelihood
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
-from dlpipe_supervised.classification import filter_figures
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
 from dlpipe_supervised.ranks import mean_over_ranks
 

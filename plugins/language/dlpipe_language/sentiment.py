@@ -13,7 +13,8 @@ from dlpipe.data import SequenceBatch, mask_of
 from dlpipe_language.history import HistoryStopping
 from dlpipe_language.reviews import Reviews
 from dlpipe_language.vocabulary import read_words
-from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
+from dlpipe_supervised.classifier import log_scores
+from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
@@ -107,20 +108,13 @@ class LstmSentiment(pl.LightningModule):
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Log val/loss and val/error."""
-        self._evaluate("val", batch)
+        words, labels, lengths = batch
+        log_scores(self, "val", self(words, lengths), labels)
 
     def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Log test/loss and test/error."""
-        self._evaluate("test", batch)
-
-    def _evaluate(self, split: str, batch: SequenceBatch) -> None:
         words, labels, lengths = batch
-        logits = self(words, lengths)
-        metrics = {
-            f"{split}/error": zero_one_loss(logits, labels),
-            f"{split}/loss": negative_log_likelihood(logits, labels),
-        }
-        self.log_dict(metrics, batch_size=len(labels))
+        log_scores(self, "test", self(words, lengths), labels)
 
     def check_data(self, data: pl.LightningDataModule) -> None:
         """Refuse what is no dataset of reviews with as many words.

@@ -4,16 +4,15 @@ import math
 from typing import Annotated, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.classifier import Classifier
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import tanh_bound, uniform_
-from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 # examples whose maps fit in a core's cache from the convolution to the pooling; the arithmetic is the same
@@ -26,7 +25,7 @@ def pooled_size(size: int, filter_size: int, pool_size: int) -> int:
 
 
 @final
-class LeNet(pl.LightningModule):
+class LeNet(Classifier):
     """Two stages of tanh(max-pool(convolve(x) + b)), a tanh layer and a softmax, trained on the NLL.
 
     28 x 28 becomes 20 maps of 12 x 12, then 50 maps of 4 x 4, then 500 units. A simplification of LeNet-5: max
@@ -91,23 +90,6 @@ class LeNet(pl.LightningModule):
         for conv in (self.conv1, self.conv2):
             x = torch.tanh(F.max_pool2d(conv(x), self.pool_size))  # pooled first: a quarter of the tanhs
         return x.flatten(1)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean negative log-likelihood of a minibatch."""
-        x, y = batch
-        return negative_log_likelihood(self(x), y)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
         """The filters of the first stage."""

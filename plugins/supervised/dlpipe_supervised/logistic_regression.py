@@ -3,21 +3,20 @@
 from typing import Annotated, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlpipe_supervised.classification import evaluate, filter_figures
-from dlpipe_supervised.losses import negative_log_likelihood
+from dlpipe_supervised.classifier import Classifier
+from dlpipe_supervised.filters import filter_figures
 
 Positive = Annotated[int, Field(gt=0)]
 MANY = 128  # examples, from which on another order in memory is faster; the numbers are the same to rounding
 
 
 @final
-class LogisticRegression(pl.LightningModule):
+class LogisticRegression(Classifier):
     """Multi-class logistic regression: p(y | x) = softmax(W x + b), trained on the negative log-likelihood.
 
     W and b start at zero; the problem is convex, so every seed gives the same run where the order of
@@ -46,23 +45,6 @@ class LogisticRegression(pl.LightningModule):
         if len(x) < MANY:
             return self.linear(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
         return torch.addmm(self.linear.bias.unsqueeze(1), self.linear.weight, x.t()).t()
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean negative log-likelihood of a minibatch."""
-        x, y = batch
-        return negative_log_likelihood(self(x), y)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
         """One picture a class of the weights that speak for it."""

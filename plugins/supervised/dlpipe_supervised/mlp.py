@@ -3,22 +3,21 @@
 from typing import Annotated, Any, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.classifier import Classifier
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import tanh_bound, uniform_
-from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
 @final
-class MLP(pl.LightningModule):
+class MLP(Classifier):
     """softmax(W2 tanh(W1 x + b1) + b2), trained on NLL + l1 * sum |W| + l2 * sum W^2 over W1 and W2.
 
     The penalties are over weights, not biases, and are divided by nothing: as SGD's ``weight_decay``, l2 * W^2
@@ -68,8 +67,7 @@ class MLP(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """NLL and l1 penalty of a minibatch; l2 is left to the optimizer."""
-        x, y = batch
-        loss = negative_log_likelihood(self(x), y)
+        loss = super().training_step(batch, batch_idx)
         if self.l1:
             loss = loss + self.l1 * (self.hidden.weight.abs().sum() + self.output.weight.abs().sum())
         return loss
@@ -78,18 +76,6 @@ class MLP(pl.LightningModule):
     def penalty(self) -> Tensor:
         """l2 * sum W^2, which the weight decay stands for; a scalar."""
         return self.l2 * (self.hidden.weight.square().sum() + self.output.weight.square().sum())
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
         """What the first hundred hidden units look at."""

@@ -4,22 +4,20 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated, final
 
-import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from dlpipe_supervised.classification import evaluate
+from dlpipe_supervised.classifier import Classifier
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
-from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
-class SigmoidNetwork(pl.LightningModule):
+class SigmoidNetwork(Classifier):
     """Layers of sigmoid(W h + b), the first on x, and a softmax, trained on the mean negative log-likelihood.
 
     `take_layers` begins with pre-trained sigmoid layers.
@@ -112,16 +110,4 @@ class SigmoidNetwork(pl.LightningModule):
         if self.shifts is not None:
             drawn = torch.randint(len(self.shifts), (1,), device=x.device)
             x = x.index_select(1, self.shifts.index_select(0, drawn).squeeze(0))
-        return negative_log_likelihood(self(x), y)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
+        return super().training_step((x, y), batch_idx)

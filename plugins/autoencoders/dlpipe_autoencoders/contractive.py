@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from dlpipe.epoch_mean import EpochMean
 from dlpipe_autoencoders.contraction import squared_jacobian_norm
 from dlpipe_autoencoders.figures import first_test_images, reconstruction_figures
 from dlpipe_autoencoders.reconstruction import reconstruction_loss
 from dlpipe_autoencoders.tied import TiedLayers
 from dlpipe_supervised.filters import filter_figures
-from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -38,8 +38,6 @@ class ContractiveAutoencoder(pl.LightningModule):
     tutorials' ``cA.py``, whose penalty has no gradient by mistake; here it has.
     """
 
-    epoch_sums: Tensor
-
     def __init__(
         self,
         num_visible: Positive,
@@ -51,8 +49,7 @@ class ContractiveAutoencoder(pl.LightningModule):
         self.image_shape = image_shape
         self.contraction = contraction
         self.layers = TiedLayers(num_visible, num_hidden)
-        # of the epoch so far, the same on all ranks: reconstruction, contraction, minibatches
-        self.register_buffer("epoch_sums", torch.zeros(3))
+        self.epoch_mean = EpochMean(2)  # reconstruction and contraction
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruction of x (examples, num_visible), the same shape, entries in [0, 1]."""
@@ -68,19 +65,15 @@ class ContractiveAutoencoder(pl.LightningModule):
         codes = self.encode(x)
         reconstruction = reconstruction_loss(self.layers.decode(codes), x)
         contraction = squared_jacobian_norm(codes, self.layers.weight)
-        parts = torch.stack([reconstruction, contraction, torch.ones_like(contraction)]).detach()
-        self.epoch_sums += mean_over_ranks(parts)
+        self.epoch_mean.update(torch.stack([reconstruction.detach(), contraction.detach()]))
         return reconstruction + self.contraction * contraction
 
     def on_train_epoch_end(self) -> None:
         """Log the means of the epoch's minibatches."""
-        reconstruction, contraction, minibatches = self.epoch_sums
-        means = {
-            "train/reconstruction": reconstruction / minibatches,
-            "train/contraction": contraction / minibatches,
-        }
+        reconstruction, contraction = self.epoch_mean.compute()
+        means = {"train/reconstruction": reconstruction, "train/contraction": contraction}
         self.log_dict(means, batch_size=1, sync_dist=self.trainer.world_size > 1)
-        self.epoch_sums.zero_()
+        self.epoch_mean.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log val/loss: the reconstruction's."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from dlpipe.epoch_mean import EpochMean
 from dlpipe_boltzmann.contrastive_divergence import contrastive_divergence
 from dlpipe_boltzmann.energy import Parameters, hidden_mean, visible_preactivation
 from dlpipe_boltzmann.gibbs import sample_units
@@ -17,7 +18,6 @@ from dlpipe_boltzmann.reconstruction import reconstruction_log_likelihood
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
 from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
-from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -45,8 +45,6 @@ class RBM(pl.LightningModule):
 
     chain: Tensor | None
     bit: Tensor
-    monitored: Tensor
-    updates: Tensor
 
     def __init__(
         self,
@@ -68,8 +66,7 @@ class RBM(pl.LightningModule):
         uniform_(self.W, sigmoid_bound(num_visible, num_hidden))
         self.register_buffer("chain", torch.zeros(num_chains, num_hidden) if persistent else None)
         self.register_buffer("bit", torch.zeros(1, dtype=torch.int64))
-        self.register_buffer("monitored", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.epoch_mean = EpochMean(dtype=torch.float64)
 
     @property
     def machine(self) -> Parameters:
@@ -96,15 +93,13 @@ class RBM(pl.LightningModule):
                 monitored = stochastic_pseudo_likelihood(self.machine, x.round(), self.bit).mean()
                 self.bit.add_(1).remainder_(len(self.b))
                 self.chain.copy_(sample_units(found.preactivation))
-            self.monitored.add_(mean_over_ranks(monitored))
-            self.updates.add_(1)
+        self.epoch_mean.update(monitored)
         return found.loss
 
     def on_train_epoch_end(self) -> None:
         """Log the mean over the epoch's updates."""
-        self.log(f"train/{self.monitor}", self.monitored / self.updates, sync_dist=self.trainer.world_size > 1)
-        self.monitored.zero_()
-        self.updates.zero_()
+        self.log(f"train/{self.monitor}", self.epoch_mean.compute(), sync_dist=self.trainer.world_size > 1)
+        self.epoch_mean.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log what training is monitored by, without its chance: of bits spread over the examples, or of the means."""

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from dlpipe import DataError
 from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.epoch_mean import EpochMean
 from dlpipe_boltzmann.contrastive_divergence import contrastive_divergence
 from dlpipe_boltzmann.energy import Parameters, visible_preactivation
 from dlpipe_boltzmann.gibbs import sample_units
@@ -21,7 +22,6 @@ from dlpipe_music.midi import write_midi
 from dlpipe_music.pictures import piano_roll_picture
 from dlpipe_music.recurrence import Recurrence, states, states_before
 from dlpipe_music.tunes import Tunes
-from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 WEIGHT_SCALE, RECURRENT_SCALE = 0.01, 0.0001  # standard deviations of the initial W, and of all other matrices
@@ -53,8 +53,6 @@ class RnnRbm(pl.LightningModule):
 
     # as fast by autograd; and a recording is for one length of pieces, of which there are many
     can_be_fused = False
-    monitored: Tensor
-    updates: Tensor
 
     def __init__(
         self,
@@ -85,8 +83,7 @@ class RnnRbm(pl.LightningModule):
         self.b = nn.Parameter(torch.zeros(num_visible))
         self.c = nn.Parameter(torch.zeros(num_hidden))
         self.b_u = nn.Parameter(torch.zeros(num_recurrent))
-        self.register_buffer("monitored", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.epoch_mean = EpochMean(dtype=torch.float64)
 
     @property
     def machine(self) -> Parameters:
@@ -136,15 +133,13 @@ class RnnRbm(pl.LightningModule):
         found = contrastive_divergence(machine, v, self.k)
         with torch.no_grad():
             means = visible_preactivation(machine, sample_units(found.preactivation))
-            self.monitored.add_(mean_over_ranks(reconstruction_log_likelihood(v, means)))
-            self.updates.add_(1)
+        self.epoch_mean.update(reconstruction_log_likelihood(v, means))
         return found.loss
 
     def on_train_epoch_end(self) -> None:
         """Log the mean over the epoch's updates."""
-        self.log("train/reconstruction", self.monitored / self.updates, sync_dist=self.trainer.world_size > 1)
-        self.monitored.zero_()
-        self.updates.zero_()
+        self.log("train/reconstruction", self.epoch_mean.compute(), sync_dist=self.trainer.world_size > 1)
+        self.epoch_mean.reset()
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Log val/reconstruction, a mean over frames."""

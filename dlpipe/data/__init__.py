@@ -1,8 +1,9 @@
 """Datasets: resident tensors and sequences, minibatches as slices, files with checksums.
 
 To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
-`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, and what takes
-long to read is `kept` in `cache_directory`; what is wrong with them is a `dlpipe.DataError`.
+`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, or by `RemoteFileMixin` for a
+dataset of one file, and what takes long to read is `kept` in `cache_directory`; what is wrong with them is a
+`dlpipe.DataError`.
 """
 
 from dlpipe.data.buckets import SequenceMinibatches
@@ -13,6 +14,7 @@ from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochOrder, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.module import TensorDataModule
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
+from dlpipe.data.remote_file_mixin import RemoteFileMixin
 from dlpipe.data.sequence_module import SequenceDataModule
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Minibatches",
     "Ragged",
     "RemoteFile",
+    "RemoteFileMixin",
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceMinibatches",

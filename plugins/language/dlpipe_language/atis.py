@@ -1,16 +1,14 @@
 """ATIS: requests for flights whose words are labelled with slots."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, SequenceSplit, SplitName, find_or_download, read_pickles, sha256_of
+from dlpipe.data import RemoteFile, RemoteFileMixin, SequenceSplit, SplitName, read_pickles
 from dlpipe_language.sentences import LabelledSentences, labelled
 from dlpipe_language.vocabulary import UNKNOWN, Vocabulary, travel_words
 
-NAME = "atis"
 MIRROR = "http://lisaweb.iro.umontreal.ca/transfert/lisa/users/mesnilgr/atis/"
 SHA256 = (
     "42f22ed2fedd8914ff6c48ad9758425ce4cd587218e8e85e600000c805115253",
@@ -21,7 +19,7 @@ SHA256 = (
 )
 
 
-class Atis(LabelledSentences):
+class Atis(RemoteFileMixin, LabelledSentences):
     """3,983 train, 995 val and 893 test sentences of 572 words with 127 labels, in one of five divisions.
 
     Source: Hemphill et al. (1990), The ATIS spoken language systems pilot corpus, as Mesnil et al. (2013) divide it:
@@ -30,38 +28,20 @@ class Atis(LabelledSentences):
     Args:
         fold: 0 to 4.
         directory: with the files ``atis.fold0.pkl.gz`` to 4; None looks in ``$DLPIPE_DATA/atis`` and the user's cache.
-        offline: whether nothing is downloaded.
-        rest: as for `LabelledSentences`.
+        offline: never download.
+        options: as for `LabelledSentences`.
     """
 
-    def __init__(
-        self,
-        *,
-        fold: Annotated[int, Field(ge=0, le=4)],
-        directory: str | None,
-        offline: bool,
-        **rest: Any,
-    ) -> None:
-        super().__init__(**rest)
-        self.directory = directory
-        self.offline = offline
+    dataset_name = "atis"
+
+    def __init__(self, *, fold: Annotated[int, Field(ge=0, le=4)], **options: Any) -> None:
+        super().__init__(**options)
         name = f"atis.fold{fold}.pkl.gz"
-        self.file = RemoteFile(name, SHA256[fold], (MIRROR + name,))
-
-    def prepare_data(self) -> None:
-        """Find the fold, or download it into the user's cache.
-
-        Raises:
-            DataError: it is nowhere to be had.
-        """
-        self._path()
-
-    def _path(self) -> Path:
-        return find_or_download(self.file, NAME, self.directory, self.offline)
+        self.remote_file = RemoteFile(name, SHA256[fold], (MIRROR + name,))
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """Sentences of words (x) and labels (y)."""
-        path = self._path()
+        path = self.path()
         (content,) = read_pickles(path)
         try:
             *sets, names = content
@@ -76,10 +56,6 @@ class Atis(LabelledSentences):
     def words_of(self, text: str) -> list[str]:
         """The words of a request, written as ATIS writes them."""
         return travel_words(text, self.vocabulary)
-
-    def checksums(self) -> dict[str, str]:
-        """File name to sha256."""
-        return {self.file.name: sha256_of(self._path())}
 
 
 def _in_order(numbers: dict[str, int]) -> list[str]:

@@ -7,10 +7,10 @@ import tarfile
 import zlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, find, find_or_download, sha256_of
+from dlpipe.data import RemoteFile, RemoteFileMixin, find, sha256_of
 from dlpipe_language.moses import review_words
 from dlpipe_language.reviews import (
     HALVES,
@@ -24,7 +24,6 @@ from dlpipe_language.reviews import (
 )
 
 log = logging.getLogger(__name__)
-NAME = "imdb"
 WITHOUT_UNLABELLED = "aclImdb_labeled.tar.xz"
 ORIGINAL = RemoteFile(
     "aclImdb_v1.tar.gz",
@@ -35,7 +34,7 @@ MEMBER = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg)/(\d+)_\d+\.txt")
 
 
 @final
-class Imdb(Reviews):
+class Imdb(RemoteFileMixin, Reviews):
     """25,000 train and 25,000 test reviews of films, half of them positive.
 
     Words are those of Moses' tokeniser, see `review_words`, as in the tutorial's own files; the vocabulary is that of
@@ -46,14 +45,12 @@ class Imdb(Reviews):
     Args:
         directory: with ``aclImdb_v1.tar.gz`` or ``aclImdb_labeled.tar.xz``, which is the same without the reviews that
             have no label; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.
-        offline: whether nothing is downloaded.
-        reviews: as for `Reviews`.
+        offline: never download.
+        options: as for `Reviews`.
     """
 
-    def __init__(self, *, directory: str | None, offline: bool, **reviews: Any) -> None:
-        super().__init__(**reviews)
-        self.directory = directory
-        self.offline = offline
+    dataset_name = "imdb"
+    remote_file = ORIGINAL
 
     def prepare_data(self) -> None:
         """Find the archive, or download it into the user's cache, and take its reviews apart where they have not been.
@@ -61,27 +58,22 @@ class Imdb(Reviews):
         Raises:
             DataError: it is nowhere to be had, or damaged.
         """
-        if not _entry(self._path()).is_file():
+        if not _entry(self.path()).is_file():
             self.load_reviews()
 
     def load_reviews(self) -> LoadedReviews:
         """Positive reviews before negative ones, each kind in the order of its numbers."""
-        path = self._path()
+        path = self.path()
         return kept_reviews(_entry(path), lambda: _read(path))
 
-    def _path(self) -> Path:
-        smaller = find(WITHOUT_UNLABELLED, NAME, self.directory)
+    def path(self) -> Path:
+        """Where the smaller archive is, or else the original one."""
         try:
-            return smaller or find_or_download(ORIGINAL, NAME, self.directory, self.offline)
+            return find(WITHOUT_UNLABELLED, self.dataset_name, self.directory) or super().path()
         except DataError as error:
             raise DataError(
                 f"{error} {WITHOUT_UNLABELLED}, the same without the unlabelled reviews, does as well"
             ) from error
-
-    def checksums(self) -> dict[str, str]:
-        """File name to sha256."""
-        path = self._path()
-        return {path.name: sha256_of(path)}
 
 
 def _entry(path: Path) -> Path:

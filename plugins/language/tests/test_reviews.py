@@ -84,7 +84,7 @@ def test_an_archive_is_taken_apart_once(archive, own_cache, monkeypatch):
     options = archive()
     Imdb(**options).prepare_data()
     (entry,) = own_cache.rglob("*.npz")
-    assert entry.name.startswith(sha256_of(Imdb(**options)._path()))
+    assert entry.name.startswith(sha256_of(Imdb(**options).path()))
     monkeypatch.setattr("dlpipe_language.imdb.review_words", lambda _: pytest.fail("it was taken apart again"))
     data = Imdb(**options)
     data.setup("fit")

@@ -3,11 +3,11 @@
 import functools
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, SplitName, find_or_download, sha256_of
-from dlpipe_music.midi import MidiError
+from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName, sha256_of
+from dlpipe_music.midi import MidiError, Notes
 from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, ReadFiles, good_ones, is_midi, read_files, read_once
 from dlpipe_music.piano_roll import Roll, roll_of
 from dlpipe_music.tunes import Tunes
@@ -15,7 +15,7 @@ from dlpipe_music.tunes import Tunes
 FOLDERS: dict[str, SplitName] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
-class MidiArchive(Tunes):
+class MidiArchive(RemoteFileMixin, Tunes):
     """MIDI files from a zip archive; a subclass names it. They are read once and kept in the user's cache.
 
     An archive that is found is read whatever its checksum, as others than the authors have packed the same files; one
@@ -25,17 +25,13 @@ class MidiArchive(Tunes):
         directory: where the archive is; by default ``$DLPIPE_DATA/music``, then the user's cache.
         offline: never download.
         on_bad_file: whether a file that cannot be read stops the run or is left out.
-        tunes: as for `Tunes`.
+        options: as for `Tunes`.
     """
 
-    archive: ClassVar[RemoteFile]
+    dataset_name = "music"
 
-    def __init__(
-        self, *, directory: str | None = None, offline: bool = False, on_bad_file: OnBadFile = "stop", **tunes: Any
-    ) -> None:
-        super().__init__(**tunes)
-        self.directory = directory
-        self.offline = offline
+    def __init__(self, *, on_bad_file: OnBadFile = "stop", **options: Any) -> None:
+        super().__init__(**options)
         self.on_bad_file: OnBadFile = on_bad_file
 
     def prepare_data(self) -> None:
@@ -44,27 +40,21 @@ class MidiArchive(Tunes):
         Raises:
             DataError: it is not here and cannot be had, is damaged, or has a bad file that is to stop the run.
         """
-        path = self._path()
-        good_ones(_read(path), path, self.on_bad_file)
+        self._notes()
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
         """By the folders that the files are in, in the order of their names."""
-        path = self._path()
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
-        for name, notes in good_ones(_read(path), path, self.on_bad_file).items():
+        for name, notes in self._notes().items():
             split = split_of(name)
             if split is None:
-                raise DataError(f"{path} has {name} in none of the folders {', '.join(FOLDERS)}")
+                raise DataError(f"{self.path()} has {name} in none of the folders {', '.join(FOLDERS)}")
             rolls[split].append(roll_of(notes, self.frame_seconds))
         return rolls
 
-    def checksums(self) -> dict[str, str]:
-        """The archive's name to its sha256."""
-        path = self._path()
-        return {path.name: sha256_of(path)}
-
-    def _path(self) -> Path:
-        return find_or_download(self.archive, "music", self.directory, self.offline)
+    def _notes(self) -> dict[str, Notes]:
+        path = self.path()
+        return good_ones(_read(path), path, self.on_bad_file)
 
 
 @final
@@ -75,7 +65,7 @@ class Nottingham(MidiArchive):
     """
 
     title = "Nottingham, a tune of the test set"
-    archive = RemoteFile(
+    remote_file = RemoteFile(
         "Nottingham.zip",
         "fd4eb21b656002790cb8429c3482518876c48881ce58270f5296fe5aad50075f",
         (
@@ -93,7 +83,7 @@ class PianoMidi(MidiArchive):
     """
 
     title = "Piano-midi.de, a piece of the test set"
-    archive = RemoteFile(
+    remote_file = RemoteFile(
         "Piano-midi.de.zip",
         "631b148fd1022cb73d28684382446f1a36e1e7f0d131ed81121a999c9f23fed1",
         (

@@ -46,7 +46,7 @@ def build() -> Callable[..., Any]:
 class Trained(NamedTuple):
     """What a run printed, its summary, and the rows of its metrics."""
 
-    told: str
+    output: str
     summary: dict[str, Any]
     rows: list[dict[str, str]]
 

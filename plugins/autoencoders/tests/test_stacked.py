@@ -72,8 +72,8 @@ def test_predictions_are_the_networks_probabilities(model, x):
 
 @pytest.mark.parametrize("corruption", [[], [0.1, 0.2], [0.1, 0.2, 0.3, 0.4]])
 def test_a_level_for_each_layer_is_wanted(corruption):
-    told = rf"is for {len(corruption)} layers, but hidden_sizes=\[5, 6, 4\] has 3; give a level for each layer"
-    with pytest.raises(ValueError, match=told):
+    message = rf"is for {len(corruption)} layers, but hidden_sizes=\[5, 6, 4\] has 3; give a level for each layer"
+    with pytest.raises(ValueError, match=message):
         StackedDenoisingAutoencoder(12, 3, [1, 3, 4], [5, 6, 4], corruption)
 
 

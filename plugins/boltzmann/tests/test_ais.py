@@ -49,9 +49,9 @@ def test_z_is_unbiased_with_few_temperatures_too(tiny, num_temperatures, generat
 def test_the_standard_error_is_the_spread_of_repeated_estimates(tiny, generator):
     runs = [estimate_log_partition(tiny, 200, 3, generator=generator) for _ in range(400)]
     spread = torch.tensor([run.value for run in runs], dtype=torch.float64).std()
-    told = torch.tensor([run.standard_error for run in runs], dtype=torch.float64).mean()
+    reported = torch.tensor([run.standard_error for run in runs], dtype=torch.float64).mean()
     # the relative standard error of a standard deviation is 1 / sqrt(2 n)
-    assert abs(spread / told - 1) < 5 / math.sqrt(2 * 400)
+    assert abs(spread / reported - 1) < 5 / math.sqrt(2 * 400)
 
 
 def test_without_weights_the_estimate_is_exact(generator):
@@ -63,6 +63,6 @@ def test_without_weights_the_estimate_is_exact(generator):
 
 @pytest.mark.parametrize(("num_chains", "num_temperatures"), [(1, 10), (10, 0)])
 def test_too_few_chains_or_temperatures_are_refused(tiny, num_chains, num_temperatures):
-    told = f"num_chains={num_chains}, num_temperatures={num_temperatures}: a standard error needs two chains"
-    with pytest.raises(ValueError, match=told):
+    message = f"num_chains={num_chains}, num_temperatures={num_temperatures}: a standard error needs two chains"
+    with pytest.raises(ValueError, match=message):
         estimate_log_partition(tiny, num_chains, num_temperatures)

@@ -47,6 +47,6 @@ def test_all_states_are_the_binary_numbers():
 
 
 def test_machines_that_are_too_large_are_refused():
-    told = r"a sum over the 2\^21 states of the smaller layer; at most 20 units can be enumerated: use estimate_log"
-    with pytest.raises(ValueError, match=told):
+    message = r"a sum over the 2\^21 states of the smaller layer; at most 20 units can be enumerated: use estimate_log"
+    with pytest.raises(ValueError, match=message):
         log_partition(Parameters(torch.zeros(30, 21), torch.zeros(30), torch.zeros(21)))

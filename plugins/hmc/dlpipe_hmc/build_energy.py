@@ -49,8 +49,8 @@ def _import(path: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        told = f"is {module.partition('.')[0]} in the folder that you are in, or installed?"
-        raise ValueError(f"energy {path} cannot be imported: {error}; {told}") from error
+        question = f"is {module.partition('.')[0]} in the folder that you are in, or installed?"
+        raise ValueError(f"energy {path} cannot be imported: {error}; {question}") from error
     except AttributeError as error:
         raise ValueError(f"energy {path} cannot be imported: {error}") from error
 
@@ -66,5 +66,5 @@ def _make(cls: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any
         return cls(**options)
     except Exception as error:  # of anybody's class
         given = f" with energy_options={dict(options)}" if options else ""
-        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"energy {name} cannot be made{given}: {told}") from error
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"energy {name} cannot be made{given}: {reason}") from error

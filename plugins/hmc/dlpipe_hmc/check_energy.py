@@ -23,8 +23,8 @@ def check_form(energy: Any, name: str) -> None:
     for moment, shape in (("mean", (dim,)), ("covariance", (dim, dim))):
         value = getattr(energy, moment, None)
         if value is not None and getattr(value, "shape", None) != shape:
-            told = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"energy {name} has a {moment} of {told}; a tensor {shape} is wanted, or none")
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"energy {name} has a {moment} of {found}; a tensor {shape} is wanted, or none")
     if (covariance := getattr(energy, "covariance", None)) is not None:
         try:
             check_covariance(covariance if covariance.is_floating_point() else covariance.double(), dim)

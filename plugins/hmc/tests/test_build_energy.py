@@ -73,7 +73,7 @@ def test_a_dotted_path_is_an_energy_of_ones_own(own_module):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("bananna", "no energy 'bananna'; there are gaussian, banana, funnel, gaussian_rbm, and the dotted path"),
         (
@@ -85,21 +85,21 @@ def test_a_dotted_path_is_an_energy_of_ones_own(own_module):
         ("math.sin", "math.sin has dim=None; give it an attribute dim"),
     ],
 )
-def test_what_is_no_energy_is_refused(name, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_no_energy_is_refused(name, message):
+    with pytest.raises(ValueError, match=message):
         build_energy(name, {})
 
 
 def test_options_that_the_class_does_not_take_are_refused():
-    told = (
+    message = (
         r"energy_options=\{'bent': 1\}: got an unexpected keyword argument 'bent'; energy banana takes deviation, bend"
     )
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         build_energy("banana", {"bent": 1})
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "message"),
     [
         ("gaussian", {"dim": "abc"}, "dim='abc': must be a whole number from 1"),
         ("gaussian", {"dim": 0}, "dim=0: must be a whole number from 1"),
@@ -107,8 +107,8 @@ def test_options_that_the_class_does_not_take_are_refused():
         ("banana", {"bend": "abc"}, "TypeError: "),
     ],
 )
-def test_an_energy_that_cannot_be_made_is_told_by_its_name_and_options(name, options, told):
-    wanted = re.escape(f"energy {name} cannot be made with energy_options={options}: {told}")
+def test_an_energy_that_cannot_be_made_is_told_by_its_name_and_options(name, options, message):
+    wanted = re.escape(f"energy {name} cannot be made with energy_options={options}: {message}")
     with pytest.raises(ValueError, match=wanted):
         build_energy(name, options)
 
@@ -124,7 +124,7 @@ def test_what_the_constructor_of_ones_own_energy_raises_is_told(own_module):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (
             "dim = 2; covariance = torch.tensor([[1, 2], [2, 1]])",
@@ -138,7 +138,7 @@ def test_what_the_constructor_of_ones_own_energy_raises_is_told(own_module):
         ("dim = 2; covariance = [[1, 0], [0, 1]]", r"has a covariance of list; a tensor \(2, 2\) is wanted, or none"),
     ],
 )
-def test_an_energy_that_says_wrongly_what_it_is_is_refused(own_module, body, told):
+def test_an_energy_that_says_wrongly_what_it_is_is_refused(own_module, body, message):
     own_module(f"""
         import torch
 
@@ -148,7 +148,7 @@ def test_an_energy_that_says_wrongly_what_it_is_is_refused(own_module, body, tol
             def __call__(self, positions):
                 return positions.square().sum(1)
     """)
-    with pytest.raises(ValueError, match=f"energy own.Wrong ?{told}"):
+    with pytest.raises(ValueError, match=f"energy own.Wrong ?{message}"):
         build_energy("own.Wrong", {})
 
 
@@ -166,7 +166,7 @@ def test_a_good_energy_passes():
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         (lambda x: 1.0, r"energy own gave a float; a tensor \(3,\) is wanted"),
         (
@@ -186,19 +186,19 @@ def test_a_good_energy_passes():
         (lambda x: (x.clamp(min=0) * 0).sqrt().sum(1), "the gradient of energy own is not finite where chains"),
     ],
 )
-def test_an_energy_that_cannot_be_followed_is_refused(function, told):
-    with pytest.raises(ValueError, match=told):
+def test_an_energy_that_cannot_be_followed_is_refused(function, message):
+    with pytest.raises(ValueError, match=message):
         checked(function)
 
 
 def test_what_an_energy_raises_is_told_with_its_name():
-    told = "energy own raised IndexError for positions of 3 chains, 2 coordinates each: index 2 is out of bounds"
-    with pytest.raises(ValueError, match=told):
+    message = "energy own raised IndexError for positions of 3 chains, 2 coordinates each: index 2 is out of bounds"
+    with pytest.raises(ValueError, match=message):
         checked(lambda x: x[:, 2])
 
 
 @pytest.mark.parametrize(
-    ("gradient", "told"),
+    ("gradient", "message"),
     [
         (lambda x: x[:, 2], "the gradient of energy own raised IndexError for positions of 3 chains"),
         (lambda x: 2 * x.sum(1), r"the gradient of energy own has the shape \(3,\) for 3 chains; wanted is \(3, 2\)"),
@@ -206,8 +206,8 @@ def test_what_an_energy_raises_is_told_with_its_name():
         (lambda x: -2 * x, "gradient of energy own is off by"),
     ],
 )
-def test_a_wrong_gradient_of_ones_own_is_refused(gradient, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_gradient_of_ones_own_is_refused(gradient, message):
+    with pytest.raises(ValueError, match=message):
         checked(lambda x: x.square().sum(1), gradient=gradient)
 
 

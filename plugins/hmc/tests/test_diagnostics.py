@@ -82,10 +82,10 @@ def test_samples_are_evenly_spaced_along_chain_after_chain():
 
 @pytest.mark.parametrize("count", [0, 13])
 def test_more_samples_than_draws_are_refused(count):
-    told = (
+    message = (
         rf"{count} samples were asked for, and 3 chains of 4 draws have 12; ask for at most so many \(-n 12\), or run"
     )
-    with pytest.raises(DlpipeError, match=told):
+    with pytest.raises(DlpipeError, match=message):
         thinned(noise(4, 3, 2), count)
 
 

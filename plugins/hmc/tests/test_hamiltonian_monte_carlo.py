@@ -95,8 +95,8 @@ def test_more_moves_than_there_is_room_for_are_refused():
 
 @pytest.mark.parametrize("initial", [0.0005, 0.6])
 def test_an_initial_step_size_out_of_bounds_is_refused(initial):
-    told = f"initial_step_size={initial} is not between step_size_min=0.001 and step_size_max=0.5"
-    with pytest.raises(ValueError, match=told):
+    message = f"initial_step_size={initial} is not between step_size_min=0.001 and step_size_max=0.5"
+    with pytest.raises(ValueError, match=message):
         HamiltonianMonteCarlo(initial_step_size=initial)
 
 
@@ -171,10 +171,10 @@ def test_the_command_line_asks_for_fewer_and_does_not_blame_the_model(tmp_path, 
     for asked in (["-n", "5000"], []):  # 100 by default
         capsys.readouterr()
         assert main(["sample", run, *asked]) == 2
-        told = (
+        message = (
             f"dlpipe: {(asked or ['', '100'])[1]} samples were asked for, and 3 chains of 10 draws have 30; ask for at"
         )
-        assert capsys.readouterr().err.startswith(told)
+        assert capsys.readouterr().err.startswith(message)
     assert main(["sample", run, "-n", "30"]) == 0
 
 

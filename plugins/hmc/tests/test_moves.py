@@ -23,6 +23,8 @@ def test_the_test_is_one_batch_of_all_draws():
 
 
 def test_moves_that_epochs_do_not_divide_are_refused():
-    told = r"100 moves \(60 of burn-in, 40 draws\) cannot be made in 7 equal epochs; set recipe.max_epochs to a divisor"
-    with pytest.raises(ValueError, match=told):
+    message = (
+        r"100 moves \(60 of burn-in, 40 draws\) cannot be made in 7 equal epochs; set recipe.max_epochs to a divisor"
+    )
+    with pytest.raises(ValueError, match=message):
         moves(None, num_epochs=7)

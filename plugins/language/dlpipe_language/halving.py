@@ -44,8 +44,8 @@ class HalveAndGoBack(pl.Callback):
         """
         if trainer.lr_scheduler_configs:
             scheduler = type(trainer.lr_scheduler_configs[0].scheduler).__name__
-            told = f"model.halve_after={self.epochs} halves the learning rate that {scheduler} sets"
-            raise PluginError(f"{told}: set model.halve_after=null or scheduler=none")
+            message = f"model.halve_after={self.epochs} halves the learning rate that {scheduler} sets"
+            raise PluginError(f"{message}: set model.halve_after=null or scheduler=none")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep new best weights, or go back to them."""
@@ -58,7 +58,7 @@ class HalveAndGoBack(pl.Callback):
             self.is_back = False
         elif trainer.current_epoch - self.best_epoch >= self.epochs and trainer.current_epoch > self.last_halved:
             self.last_halved = trainer.current_epoch
-            told = "" if self.is_back else "the best weights again, and "
+            restored = "" if self.is_back else "the best weights again, and "
             if not self.is_back:
                 pl_module.load_state_dict(self.weights)
                 self.is_back = True
@@ -66,7 +66,7 @@ class HalveAndGoBack(pl.Callback):
                 for group in optimizer.param_groups:
                     group["lr"] /= 2
             rate = trainer.optimizers[0].param_groups[0]["lr"]
-            log.info("no new best %s: %slearning rate %.3g", self.monitor, told, rate)
+            log.info("no new best %s: %slearning rate %.3g", self.monitor, restored, rate)
             if rate < self.least_lr:
                 trainer.should_stop = True
 

@@ -99,13 +99,13 @@ def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                told = MEMBER.fullmatch(member.name)
-                if told and member.isfile():
+                match = MEMBER.fullmatch(member.name)
+                if match and member.isfile():
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
                     first_line = content.decode().strip().split("\n")[0]  # as the tutorial's
-                    found.setdefault((told[1], told[2]), []).append((int(told[3]), first_line))
+                    found.setdefault((match[1], match[2]), []).append((int(match[3]), first_line))
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
-        reason = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
+        reason = str(error).split("\n", 1)[0]  # tarfile lists every compression that it tried
         raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
     missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in found]
     if missing:

@@ -42,9 +42,9 @@ class ImdbPickles(Reviews):
         for name in FILES:
             found = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
             if found is None:
-                places = " or ".join(map(str, search_places(NAME, self.directory)))
+                folders = " or ".join(map(str, search_places(NAME, self.directory)))
                 raise DataError(
-                    f"no {name}.gz and no {name} in {places}; dataset=imdb takes the reviews from their text"
+                    f"no {name}.gz and no {name} in {folders}; dataset=imdb takes the reviews from their text"
                 )
             paths.append(found)
         return paths

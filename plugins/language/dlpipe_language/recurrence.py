@@ -65,11 +65,11 @@ def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, 
     Returns:
         h, (examples, steps, units).
     """
-    told = initial.expand(len(inputs), -1)
+    output = initial.expand(len(inputs), -1)
     states = []
     for below in inputs.unbind(1):
-        state = torch.sigmoid(torch.addmm(below, told, weight))
-        told = torch.softmax(torch.addmm(out_bias, state, out_weight), 1)
+        state = torch.sigmoid(torch.addmm(below, output, weight))
+        output = torch.softmax(torch.addmm(out_bias, state, out_weight), 1)
         states.append(state)
     return torch.stack(states, 1)
 

@@ -83,15 +83,15 @@ class Reviews(SequenceDataModule):
         lengths = train.x.lengths
         rows = torch.nonzero(lengths < (self.shorter_than or torch.inf)).flatten()
         if not len(rows):
-            told = f"dataset.shorter_than={self.shorter_than} leaves no review"
+            message = f"dataset.shorter_than={self.shorter_than} leaves no review"
             raise DataError(
-                f"{told}: the shortest has {int(lengths.min())} words; take a larger number, or null for all"
+                f"{message}: the shortest has {int(lengths.min())} words; take a larger number, or null for all"
             )
         rows = rows[_permutation(len(rows))]
         count = round(len(rows) * (1 - self.validation))
         if not 0 < count < len(rows):
-            told = f"dataset.validation={self.validation} of {len(rows)} reviews leaves none for"
-            raise DataError(f"{told} {'validation' if count else 'training'}; take between 1/{len(rows)} and 1")
+            message = f"dataset.validation={self.validation} of {len(rows)} reviews leaves none for"
+            raise DataError(f"{message} {'validation' if count else 'training'}; take between 1/{len(rows)} and 1")
         return {"train": _chosen(train, rows[:count]), "val": _chosen(train, rows[count:]), "test": self._tested(test)}
 
     def _limited(self, split: SequenceSplit) -> SequenceSplit:

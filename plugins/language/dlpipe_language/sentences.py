@@ -52,8 +52,8 @@ class LabelledSentences(SequenceDataModule):
         ):
             least, most = int(values.min()), int(values.max())
             if least < 0 or most >= count:
-                told = f"{name} has {what} numbers from {least} to {most}; the dictionary has 0 to {count - 1}"
-                raise DataError(f"{told}: take a good copy")
+                message = f"{name} has {what} numbers from {least} to {most}; the dictionary has 0 to {count - 1}"
+                raise DataError(f"{message}: take a good copy")
 
 
 def labelled(words: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], num_words: int) -> SequenceSplit:

@@ -128,8 +128,8 @@ class LstmSentiment(pl.LightningModule):
 
     def _data(self, data: pl.LightningDataModule) -> Reviews:
         if not isinstance(data, Reviews):
-            told = f"lstm is trained on reviews that are positive or negative, and {type(data).__name__} has none"
-            raise DataError(f"{told}: choose imdb, imdb_pickles or synthetic_reviews")
+            message = f"lstm is trained on reviews that are positive or negative, and {type(data).__name__} has none"
+            raise DataError(f"{message}: choose imdb, imdb_pickles or synthetic_reviews")
         return data
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -148,8 +148,8 @@ class LstmSentiment(pl.LightningModule):
             (chances,) = torch.softmax(self(numbers, torch.tensor([len(words)], device=self.device)), 1)
         label = int(chances.argmax())
         unknown = sorted({word for word in words if word not in reviews.vocabulary})
-        told = [f"unknown words: {' '.join(unknown)}"] if unknown else []
-        return [f"{CLASSES[label]}, probability {float(chances[label]):.6f}", *told, *left]
+        warning = [f"unknown words: {' '.join(unknown)}"] if unknown else []
+        return [f"{CLASSES[label]}, probability {float(chances[label]):.6f}", *warning, *left]
 
 
 def mean_over_words(outputs: Tensor, lengths: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class RnnSlu(pl.LightningModule):
         embedding_size: entries of a word's vector.
         num_hidden: recurrent units.
         input_dropout: probability that an entry of a window is left out in training; the tutorial's is 0.
-        hidden_dropout: the same of what the labels are told from.
+        hidden_dropout: the same of the hidden units.
         halve_after: epochs without a better val/f1 after which the best weights are gone back to, and the learning rate
             is halved, also after each epoch from then on; None never does.
         least_lr: a smaller learning rate ends the run.
@@ -76,15 +76,15 @@ class RnnSlu(pl.LightningModule):
         self.hidden_dropout = hidden_dropout
         self.halve_after = halve_after
         self.least_lr = least_lr
-        told = num_labels if recurrence == "jordan" else num_hidden
+        num_fed_back = num_labels if recurrence == "jordan" else num_hidden
         directions = 2 if recurrence == "bidirectional" else 1
         self.embeddings = _uniform(num_words + 1, embedding_size)
         self.weight_in = _uniform(window * embedding_size, num_hidden)
-        self.weight_recurrent = _uniform(told, num_hidden)
+        self.weight_recurrent = _uniform(num_fed_back, num_hidden)
         self.weight_out = _uniform(directions * num_hidden, num_labels)
         self.bias_in = nn.Parameter(torch.zeros(num_hidden))
         self.bias_out = nn.Parameter(torch.zeros(num_labels))
-        self.initial = nn.Parameter(torch.zeros(told))
+        self.initial = nn.Parameter(torch.zeros(num_fed_back))
         if recurrence == "bidirectional":
             self.weight_in_back = _uniform(window * embedding_size, num_hidden)
             self.weight_recurrent_back = _uniform(num_hidden, num_hidden)
@@ -170,8 +170,8 @@ class RnnSlu(pl.LightningModule):
 
     def _data(self, data: pl.LightningDataModule) -> LabelledSentences:
         if not isinstance(data, LabelledSentences):
-            told = f"rnn_slu is trained on sentences whose words are labelled, and {type(data).__name__} has none"
-            raise DataError(f"{told}: choose atis or synthetic_flights")
+            message = f"rnn_slu is trained on sentences whose words are labelled, and {type(data).__name__} has none"
+            raise DataError(f"{message}: choose atis or synthetic_flights")
         return data
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -212,7 +212,7 @@ class RnnSlu(pl.LightningModule):
 def pairs_of_labels(gold: Tensor, guessed: Tensor, lengths: Tensor) -> list[tuple[list[int], list[int]]]:
     """Of each sentence the labels of its words and those guessed; both (sentences, steps), lengths (sentences,)."""
     rows = zip(gold.tolist(), guessed.tolist(), lengths.tolist(), strict=True)
-    return [(told[:length], found[:length]) for told, found, length in rows]
+    return [(labels[:length], guesses[:length]) for labels, guesses, length in rows]
 
 
 def scores_of(sentences: Sequence[tuple[list[int], list[int]]], names: Sequence[str]) -> dict[str, SlotScore]:

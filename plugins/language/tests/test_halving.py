@@ -87,6 +87,6 @@ def test_the_rate_is_halved_once_an_epoch_however_often_it_is_validated():
 
 def test_a_schedule_beside_it_is_refused():
     trainer = SimpleNamespace(lr_scheduler_configs=[SimpleNamespace(scheduler="one")])
-    told = "model.halve_after=1 halves the learning rate that str sets: set model.halve_after=null or scheduler=none"
-    with pytest.raises(PluginError, match=told):
+    message = "model.halve_after=1 halves the learning rate that str sets: set model.halve_after=null or scheduler=none"
+    with pytest.raises(PluginError, match=message):
         HalveAndGoBack("val/f1", 1, LEAST).on_train_start(trainer, torch.nn.Linear(1, 1))

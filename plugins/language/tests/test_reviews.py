@@ -113,7 +113,7 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"num_words": 100}, "dataset.num_words=100: there are 8; take as many or fewer"),
         ({"shorter_than": 2}, "dataset.shorter_than=2 leaves no review: the shortest has 2 words; take"),
@@ -126,8 +126,8 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
         ),
     ],
 )
-def test_what_cannot_be_is_told(archive, changes, told):
-    with pytest.raises(DataError, match=told):
+def test_what_cannot_be_is_told(archive, changes, message):
+    with pytest.raises(DataError, match=message):
         Imdb(**archive(**changes)).setup("fit")
 
 
@@ -194,7 +194,7 @@ class Called:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"train": Called()}, "imdb.pkl is refused: it asks to call __builtin__.print"),
         ({"train": ([[2]], [2])}, "is not .reviews, labels. twice: 1 reviews do not have a label each, 0 or 1"),
@@ -210,8 +210,8 @@ class Called:
         ({"directory": "/nowhere"}, "no imdb.pkl.gz and no imdb.pkl in /nowhere; dataset=imdb takes the reviews from"),
     ],
 )
-def test_bad_files_are_told(pickles, changes, told, capsys):
-    with pytest.raises(DataError, match=told):
+def test_bad_files_are_told(pickles, changes, message, capsys):
+    with pytest.raises(DataError, match=message):
         ImdbPickles(**pickles(**changes)).setup("fit")
     assert capsys.readouterr().out == ""
 

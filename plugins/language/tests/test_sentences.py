@@ -52,7 +52,7 @@ def test_a_fold_is_read(fold):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"train": sentences(([1, 3], [0, 0]))},
@@ -76,8 +76,8 @@ def test_a_fold_is_read(fold):
         ({"fold": 2}, r"no atis.fold2.pkl.gz in .*. Put it there, or leave dataset.directory out to look in DLPIPE"),
     ],
 )
-def test_what_is_wrong_with_a_fold_is_told(fold, changes, told):
-    with pytest.raises(DataError, match=told):
+def test_what_is_wrong_with_a_fold_is_told(fold, changes, message):
+    with pytest.raises(DataError, match=message):
         Atis(**fold(**changes)).setup("fit")
 
 
@@ -96,9 +96,9 @@ def test_the_real_folds_are_whole(real_atis, fold, words):
     assert [len(data.splits[name].x) for name in ("train", "val", "test")] == [3983, 995, 893]
     assert len(data.splits["train"].x.values) == words
     assert len(data.splits["test"].x.values) == 9198
-    told = [data.vocabulary.words[number] for number in data.splits["test"].x[0].tolist()]
+    words = [data.vocabulary.words[number] for number in data.splits["test"].x[0].tolist()]
     request = "I would like to find a flight from Charlotte to Las Vegas that makes a stop in St. Louis"
-    assert told == data.words_of(request)
+    assert words == data.words_of(request)
     outside = data.labels.index("O")
     assert float((data.splits["test"].y.values == outside).double().mean()) == pytest.approx(0.60176, abs=5e-6)
 

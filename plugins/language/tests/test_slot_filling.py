@@ -120,7 +120,7 @@ def test_a_dataset_without_labelled_words_is_told():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("model=rnn_slu dataset=synthetic_reviews model.num_labels=2", "labelled, and SyntheticReviews has none"),
         ("model=rnn_slu model.num_labels=2", "dataset=synthetic_flights: model.num_labels=2: the dataset has 23"),
@@ -129,10 +129,10 @@ def test_a_dataset_without_labelled_words_is_told():
         ("model=lstm dataset=digits", "model.num_words: dataset 'digits' has no num_words; choose another dataset"),
     ],
 )
-def test_another_dataset_is_refused_before_anything_is_made(cli, words, told):
+def test_another_dataset_is_refused_before_anything_is_made(cli, words, message):
     result = cli(*words.split())
     assert result.code == 2
-    assert told in result.err
+    assert message in result.err
     assert list(result.folder.iterdir()) == []
 
 

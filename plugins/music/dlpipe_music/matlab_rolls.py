@@ -90,7 +90,7 @@ def _rolls(path: Path, variable: str, cells: Any) -> list[Roll]:
             isinstance(cell, np.ndarray) and cell.ndim == 2 and cell.shape[1] == COLUMNS and cell.dtype.kind in "uifb"
         )
         if not is_roll or not np.isin(cell, (0, 1)).all():
-            told = f"{variable}, cell {number} from 0"
-            raise DataError(f"{path}: {told} is no roll of zeros and ones, frames x {COLUMNS}")
+            cell_name = f"{variable}, cell {number} from 0"
+            raise DataError(f"{path}: {cell_name} is no roll of zeros and ones, frames x {COLUMNS}")
         rolls.append(np.pad(cell.astype(np.uint8), ((0, 0), (LOWEST, NUM_PITCHES - LOWEST - COLUMNS))))
     return rolls

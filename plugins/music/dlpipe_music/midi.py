@@ -80,8 +80,8 @@ def _parse(content: bytes) -> mido.MidiFile:
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
     except Exception as error:  # of damaged bytes mido raises many types
-        told = " ".join([type(error).__name__, *str(error).split()])
-        raise MidiError(f"it is no MIDI file, or damaged ({told})") from error
+        reason = " ".join([type(error).__name__, *str(error).split()])
+        raise MidiError(f"it is no MIDI file, or damaged ({reason})") from error
     if file.type not in (0, 1):
         raise MidiError(f"it is of type {file.type}, whose tracks do not sound together; types 0 and 1 are read")
     if file.ticks_per_beat <= 0:

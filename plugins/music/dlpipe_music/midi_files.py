@@ -76,14 +76,14 @@ def good_ones(found: ReadFiles, where: Path, on_bad_file: OnBadFile) -> dict[str
     total = len(found.notes) + len(found.bad)
     if not total:
         raise DataError(f"{where} has no MIDI files (names that end in {' or '.join(SUFFIXES)})")
-    told = "; ".join(f"{name}: {reason}" for name, reason in found.bad.items())
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in found.bad.items())
     if not found.notes:
-        raise DataError(f"none of the {total} MIDI files in {where} can be read: {told}")
+        raise DataError(f"none of the {total} MIDI files in {where} can be read: {reasons}")
     if found.bad:
         count = f"{len(found.bad)} of {total} MIDI files in {where} cannot be read"
         if on_bad_file == "stop":
-            raise DataError(f"{count}: {told}. Mend or remove them, or leave them out with dataset.on_bad_file=skip")
-        log.warning("%s and are left out: %s", count, told)
+            raise DataError(f"{count}: {reasons}. Mend or remove them, or leave them out with dataset.on_bad_file=skip")
+        log.warning("%s and are left out: %s", count, reasons)
     return found.notes
 
 

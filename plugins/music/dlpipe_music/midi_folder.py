@@ -80,10 +80,10 @@ class MidiFolder(Tunes):
     @staticmethod
     def _digest(files: dict[str, Path]) -> str:
         try:
-            told = "".join(f"{name}\0{sha256_of(path)}\n" for name, path in files.items())
+            listing = "".join(f"{name}\0{sha256_of(path)}\n" for name, path in files.items())
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return hashlib.sha256(told.encode()).hexdigest()
+        return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _content(path: Path) -> bytes:
@@ -100,10 +100,10 @@ def _splits(names: list[str], count: int) -> dict[str, SplitName]:
             raise DataError(f"{left[0]} is in none of the folders train, valid and test, which others are in; move it")
         return by_folder
     if len(names) < FEWEST:
-        told = f"of the folder's {count} MIDI files {len(names)} can be read"
-        raise DataError(f"{told}; at least {FEWEST} are needed: train, val and test")
+        message = f"of the folder's {count} MIDI files {len(names)} can be read"
+        raise DataError(f"{message}; at least {FEWEST} are needed: train, val and test")
     order = np.random.default_rng(0).permutation(len(names)).tolist()
     part = max(1, len(names) // 10)
-    places: dict[str, SplitName] = {names[i]: "val" for i in order[:part]}
-    places |= {names[i]: "test" for i in order[part : 2 * part]}
-    return {name: places.get(name, "train") for name in names}
+    splits: dict[str, SplitName] = {names[i]: "val" for i in order[:part]}
+    splits |= {names[i]: "test" for i in order[part : 2 * part]}
+    return {name: splits.get(name, "train") for name in names}

@@ -117,8 +117,8 @@ class RnnRbm(pl.LightningModule):
             DataError: it isn't.
         """
         if not isinstance(data, Tunes):
-            told = f"rnn_rbm is trained on tunes, and {type(data).__name__} has none"
-            raise DataError(f"{told}: choose nottingham, piano_midi, midi_folder or synthetic_tunes")
+            message = f"rnn_rbm is trained on tunes, and {type(data).__name__} has none"
+            raise DataError(f"{message}: choose nottingham, piano_midi, midi_folder or synthetic_tunes")
         for what, said, there in (
             ("num_visible", len(self.b), data.pitches.stop - data.pitches.start),
             ("lowest_pitch", self.lowest_pitch, data.pitches.start),

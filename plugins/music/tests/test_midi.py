@@ -39,7 +39,7 @@ def test_notes_that_do_not_end_and_ends_of_no_note_are_left_out(midi):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (lambda midi: midi([]), "no notes"),
         (lambda midi: midi([(0, "on", 60)]), "no notes"),
@@ -52,8 +52,8 @@ def test_notes_that_do_not_end_and_ends_of_no_note_are_left_out(midi):
     ],
     ids=["empty", "unfinished", "no time", "type 2", "endless", "nothing", "another format", "cut short"],
 )
-def test_a_bad_file_says_why(midi, content, told):
-    with pytest.raises(MidiError, match=told):
+def test_a_bad_file_says_why(midi, content, message):
+    with pytest.raises(MidiError, match=message):
         read_notes(content(midi))
 
 

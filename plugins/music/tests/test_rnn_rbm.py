@@ -181,7 +181,7 @@ def test_options_beyond_the_tutorial_train():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("model.num_visible=12", r"model.num_visible=12: frames of the dataset have 88; leave it out"),
         ("-m model.lowest_pitch=21,31", r"model.lowest_pitch=31: frames of the dataset have 21; leave it out"),
@@ -193,8 +193,8 @@ def test_options_beyond_the_tutorial_train():
         ),
     ],
 )
-def test_a_dataset_with_other_frames_is_refused_before_anything_is_written(cli, words, told):
+def test_a_dataset_with_other_frames_is_refused_before_anything_is_written(cli, words, message):
     result = cli("model=rnn_rbm", *words.split())
     assert result.code == 2
-    assert re.search(told, result.err), result.err
+    assert re.search(message, result.err), result.err
     assert list(result.folder.iterdir()) == []

@@ -129,8 +129,10 @@ def test_bad_files_stop_the_run_or_are_named_counted_and_left_out(archive, tune,
         tune, **{"N/train/b.mid": b"no", "N/train/c.mid": midi([]), "N/readme.txt": b"", "__MACOSX/N/._a.mid": b""}
     )
     options = archive(members)
-    told = r"2 of 5 MIDI files in .* cannot be read.*N/train/b.mid: it is no MIDI file.*N/train/c.mid: it has no notes"
-    with pytest.raises(DataError, match=told + r".*dataset.on_bad_file=skip"):
+    message = (
+        r"2 of 5 MIDI files in .* cannot be read.*N/train/b.mid: it is no MIDI file.*N/train/c.mid: it has no notes"
+    )
+    with pytest.raises(DataError, match=message + r".*dataset.on_bad_file=skip"):
         Nottingham(**options).prepare_data()
     data = Nottingham(**options, on_bad_file="skip")
     data.prepare_data()
@@ -141,7 +143,7 @@ def test_bad_files_stop_the_run_or_are_named_counted_and_left_out(archive, tune,
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "message"),
     [
         ({"N/train/readme.txt": b""}, "has no MIDI files"),
         ({"N/train/a.mid": b"no"}, "none of the 1 MIDI files in .* can be read: N/train/a.mid"),
@@ -150,10 +152,10 @@ def test_bad_files_stop_the_run_or_are_named_counted_and_left_out(archive, tune,
     ],
     ids=["no MIDI", "all bad", "no test", "no folder"],
 )
-def test_an_archive_without_tunes_is_refused(archive, tune, members, told):
+def test_an_archive_without_tunes_is_refused(archive, tune, members, message):
     options = archive({name: tune if content is None else content for name, content in members.items()})
     data = Nottingham(**options)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         data.setup("fit")
 
 
@@ -218,27 +220,27 @@ def test_a_folder_whose_bad_files_leave_too_few_says_how_many_there_are(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ([], "has no MIDI files"),
         (["a.txt"], "has no MIDI files"),
         (["a.mid", "b.mid"], "of the folder's 2 MIDI files 2 can be read; at least 3 are needed"),
     ],
 )
-def test_a_folder_without_enough_tunes_is_refused(tmp_path, tune, files, told):
+def test_a_folder_without_enough_tunes_is_refused(tmp_path, tune, files, message):
     for name in files:
         (tmp_path / name).write_bytes(tune)
     data = MidiFolder(**LOADING, directory=str(tmp_path))
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         data.setup("fit")
 
 
 @pytest.mark.parametrize(
-    ("directory", "told"),
+    ("directory", "message"),
     [(None, "dataset.directory says where the MIDI files are"), ("/nowhere", "/nowhere is no folder")],
 )
-def test_a_folder_that_is_not_there_is_refused(directory, told):
-    with pytest.raises(DataError, match=told):
+def test_a_folder_that_is_not_there_is_refused(directory, message):
+    with pytest.raises(DataError, match=message):
         MidiFolder(**LOADING, directory=directory).prepare_data()
 
 
@@ -246,7 +248,7 @@ def test_a_folder_that_is_not_there_is_refused(directory, told):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "damaged or no MATLAB file"),
         ({"traindata": np.zeros(1)}, "has no validdata, testdata"),
@@ -256,7 +258,7 @@ def test_a_folder_that_is_not_there_is_refused(directory, told):
         ),
     ],
 )
-def test_a_bad_matlab_file_is_refused(tmp_path, content, told):
+def test_a_bad_matlab_file_is_refused(tmp_path, content, message):
     from scipy.io import savemat
 
     path = tmp_path / "JSB_Chorales.mat"
@@ -264,7 +266,7 @@ def test_a_bad_matlab_file_is_refused(tmp_path, content, told):
         path.write_bytes(b"MATLAB 5.0" + bytes(200))
     else:
         savemat(path, content)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         JsbChorales(**LOADING, directory=str(tmp_path)).setup("fit")
 
 

@@ -65,8 +65,8 @@ def test_a_pooled_map_is_as_large_as_in_the_tutorial(size, expected):
 
 @pytest.mark.parametrize("image_shape", [[1, 15, 28], [1, 4, 4], [1, 8, 8]])
 def test_images_that_leave_nothing_are_refused(image_shape):
-    told = rf"images of \[1, {image_shape[1]}, {image_shape[2]}\] leave nothing after two convolutions of 5 x 5 and"
-    with pytest.raises(ValueError, match=told):
+    message = rf"images of \[1, {image_shape[1]}, {image_shape[2]}\] leave nothing after two convolutions of 5 x 5 and"
+    with pytest.raises(ValueError, match=message):
         LeNet(image_shape, 10, [20, 50])
 
 

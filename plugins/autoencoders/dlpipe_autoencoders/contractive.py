@@ -25,7 +25,7 @@ class ContractiveAutoencoder(pl.LightningModule):
     """Reconstruct x from a code h that changes little with x.
 
     h = sigmoid(x W + b), z = sigmoid(h W^T + b'), trained on the cross-entropy of z and x plus ``contraction`` times
-    the squared Frobenius norm of dh/dx, both means over the minibatch. An epoch's means of the two are logged as
+    the squared Frobenius norm of dh/dx, both means over the minibatch. The epoch means of the two are logged as
     train/reconstruction and train/contraction; validation and test log the first.
 
     Args:
@@ -35,7 +35,7 @@ class ContractiveAutoencoder(pl.LightningModule):
         contraction: weight of the norm.
 
     Source: Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, and the
-    tutorials' ``cA.py``, whose penalty has no gradient by mistake; here it has.
+    tutorials' ``cA.py``, whose penalty has no gradient by mistake; this one has.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ContractiveAutoencoder(pl.LightningModule):
         return self.layers.encode(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Reconstruction and contraction of a minibatch, weighed."""
+        """Reconstruction loss plus weighted contraction of a minibatch."""
         x, _ = batch
         codes = self.encode(x)
         reconstruction = reconstruction_loss(self.layers.decode(codes), x)
@@ -69,25 +69,25 @@ class ContractiveAutoencoder(pl.LightningModule):
         return reconstruction + self.contraction * contraction
 
     def on_train_epoch_end(self) -> None:
-        """Log the means of the epoch's minibatches."""
+        """Log the epoch means."""
         reconstruction, contraction = self.epoch_mean.compute()
         means = {"train/reconstruction": reconstruction, "train/contraction": contraction}
         self.log_dict(means, batch_size=1, sync_dist=self.trainer.world_size > 1)
         self.epoch_mean.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss: the reconstruction's."""
+        """Log val/loss, the reconstruction loss alone."""
         self._evaluate("val/loss", batch[0])
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss: the reconstruction's."""
+        """Log test/loss, the reconstruction loss alone."""
         self._evaluate("test/loss", batch[0])
 
     def _evaluate(self, name: str, x: Tensor) -> None:
         self.log(name, reconstruction_loss(self.layers.decode(self.encode(x)), x), batch_size=len(x))
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred hidden units look at."""
+        """The weights of the first hundred hidden units as images."""
         return filter_figures(self.layers.weight.t(), self.image_shape)
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:

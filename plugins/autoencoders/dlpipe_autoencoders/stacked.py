@@ -19,19 +19,18 @@ Level = Annotated[float, Field(ge=0, lt=1)]
 class StackedDenoisingAutoencoder(PretrainedClassifier):
     """A classifier of sigmoid layers, each pre-trained as the encoder of a denoising autoencoder.
 
-    Stage ``pretrain/k`` trains autoencoder k on the codes that those below it make of the clean x; its own corruption
-    is of these codes. Stage ``finetune`` copies the encoders into `network` and trains all of it on the labels, without
-    that corruption. The autoencoders stay as they were.
+    Autoencoder k is trained on the codes that the encoders below it compute from the clean x; its corruption is applied
+    to these codes. Fine-tuning uses no corruption.
 
     Args:
         num_features: entries of one example, in [0, 1].
         num_classes: classes to tell apart.
         image_shape: channels, height, width, to draw the filters with.
         hidden_sizes: units of each layer.
-        corruption: of each layer, the probability of an entry of its input to be set to zero.
-        input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
-        hidden_dropout: the same of the units of each layer.
-        max_shift: in fine-tuning, the pixels by which a minibatch's images are moved at most, in each direction.
+        corruption: for each layer, the probability that an entry of its input is set to zero.
+        input_dropout: probability that an entry of x is dropped in fine-tuning; 0 in the tutorial.
+        hidden_dropout: the same for the units of each layer.
+        max_shift: in fine-tuning, shift a minibatch's images by at most this many pixels, in each direction.
 
     Source: Vincent et al. (2010), Stacked Denoising Autoencoders, and "Stacked Denoising Autoencoders (SdA)", where
     layers and autoencoders share their weights.
@@ -56,12 +55,12 @@ class StackedDenoisingAutoencoder(PretrainedClassifier):
             )
         sizes = layer_sizes(num_features, image_shape, hidden_sizes)
         self.autoencoders = nn.ModuleList(
-            DenoisingAutoencoder(*own, level) for own, level in zip(sizes, corruption, strict=True)
+            DenoisingAutoencoder(*size, level) for size, level in zip(sizes, corruption, strict=True)
         )
         shifts = shifted_columns(image_shape, max_shift)
         self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout, shifts)
 
     def pretrained_layers(self) -> list[PretrainedLayer]:
         """The encoders."""
-        autoencoders: list[DenoisingAutoencoder] = list(self.autoencoders)  # type: ignore[arg-type]  # it says no type
-        return [PretrainedLayer(own, own.layers.weight, own.layers.hidden_bias) for own in autoencoders]
+        autoencoders: list[DenoisingAutoencoder] = list(self.autoencoders)  # type: ignore[arg-type]  # a ModuleList of them
+        return [PretrainedLayer(da, da.layers.weight, da.layers.hidden_bias) for da in autoencoders]

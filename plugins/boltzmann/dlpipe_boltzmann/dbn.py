@@ -35,9 +35,9 @@ class DeepBeliefNetwork(PretrainedClassifier):
         hidden_sizes: hidden units of each RBM.
         k: Gibbs steps of an update in pre-training.
         sampling_steps: Gibbs steps of the top RBM from the test images to `sample`, and between rows of the figure.
-        input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
-        hidden_dropout: the same of the units of each layer.
-        max_shift: in fine-tuning, the pixels by which a minibatch's images are moved at most, in each direction.
+        input_dropout: probability that an entry of x is dropped in fine-tuning; 0 in the tutorial.
+        hidden_dropout: the same for the units of each layer.
+        max_shift: in fine-tuning, shift a minibatch's images by at most this many pixels, in each direction.
 
     Source: "Deep Belief Networks".
     """
@@ -57,12 +57,12 @@ class DeepBeliefNetwork(PretrainedClassifier):
         super().__init__(image_shape)
         self.sampling_steps = sampling_steps
         sizes = layer_sizes(num_features, image_shape, hidden_sizes)
-        self.rbms = nn.ModuleList(RBM(*own, k, persistent=False) for own in sizes)
+        self.rbms = nn.ModuleList(RBM(*size, k, persistent=False) for size in sizes)
         shifts = shifted_columns(image_shape, max_shift)
         self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout, shifts)
 
     def pretrained_layers(self) -> list[PretrainedLayer]:
-        """p(hidden unit = 1 | units below) of each machine."""
+        """p(h_j = 1 | units below) of each machine."""
         return [PretrainedLayer(rbm, rbm.W, rbm.c) for rbm in self._rbms()]
 
     @property
@@ -71,10 +71,10 @@ class DeepBeliefNetwork(PretrainedClassifier):
         return [rbm.machine for rbm in self._rbms()]
 
     def _rbms(self) -> list[RBM]:
-        return list(self.rbms)  # type: ignore[arg-type]  # a ModuleList does not say of what
+        return list(self.rbms)  # type: ignore[arg-type]  # a ModuleList of RBMs
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-        """Samples along chains that begin at test images."""
+        """Samples along chains that start at test images."""
         return sample_figures(self.generative, data, self.image_shape, self.sampling_steps)
 
     def sample(self, count: int, data: pl.LightningDataModule) -> dict[str, NDArray[Any]]:

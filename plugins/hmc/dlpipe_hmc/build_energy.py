@@ -1,4 +1,4 @@
-"""From the name of an energy to the energy."""
+"""Energies by name."""
 
 import importlib
 import inspect
@@ -21,14 +21,14 @@ ENERGIES: dict[str, Callable[..., Energy]] = {
 
 
 def build_energy(name: str, options: Mapping[str, Any]) -> Energy:
-    """The energy of a name of ours, or of the dotted path of a class or of the energy itself.
+    """The energy with one of our names, or with the dotted path of a class or of an energy.
 
     Args:
         name: such as ``banana``, or ``my_module.MyEnergy``.
         options: arguments of its class.
 
     Raises:
-        ValueError: it cannot be imported, does not take the options, or is no energy.
+        ValueError: it cannot be imported, does not take the options, or is not an energy.
     """
     found: Any = ENERGIES.get(name) or _import(name)
     is_made = name in ENERGIES or isinstance(found, type)
@@ -64,7 +64,7 @@ def _make(cls: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any
         raise ValueError(f"energy_options={dict(options)}: {error}; energy {name} takes {takes}") from error
     try:
         return cls(**options)
-    except Exception as error:  # of anybody's class
+    except Exception as error:  # user code may raise anything
         given = f" with energy_options={dict(options)}" if options else ""
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"energy {name} cannot be made{given}: {reason}") from error

@@ -1,4 +1,4 @@
-"""What an energy is, and its gradient."""
+"""The interface of energies, and their gradients."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +11,8 @@ from torch import Tensor
 class Energy(Protocol):
     """E(x) = -log p(x) + constant of a density p.
 
-    It may have more: ``mean`` (dim,) and ``covariance`` (dim, dim) where they are known, to hold the draws against, and
-    ``gradient``, which gives (chains, dim) of positions (chains, dim) and is a good deal faster than autograd.
+    Optional: ``mean`` (dim,) and ``covariance`` (dim, dim), which the draws are compared with, and ``gradient``, which
+    gives (chains, dim) for positions (chains, dim) and is much faster than autograd.
     """
 
     dim: int

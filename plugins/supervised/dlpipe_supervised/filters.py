@@ -12,12 +12,12 @@ from dlpipe.figures import tile_raster_images
 def filter_figures(weight: Tensor, image_shape: list[int], columns: int = 10) -> dict[str, NDArray[np.uint8]]:
     """First-layer filters as the tutorials tile them, at most 100.
 
-    Empty for what is no image, or has several channels.
+    Empty if the filters are not images of one channel.
 
     Args:
         weight: (filters, height * width), or (filters, 1, height, width) of a convolution.
-        image_shape: channels, height, width of what a row of a dense layer looks at.
-        columns: filters side by side.
+        image_shape: channels, height, width of the input of a dense layer.
+        columns: filters in a row.
     """
     shape = list(weight.shape[1:]) if weight.ndim == 4 else image_shape
     rows = weight.detach().cpu().float().flatten(1).numpy()

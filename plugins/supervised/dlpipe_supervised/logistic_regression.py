@@ -12,7 +12,7 @@ from dlpipe_supervised.classifier import Classifier
 from dlpipe_supervised.filters import filter_figures
 
 Positive = Annotated[int, Field(gt=0)]
-MANY = 128  # examples, from which on another order in memory is faster; the numbers are the same to rounding
+TRANSPOSED_FROM = 128  # examples; from there on W x^T is faster than x W^T, and equal up to rounding
 
 
 @final
@@ -24,7 +24,7 @@ class LogisticRegression(Classifier):
 
     Args:
         num_features: entries of one example.
-        num_classes: classes to tell apart.
+        num_classes: number of classes.
         image_shape: channels, height, width, to draw the filters with.
 
     Source: "Classifying MNIST digits using Logistic Regression".
@@ -38,14 +38,14 @@ class LogisticRegression(Classifier):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (examples, num_classes) of x (examples, num_features); of many examples a class to a row of memory.
+        """Logits (examples, num_classes) of x (examples, num_features); column-major for many examples.
 
         For many examples and few classes W x^T takes half the time of x W^T, and softmax over its rows a tenth.
         """
-        if len(x) < MANY:
+        if len(x) < TRANSPOSED_FROM:
             return self.linear(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
         return torch.addmm(self.linear.bias.unsqueeze(1), self.linear.weight, x.t()).t()
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """One picture a class of the weights that speak for it."""
+        """The weights of each class as an image."""
         return filter_figures(self.linear.weight, self.image_shape)

@@ -33,8 +33,8 @@ class PretrainedLayer(NamedTuple):
 class PretrainedClassifier(pl.LightningModule, ABC):
     """A stack of sigmoid layers, pre-trained from the lowest up, then fine-tuned on the labels with a softmax on top.
 
-    Stage ``pretrain/k`` trains module k on what the layers below make of x. Stage ``finetune`` copies the layers into
-    `network` and trains all of it; the modules stay as they were. A subclass makes the modules, then `network`.
+    Stage ``pretrain/k`` trains module k on the activations of the layers below. Stage ``finetune`` copies the layers
+    into `network` and trains all of it; the modules do not change. A subclass builds the modules, then `network`.
 
     Args:
         image_shape: channels, height, width, to draw the filters with.
@@ -59,7 +59,7 @@ class PretrainedClassifier(pl.LightningModule, ABC):
         return [*pretraining, Stage("finetune", self.network, begin=self.copy_weights)]
 
     def encode(self, x: Tensor, depth: int) -> Tensor:
-        """What the lowest ``depth`` layers make of x (examples, num_features): (examples, units)."""
+        """Activations (examples, units) of the lowest ``depth`` layers for x (examples, num_features)."""
         for _, weight, bias in self.pretrained_layers()[:depth]:
             x = torch.sigmoid(torch.addmm(bias, x, weight))
         return x
@@ -82,14 +82,14 @@ class PretrainedClassifier(pl.LightningModule, ABC):
         return self.network.predict_step(batch, batch_idx)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred units of the lowest layer look at, before and after fine-tuning."""
+        """The weights of the lowest layer's first hundred units as images, before and after fine-tuning."""
         before = filter_figures(self.pretrained_layers()[0].weight.t(), self.image_shape)
         after = filter_figures(self.network.hidden[0].get_parameter("weight"), self.image_shape)
         return {**{f"pretrained_{name}": sheet for name, sheet in before.items()}, **after}
 
 
 def layer_sizes(num_features: int, image_shape: list[int], hidden_sizes: list[int]) -> list[tuple[int, list[int], int]]:
-    """Of each layer the entries of its input, their shape, and its units; only the lowest layer sees images."""
+    """Input size, input shape and units of each layer; only the lowest layer sees images."""
     inputs = [num_features, *hidden_sizes[:-1]]
     shapes = [image_shape, *([size] for size in hidden_sizes[:-1])]
     return list(zip(inputs, shapes, hidden_sizes, strict=True))

@@ -20,14 +20,14 @@ SHA256 = (
 
 
 class Atis(RemoteFileMixin, LabelledSentences):
-    """3,983 train, 995 val and 893 test sentences of 572 words with 127 labels, in one of five divisions.
+    """3,983 train, 995 val and 893 test sentences of 572 words with 127 labels, in one of five folds.
 
-    Source: Hemphill et al. (1990), The ATIS spoken language systems pilot corpus, as Mesnil et al. (2013) divide it:
-    lower case, ``DIGIT`` for each digit, ``<UNK>`` for what occurs once. The test sentences are those of each fold.
+    Source: Hemphill et al. (1990), The ATIS spoken language systems pilot corpus, as split by Mesnil et al. (2013):
+    lower case, ``DIGIT`` for each digit, ``<UNK>`` for words that occur once. All folds have the same test sentences.
 
     Args:
         fold: 0 to 4.
-        directory: with the files ``atis.fold0.pkl.gz`` to 4; None looks in ``$DLPIPE_DATA/atis`` and the user's cache.
+        directory: with the files ``atis.fold0.pkl.gz`` to 4; None searches ``$DLPIPE_DATA/atis`` and the user's cache.
         offline: never download.
         options: as for `LabelledSentences`.
     """
@@ -59,10 +59,10 @@ class Atis(RemoteFileMixin, LabelledSentences):
 
 
 def _in_order(numbers: dict[str, int]) -> list[str]:
-    """Names by their numbers, which are 0 to as many.
+    """Names in the order of their numbers.
 
     Raises:
-        ValueError: they aren't.
+        ValueError: the numbers are not 0, 1, 2 and so on.
     """
     names = sorted(numbers, key=numbers.__getitem__)
     if [numbers[name] for name in names] != list(range(len(names))):

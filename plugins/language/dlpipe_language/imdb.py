@@ -1,4 +1,4 @@
-"""IMDB: reviews of films, from their text."""
+"""IMDB: film reviews, from their text."""
 
 import logging
 import lzma
@@ -17,10 +17,10 @@ from dlpipe_language.reviews import (
     Half,
     LoadedReviews,
     Reviews,
-    by_frequency,
-    cache_entry,
-    kept_reviews,
-    numbered,
+    cache_path,
+    cached_reviews,
+    to_split,
+    words_by_frequency,
 )
 
 log = logging.getLogger(__name__)
@@ -35,16 +35,16 @@ MEMBER = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg)/(\d+)_\d+\.txt")
 
 @final
 class Imdb(RemoteFileMixin, Reviews):
-    """25,000 train and 25,000 test reviews of films, half of them positive.
+    """25,000 train and 25,000 test film reviews, half of them positive.
 
-    Words are those of Moses' tokeniser, see `review_words`, as in the tutorial's own files; the vocabulary is that of
-    the training reviews. That takes some minutes, once: what comes of it is kept in the user's cache.
+    They are tokenized by Moses' rules, see `review_words`, as in the tutorial's own files; the vocabulary is that of
+    the training reviews. Tokenizing takes some minutes, once: the result is stored in the user's cache.
 
     Source: Maas et al. (2011), Learning word vectors for sentiment analysis.
 
     Args:
-        directory: with ``aclImdb_v1.tar.gz`` or ``aclImdb_labeled.tar.xz``, which is the same without the reviews that
-            have no label; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.
+        directory: with ``aclImdb_v1.tar.gz`` or ``aclImdb_labeled.tar.xz``, the same without the unlabelled
+            reviews; None searches ``$DLPIPE_DATA/imdb`` and the user's cache.
         offline: never download.
         options: as for `Reviews`.
     """
@@ -53,18 +53,18 @@ class Imdb(RemoteFileMixin, Reviews):
     remote_file = ORIGINAL
 
     def prepare_data(self) -> None:
-        """Find the archive, or download it into the user's cache, and take its reviews apart where they have not been.
+        """Find the archive, or download it into the user's cache, and tokenize its reviews unless they are cached.
 
         Raises:
-            DataError: it is nowhere to be had, or damaged.
+            DataError: it cannot be found or downloaded, or is damaged.
         """
-        if not _entry(self.path()).is_file():
+        if not _cache_path(self.path()).is_file():
             self.load_reviews()
 
     def load_reviews(self) -> LoadedReviews:
-        """Positive reviews before negative ones, each kind in the order of its numbers."""
+        """Positive reviews before negative ones, each kind in the order of their numbers."""
         path = self.path()
-        return kept_reviews(_entry(path), lambda: _read(path))
+        return cached_reviews(_cache_path(path), lambda: _read(path))
 
     def path(self) -> Path:
         """Where the smaller archive is, or else the original one."""
@@ -76,8 +76,8 @@ class Imdb(RemoteFileMixin, Reviews):
             ) from error
 
 
-def _entry(path: Path) -> Path:
-    return cache_entry(f"{sha256_of(path)}-sacremoses-{version('sacremoses')}")
+def _cache_path(path: Path) -> Path:
+    return cache_path(f"{sha256_of(path)}-sacremoses-{version('sacremoses')}")
 
 
 def _read(path: Path) -> LoadedReviews:
@@ -88,13 +88,13 @@ def _read(path: Path) -> LoadedReviews:
         for number, (found, _) in enumerate(own):
             if not found:
                 raise DataError(f"{path}: review number {number} from 0 of {half} has no words; take a good copy")
-    words = by_frequency(words for words, _ in reviews["train"])
+    words = words_by_frequency(words for words, _ in reviews["train"])
     numbers = {word: number for number, word in enumerate(words)}
-    return words, {half: numbered(own, numbers) for half, own in reviews.items()}
+    return words, {half: to_split(own, numbers) for half, own in reviews.items()}
 
 
 def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
-    """The reviews with their labels, positive ones first, each kind in the order of its numbers."""
+    """The reviews with their labels, positive ones first, each kind in the order of their numbers."""
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     try:
         with tarfile.open(path) as archive:

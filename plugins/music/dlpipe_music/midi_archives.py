@@ -8,7 +8,7 @@ from typing import Any, final
 from dlpipe import DataError
 from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName, sha256_of
 from dlpipe_music.midi import MidiError, Notes
-from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, ReadFiles, good_ones, is_midi, read_files, read_once
+from dlpipe_music.midi_files import MAX_BYTES, OnBadFile, ReadFiles, is_midi, read_cached, read_files, usable_notes
 from dlpipe_music.piano_roll import Roll, roll_of
 from dlpipe_music.tunes import Tunes
 
@@ -16,15 +16,15 @@ FOLDERS: dict[str, SplitName] = {"train": "train", "valid": "val", "val": "val",
 
 
 class MidiArchive(RemoteFileMixin, Tunes):
-    """MIDI files from a zip archive; a subclass names it. They are read once and kept in the user's cache.
+    """MIDI files from a zip archive, which a subclass sets. They are parsed once and stored in the user's cache.
 
-    An archive that is found is read whatever its checksum, as others than the authors have packed the same files; one
-    that is downloaded has to be theirs.
+    A local archive may have any checksum, as others have repacked the same files; a downloaded one must be the
+    authors'.
 
     Args:
         directory: where the archive is; by default ``$DLPIPE_DATA/music``, then the user's cache.
         offline: never download.
-        on_bad_file: whether a file that cannot be read stops the run or is left out.
+        on_bad_file: whether an unreadable file stops the run or is skipped.
         options: as for `Tunes`.
     """
 
@@ -35,15 +35,15 @@ class MidiArchive(RemoteFileMixin, Tunes):
         self.on_bad_file: OnBadFile = on_bad_file
 
     def prepare_data(self) -> None:
-        """Find the archive or download it, and read its files where that has not been done.
+        """Find the archive or download it, and parse its files unless they are cached.
 
         Raises:
-            DataError: it is not here and cannot be had, is damaged, or has a bad file that is to stop the run.
+            DataError: it is not here and cannot be downloaded, is damaged, or has a bad file that stops the run.
         """
         self._notes()
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
-        """By the folders that the files are in, in the order of their names."""
+        """Split by folder, in the order of the files' names."""
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
         for name, notes in self._notes().items():
             split = split_of(name)
@@ -54,14 +54,14 @@ class MidiArchive(RemoteFileMixin, Tunes):
 
     def _notes(self) -> dict[str, Notes]:
         path = self.path()
-        return good_ones(_read(path), path, self.on_bad_file)
+        return usable_notes(_read(path), path, self.on_bad_file)
 
 
 @final
 class Nottingham(MidiArchive):
     """1,037 British and American folk tunes, melodies with chords: 694 train, 173 val, 170 test.
 
-    Source: the Nottingham Music Database of Eric Foxley, in the division of Boulanger-Lewandowski et al. (2012).
+    Source: the Nottingham Music Database of Eric Foxley, in the split of Boulanger-Lewandowski et al. (2012).
     """
 
     title = "Nottingham, a tune of the test set"
@@ -79,7 +79,7 @@ class Nottingham(MidiArchive):
 class PianoMidi(MidiArchive):
     """124 classical piano pieces with their changes of tempo: 87 train, 12 val, 25 test.
 
-    Source: Piano-midi.de of Bernd Krueger, CC BY-SA 3.0 DE, in the division of Boulanger-Lewandowski et al. (2012).
+    Source: Piano-midi.de of Bernd Krueger, CC BY-SA 3.0 DE, in the split of Boulanger-Lewandowski et al. (2012).
     """
 
     title = "Piano-midi.de, a piece of the test set"
@@ -94,12 +94,12 @@ class PianoMidi(MidiArchive):
 
 
 def split_of(name: str) -> SplitName | None:
-    """The split of a file in a folder train, valid or test; None for one that is in none of them."""
+    """The split of a file in a folder train, valid or test; None for other files."""
     return next((FOLDERS[part] for part in PurePosixPath(name).parts[:-1] if part in FOLDERS), None)
 
 
 def _read(path: Path) -> ReadFiles:
-    return read_once(sha256_of(path), lambda: _unpack(path))
+    return read_cached(sha256_of(path), lambda: _unpack(path))
 
 
 def _unpack(path: Path) -> ReadFiles:
@@ -112,6 +112,6 @@ def _unpack(path: Path) -> ReadFiles:
 
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    if member.file_size > LARGEST_BYTES:
-        raise MidiError(f"it has {member.file_size} bytes; at most {LARGEST_BYTES} are read")
+    if member.file_size > MAX_BYTES:
+        raise MidiError(f"it has {member.file_size} bytes; at most {MAX_BYTES} are read")
     return archive.read(member)

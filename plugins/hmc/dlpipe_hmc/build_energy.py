@@ -30,11 +30,11 @@ def build_energy(name: str, options: Mapping[str, Any]) -> Energy:
     Raises:
         ValueError: it cannot be imported, does not take the options, or is not an energy.
     """
-    found: Any = ENERGIES.get(name) or _import(name)
-    is_made = name in ENERGIES or isinstance(found, type)
+    energy_or_class: Any = ENERGIES.get(name) or _import(name)
+    is_made = name in ENERGIES or isinstance(energy_or_class, type)
     if options and not is_made:
         raise ValueError(f"energy {name} is no class, so that it takes no energy_options; got {dict(options)}")
-    energy: Energy = _make(found, name, options) if is_made else found
+    energy: Energy = _make(energy_or_class, name, options) if is_made else energy_or_class
     check_form(energy, name)
     return energy
 

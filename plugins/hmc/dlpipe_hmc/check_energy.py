@@ -42,10 +42,10 @@ def check_values(energy: Energy, name: str, positions: Tensor) -> None:
     _check_numbers(
         f"energy {name}", _energies(energy, name, positions), (len(positions),), "sum over the last dimension"
     )
-    found = _gradients(energy, name, positions)
-    _check_numbers(f"the gradient of energy {name}", found, tuple(positions.shape), "one number a coordinate")
+    gradients = _gradients(energy, name, positions)
+    _check_numbers(f"the gradient of energy {name}", gradients, tuple(positions.shape), "one number a coordinate")
     if hasattr(energy, "gradient"):
-        _check_own_gradient(energy, name, positions, found)
+        _compare_with_autograd(energy, name, positions, gradients)
 
 
 def _check_numbers(what: str, values: Any, shape: tuple[int, ...], advice: str) -> None:
@@ -91,12 +91,12 @@ def _gradients(energy: Energy, name: str, positions: Tensor) -> Tensor:
         ) from error
 
 
-def _check_own_gradient(energy: Energy, name: str, positions: Tensor, own: Tensor) -> None:
+def _compare_with_autograd(energy: Energy, name: str, positions: Tensor, gradients: Tensor) -> None:
     """Compare it with autograd's, if autograd gives one."""
     try:
         by_autograd = autograd_gradient(energy, positions)
     except RuntimeError:  # not differentiable by autograd
         return
-    if not torch.allclose(own, by_autograd, rtol=1e-3, atol=1e-3 * float(by_autograd.abs().max())):
-        off = float((own - by_autograd).abs().max())
+    if not torch.allclose(gradients, by_autograd, rtol=1e-3, atol=1e-3 * float(by_autograd.abs().max())):
+        off = float((gradients - by_autograd).abs().max())
         raise ValueError(f"gradient of energy {name} is off by {off:.3g} from what autograd gives; mend or remove it")

@@ -27,8 +27,8 @@ def moment_errors(draws: Tensor, mean: Tensor | None, covariance: Tensor | None)
     if mean is not None:
         errors["mean_error"] = float((rows.mean(0) - mean.cpu()).abs().max())
     if covariance is not None:
-        found = torch.cov(rows.T).reshape(covariance.shape)  # of a single coordinate torch makes a scalar
-        errors["covariance_error"] = float((found - covariance.cpu()).abs().max())
+        estimate = torch.cov(rows.T).reshape(covariance.shape)  # torch.cov of one coordinate is a scalar
+        errors["covariance_error"] = float((estimate - covariance.cpu()).abs().max())
     return errors
 
 

@@ -171,10 +171,13 @@ class HamiltonianMonteCarlo(pl.LightningModule):
             log.warning("%d moves made, %d of them draws: too few to test", int(self.count), made)
             return
         moves = slice(self.num_burn_in, int(self.count))
-        found = {"acceptance": float(self.acceptances[moves].mean()), "step_size": float(self.step_sizes[moves].mean())}
+        metrics = {
+            "acceptance": float(self.acceptances[moves].mean()),
+            "step_size": float(self.step_sizes[moves].mean()),
+        }
         known = (getattr(self.energy, moment, None) for moment in ("mean", "covariance"))
-        found |= moment_errors(self.drawn, *known) | convergence(self.drawn)
-        self.log_dict({f"test/{name}": value for name, value in found.items()}, batch_size=made)
+        metrics |= moment_errors(self.drawn, *known) | convergence(self.drawn)
+        self.log_dict({f"test/{name}": value for name, value in metrics.items()}, batch_size=made)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
         """Traces and pairs of the draws' coordinates, and the adaptation of the step size."""
@@ -182,11 +185,11 @@ class HamiltonianMonteCarlo(pl.LightningModule):
         if not count:
             return {}
         step_sizes, acceptances = (made[:count].numpy(force=True) for made in (self.step_sizes, self.acceptances))
-        found = {"adaptation": adaptation_picture(step_sizes, acceptances, self.num_burn_in, self.target_acceptance)}
+        figures = {"adaptation": adaptation_picture(step_sizes, acceptances, self.num_burn_in, self.target_acceptance)}
         if len(self.drawn):
-            found["trace"] = trace_picture(self.drawn.numpy(force=True))
-            found["pairs"] = pair_picture(chain_after_chain(self.drawn).numpy(force=True))
-        return found
+            figures["trace"] = trace_picture(self.drawn.numpy(force=True))
+            figures["pairs"] = pair_picture(chain_after_chain(self.drawn).numpy(force=True))
+        return figures
 
     def sample(self, count: int, data: pl.LightningDataModule) -> dict[str, NDArray[Any]]:
         """``count`` draws (count, dim), evenly spaced along chain after chain, and their pairs of coordinates.

@@ -48,8 +48,8 @@ class Atis(RemoteFileMixin, LabelledSentences):
             self.vocabulary, self.labels = Vocabulary(_in_order(names["words2idx"])), _in_order(names["labels2idx"])
             if UNKNOWN not in self.vocabulary:
                 raise ValueError(f"its words have no {UNKNOWN}, which other words are")
-            found = [labelled(words, labels, self.num_words) for words, _, labels in sets]
-            return dict(zip(("train", "val", "test"), found, strict=True))
+            splits = [labelled(words, labels, self.num_words) for words, _, labels in sets]
+            return dict(zip(("train", "val", "test"), splits, strict=True))
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             raise DataError(f"{path} is not (train, val, test, dictionaries) of sentences: {error}") from error
 

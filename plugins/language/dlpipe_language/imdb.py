@@ -83,19 +83,19 @@ def _cache_path(path: Path) -> Path:
 def _read(path: Path) -> LoadedReviews:
     texts = _texts(path)
     log.info("taking %d reviews apart into words; this is done once, and takes minutes", sum(map(len, texts.values())))
-    reviews = {half: [(review_words(text), label) for text, label in own] for half, own in texts.items()}
-    for half, own in reviews.items():
-        for number, (found, _) in enumerate(own):
-            if not found:
+    reviews = {half: [(review_words(text), label) for text, label in labelled] for half, labelled in texts.items()}
+    for half, labelled in reviews.items():
+        for number, (words, _) in enumerate(labelled):
+            if not words:
                 raise DataError(f"{path}: review number {number} from 0 of {half} has no words; take a good copy")
     words = words_by_frequency(words for words, _ in reviews["train"])
     numbers = {word: number for number, word in enumerate(words)}
-    return words, {half: to_split(own, numbers) for half, own in reviews.items()}
+    return words, {half: to_split(labelled, numbers) for half, labelled in reviews.items()}
 
 
 def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
     """The reviews with their labels, positive ones first, each kind in the order of their numbers."""
-    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    texts: dict[tuple[str, str], list[tuple[int, str]]] = {}
     try:
         with tarfile.open(path) as archive:
             for member in archive:
@@ -103,14 +103,14 @@ def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
                 if match and member.isfile():
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
                     first_line = content.decode().strip().split("\n")[0]  # as the tutorial's
-                    found.setdefault((match[1], match[2]), []).append((int(match[3]), first_line))
+                    texts.setdefault((match[1], match[2]), []).append((int(match[3]), first_line))
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).split("\n", 1)[0]  # tarfile lists every compression that it tried
         raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
-    missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in found]
+    missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in texts]
     if missing:
         raise DataError(f"{path} has no reviews in {', '.join(missing)}: it is another archive, or not whole")
     return {
-        half: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(found[half, kind])]
+        half: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(texts[half, kind])]
         for half in HALVES
     }

@@ -40,13 +40,13 @@ class ImdbPickles(Reviews):
     def _paths(self) -> list[Path]:
         paths = []
         for name in FILES:
-            found = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
-            if found is None:
+            path = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
+            if path is None:
                 folders = " or ".join(map(str, search_places(NAME, self.directory)))
                 raise DataError(
                     f"no {name}.gz and no {name} in {folders}; dataset=imdb takes the reviews from their text"
                 )
-            paths.append(found)
+            paths.append(path)
         return paths
 
     def load_reviews(self) -> LoadedReviews:

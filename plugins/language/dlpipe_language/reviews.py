@@ -137,12 +137,14 @@ def cache_path(name: str) -> Path:
 
 def cached_reviews(entry: Path, read: Callable[[], LoadedReviews]) -> LoadedReviews:
     """The result of ``read``, from the cache if it has been read before."""
-    found = kept(entry, lambda: _to_cache(*read()))
+    cached = kept(entry, lambda: _to_cache(*read()))
     parts: dict[Half, SequenceSplit] = {}
     for half in HALVES:
-        words, ends, labels = (torch.from_numpy(found.arrays[f"{half}_{what}"]) for what in ("words", "ends", "labels"))
+        words, ends, labels = (
+            torch.from_numpy(cached.arrays[f"{half}_{what}"]) for what in ("words", "ends", "labels")
+        )
         parts[half] = SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
-    return found.told, parts
+    return cached.told, parts
 
 
 def _to_cache(words: list[str], parts: dict[Half, SequenceSplit]) -> Kept:

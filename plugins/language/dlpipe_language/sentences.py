@@ -71,7 +71,7 @@ def _numbers(rows: Sequence[Sequence[int]], padding: int) -> Ragged:
     Raises:
         ValueError: they are not integers.
     """
-    found = Ragged.of([torch.as_tensor(row) for row in rows], padding)
-    if found.values.ndim != 1 or found.values.is_floating_point():
+    numbers = Ragged.of([torch.as_tensor(row) for row in rows], padding)
+    if numbers.values.ndim != 1 or numbers.values.is_floating_point():
         raise ValueError("what a sentence holds is not a row of whole numbers")
-    return replace(found, values=found.values.long())
+    return replace(numbers, values=numbers.values.long())

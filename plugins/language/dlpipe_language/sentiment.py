@@ -122,11 +122,11 @@ class LstmSentiment(pl.LightningModule):
         Raises:
             DataError: it is another kind of dataset, or the sizes differ.
         """
-        num_words = self._data(data).num_words
+        num_words = self._reviews_of(data).num_words
         if num_words != self.embeddings.num_embeddings:
             raise DataError(f"model.num_words={self.embeddings.num_embeddings}: the dataset has {num_words}")
 
-    def _data(self, data: pl.LightningDataModule) -> Reviews:
+    def _reviews_of(self, data: pl.LightningDataModule) -> Reviews:
         if not isinstance(data, Reviews):
             message = f"lstm is trained on reviews that are positive or negative, and {type(data).__name__} has none"
             raise DataError(f"{message}: choose imdb, imdb_pickles or synthetic_reviews")
@@ -139,7 +139,7 @@ class LstmSentiment(pl.LightningModule):
 
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
         """A line with the likelier class and its probability, then lines about words that were not read."""
-        reviews = self._data(data)
+        reviews = self._reviews_of(data)
         words, notes = truncate_words(reviews.words_of(text))
         if not words:
             return ["no words"]

@@ -148,7 +148,7 @@ class RnnSlu(pl.LightningModule):
         self._log_f1("test")
 
     def _log_f1(self, split: str) -> None:
-        names = self._data(self.trainer.datamodule).labels  # type: ignore[attr-defined]  # Lightning sets it
+        names = self._sentences_of(self.trainer.datamodule).labels  # type: ignore[attr-defined]  # Lightning sets it
         score = score_pairs(self._sentences, names)[ALL]
         self._sentences = []
         self.log(f"{split}/f1", score.f1)
@@ -161,15 +161,15 @@ class RnnSlu(pl.LightningModule):
         Raises:
             DataError: it is another kind of dataset, or the numbers differ.
         """
-        own = self._data(data)
+        dataset = self._sentences_of(data)
         for option, configured, actual in (
-            ("num_words", self.padding, own.num_words),
-            ("num_labels", len(self.bias_out), own.num_labels),
+            ("num_words", self.padding, dataset.num_words),
+            ("num_labels", len(self.bias_out), dataset.num_labels),
         ):
             if configured != actual:
                 raise DataError(f"model.{option}={configured}: the dataset has {actual}")
 
-    def _data(self, data: pl.LightningDataModule) -> LabelledSentences:
+    def _sentences_of(self, data: pl.LightningDataModule) -> LabelledSentences:
         if not isinstance(data, LabelledSentences):
             message = f"rnn_slu is trained on sentences whose words are labelled, and {type(data).__name__} has none"
             raise DataError(f"{message}: choose atis or synthetic_flights")
@@ -181,33 +181,33 @@ class RnnSlu(pl.LightningModule):
 
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
         """One line per word with its slot; unknown words are marked."""
-        own = self._data(data)
-        words, notes = truncate_words(own.words_of(text))
+        dataset = self._sentences_of(data)
+        words, notes = truncate_words(dataset.words_of(text))
         if not words:
             return ["no words"]
-        numbers = torch.tensor([[own.vocabulary.number(word) for word in words]], device=self.device)
+        numbers = torch.tensor([[dataset.vocabulary.number(word) for word in words]], device=self.device)
         with torch.inference_mode():
             labels = self(numbers)[0].argmax(1).tolist()
         width = max(map(len, words))
         lines = [
-            f"{word:{width}}  {own.labels[label]}" + ("" if word in own.vocabulary else "  (unknown word)")
+            f"{word:{width}}  {dataset.labels[label]}" + ("" if word in dataset.vocabulary else "  (unknown word)")
             for word, label in zip(words, labels, strict=True)
         ]
         return lines + notes
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
         """The nearest neighbours of frequent words, and F1 of each type of slot on the test set."""
-        own = self._data(data)
+        dataset = self._sentences_of(data)
         sentences: list[tuple[list[int], list[int]]] = []
-        for words, labels, lengths in own.test_dataloader():
+        for words, labels, lengths in dataset.test_dataloader():
             predicted = self(words.to(self.device)).argmax(2)
             sentences += label_pairs(labels, predicted, lengths)
-        counts = torch.bincount(own.splits["train"].x.values.cpu(), minlength=self.padding)
+        counts = torch.bincount(dataset.splits["train"].x.values.cpu(), minlength=self.padding)
         frequent = counts.topk(min(20, self.padding)).indices
         near = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))
-        word = own.vocabulary.words
+        word = dataset.vocabulary.words
         table = {word[row]: [word[other] for other in near[row].tolist()] for row in frequent.tolist()}
-        return {"neighbours": neighbour_picture(table), "slots": slot_picture(score_pairs(sentences, own.labels))}
+        return {"neighbours": neighbour_picture(table), "slots": slot_picture(score_pairs(sentences, dataset.labels))}
 
 
 def label_pairs(gold: Tensor, predicted: Tensor, lengths: Tensor) -> list[tuple[list[int], list[int]]]:

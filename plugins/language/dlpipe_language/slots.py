@@ -33,9 +33,9 @@ def slot_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]
         warnings.filterwarnings("ignore", message=".* seems not to be NE tag")  # for example a label without a type
         warnings.filterwarnings("ignore", message="Mean of empty slice|invalid value encountered")  # no slot at all
         report = classification_report(list(gold), list(predicted), output_dict=True, zero_division=0)
-    found = {
+    scores = {
         kind: SlotScore(float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"]))
         for kind, row in report.items()
         if kind not in ("macro avg", "weighted avg")
     }
-    return {ALL: found.pop("micro avg"), **found}
+    return {ALL: scores.pop("micro avg"), **scores}

@@ -40,14 +40,14 @@ class SyntheticReviews(Reviews):
 
     def load_reviews(self) -> LoadedReviews:
         """In the order in which they were written."""
-        reviews = {part: [(text.split(), label) for text, label in own] for part, own in _generate().items()}
+        reviews = {part: [(text.split(), label) for text, label in texts] for part, texts in _generate().items()}
         words = words_by_frequency(words for words, _ in reviews["train"])
         numbers = {word: number for number, word in enumerate(words)}
-        return words, {part: to_split(own, numbers) for part, own in reviews.items()}
+        return words, {part: to_split(texts, numbers) for part, texts in reviews.items()}
 
     def checksums(self) -> dict[str, str]:
         """sha256 over the texts of each part."""
-        return {part: hashlib.sha256(repr(own).encode()).hexdigest() for part, own in _generate().items()}
+        return {part: hashlib.sha256(repr(texts).encode()).hexdigest() for part, texts in _generate().items()}
 
 
 @functools.cache

@@ -32,8 +32,8 @@ class Vocabulary:
         Raises:
             KeyError: neither the word nor `UNKNOWN` is in the vocabulary.
         """
-        found = self._numbers.get(word)
-        return self._numbers[UNKNOWN] if found is None else found
+        number = self._numbers.get(word)
+        return self._numbers[UNKNOWN] if number is None else number
 
 
 def travel_words(text: str, known: Container[str] = ()) -> list[str]:

@@ -74,12 +74,12 @@ def _read(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        found: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
+        variables: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
     except Exception as error:  # scipy raises many types
         raise DataError(f"{path} is damaged or no MATLAB file: {error}; remove it, and take a good copy") from error
-    if missing := [variable for variable in VARIABLES.values() if variable not in found]:
+    if missing := [variable for variable in VARIABLES.values() if variable not in variables]:
         raise DataError(f"{path} has no {', '.join(missing)}")
-    return found
+    return variables
 
 
 def _rolls(path: Path, variable: str, cells: Any) -> list[Roll]:

@@ -37,13 +37,13 @@ def read_files(contents: Mapping[str, Callable[[], bytes]]) -> ReadFiles:
     Args:
         contents: for each name a function that returns the file's bytes.
     """
-    found = ReadFiles({}, {})
+    files = ReadFiles({}, {})
     for name, content in contents.items():
         try:
-            found.notes[name] = read_notes(content())
+            files.notes[name] = read_notes(content())
         except (MidiError, OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
-            found.bad[name] = str(error) or type(error).__name__
-    return found
+            files.bad[name] = str(error) or type(error).__name__
+    return files
 
 
 def read_cached(digest: str, read: Callable[[], ReadFiles]) -> ReadFiles:
@@ -55,16 +55,16 @@ def read_cached(digest: str, read: Callable[[], ReadFiles]) -> ReadFiles:
         digest: identifies the files, and names the cache file.
         read: reads the files.
     """
-    found = kept(cache_directory("music") / f"{digest}-{FORMAT}.npz", lambda: _to_cache(read()))
-    names, bad = found.told
-    parts = np.split(found.arrays["notes"], np.cumsum(found.arrays["counts"])[:-1])
+    cached = kept(cache_directory("music") / f"{digest}-{FORMAT}.npz", lambda: _to_cache(read()))
+    names, bad = cached.told
+    parts = np.split(cached.arrays["notes"], np.cumsum(cached.arrays["counts"])[:-1])
     return ReadFiles(dict(zip(names, parts, strict=bool(names))), bad)
 
 
-def _to_cache(found: ReadFiles) -> Kept:
-    counts = np.array([len(notes) for notes in found.notes.values()], np.int64)
-    notes = np.concatenate([np.zeros((0, 3)), *found.notes.values()])
-    return Kept({"counts": counts, "notes": notes}, [list(found.notes), found.bad])
+def _to_cache(files: ReadFiles) -> Kept:
+    counts = np.array([len(notes) for notes in files.notes.values()], np.int64)
+    notes = np.concatenate([np.zeros((0, 3)), *files.notes.values()])
+    return Kept({"counts": counts, "notes": notes}, [list(files.notes), files.bad])
 
 
 def usable_notes(files: ReadFiles, source: Path, on_bad_file: OnBadFile) -> dict[str, Notes]:

@@ -61,8 +61,8 @@ class MidiFolder(Tunes):
 
     def _notes(self, files: dict[str, Path]) -> dict[str, Notes]:
         contents = {name: functools.partial(_content, path) for name, path in files.items()}
-        found = read_cached(self._digest(files), lambda: read_files(contents))
-        return usable_notes(found, self._folder(), self.on_bad_file)
+        parsed = read_cached(self._digest(files), lambda: read_files(contents))
+        return usable_notes(parsed, self._folder(), self.on_bad_file)
 
     def _files(self) -> dict[str, Path]:
         folder = self._folder()

@@ -1,8 +1,9 @@
 """Datasets: resident tensors and sequences, minibatches as slices, files with checksums.
 
 To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
-`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, and `cached` stores in
-`cache_directory` what takes long to load. A file that is missing or wrong raises `dlpipe.DataError`.
+`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, or by `RemoteFileMixin` for a
+dataset of one file, and `cached` stores in `cache_directory` what takes long to load. A file that is missing or
+wrong raises `dlpipe.DataError`.
 """
 
 from dlpipe.data.array_cache import CacheEntry, cached
@@ -12,6 +13,7 @@ from dlpipe.data.idx import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochSampler, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
+from dlpipe.data.remote_file_mixin import RemoteFileMixin
 from dlpipe.data.sequence_module import SequenceDataModule
 from dlpipe.data.tensor_module import TensorDataModule
 
@@ -23,6 +25,7 @@ __all__ = [
     "Minibatches",
     "Ragged",
     "RemoteFile",
+    "RemoteFileMixin",
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceMinibatches",

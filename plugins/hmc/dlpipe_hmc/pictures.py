@@ -1,4 +1,4 @@
-"""Pictures of draws: traces, pairs of coordinates, and how the step size was found."""
+"""Pictures of draws: traces, pairs of coordinates, and the adaptation of the step size."""
 
 import numpy as np
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Pictures of what a network of words has learnt."""
+"""Pictures of embeddings and slot scores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ ROW = 0.22  # inches
 
 
 def neighbour_picture(neighbours: Mapping[str, Sequence[str]]) -> NDArray[np.uint8]:
-    """A line a word: the words whose embeddings are closest to its own, closest first.
+    """One line per word: the words with the closest embeddings, closest first.
 
     Args:
         neighbours: by word.
@@ -30,7 +30,7 @@ def neighbour_picture(neighbours: Mapping[str, Sequence[str]]) -> NDArray[np.uin
 
 
 def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
-    """A bar a type of slot, those most frequent in the text above: its F1 and how many there are.
+    """One bar per slot type, the most frequent on top: its F1 and its count.
 
     Args:
         scores: by type.

@@ -13,7 +13,7 @@ from dlpipe.data import sha256_of
 from dlpipe_language.imdb import Imdb
 from dlpipe_language.imdb_pickles import ImdbPickles
 from dlpipe_language.moses import review_words
-from dlpipe_language.reviews import by_frequency
+from dlpipe_language.reviews import words_by_frequency
 from dlpipe_language.synthetic_reviews import SyntheticReviews
 
 BATCHES = {"batch_size": 2, "shuffle": True, "drop_last": False, "bucket": 1, "eval_batch_size": 10, "seed": 0}
@@ -27,7 +27,7 @@ def test_words_are_those_of_moses():
 
 
 def test_words_are_numbered_by_how_often_they_occur():
-    assert by_frequency([["b", "a", "c"], ["c", "é", "a"], ["c"]]) == ["<PAD>", "<UNK>", "c", "a", "b", "é"]
+    assert words_by_frequency([["b", "a", "c"], ["c", "é", "a"], ["c"]]) == ["<PAD>", "<UNK>", "c", "a", "b", "é"]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_archive_is_taken_apart_once(archive, own_cache, monkeypatch):
     options = archive()
     Imdb(**options).prepare_data()
     (entry,) = own_cache.rglob("*.npz")
-    assert entry.name.startswith(sha256_of(Imdb(**options)._path()))
+    assert entry.name.startswith(sha256_of(Imdb(**options).path()))
     monkeypatch.setattr("dlpipe_language.imdb.review_words", lambda _: pytest.fail("it was taken apart again"))
     data = Imdb(**options)
     data.setup("fit")

@@ -96,9 +96,9 @@ def test_the_real_folds_are_whole(real_atis, fold, words):
     assert [len(data.splits[name].x) for name in ("train", "val", "test")] == [3983, 995, 893]
     assert len(data.splits["train"].x.values) == words
     assert len(data.splits["test"].x.values) == 9198
-    message = [data.vocabulary.words[number] for number in data.splits["test"].x[0].tolist()]
+    words = [data.vocabulary.words[number] for number in data.splits["test"].x[0].tolist()]
     request = "I would like to find a flight from Charlotte to Las Vegas that makes a stop in St. Louis"
-    assert message == data.words_of(request)
+    assert words == data.words_of(request)
     outside = data.labels.index("O")
     assert float((data.splits["test"].y.values == outside).double().mean()) == pytest.approx(0.60176, abs=5e-6)
 

@@ -97,7 +97,7 @@ def test_an_archive_is_read_once_and_kept_by_its_checksum(archive, tune, own_cac
     data = Nottingham(**options)
     data.prepare_data()
     (entry,) = own_cache.rglob("*.npz")
-    assert entry.name.startswith(sha256_of(data._path()))
+    assert entry.name.startswith(sha256_of(data.path()))
     monkeypatch.setattr("dlpipe_music.midi_archives.read_files", lambda _: pytest.fail("it was read again"))
     data.setup("fit")
     assert data.splits["train"].x.values[:, 39].tolist() == [1, 1, 1, 1]
@@ -302,7 +302,7 @@ def test_the_real_archives_have_the_statistics_of_stats_json(real_music, dataset
         wanted = stats["valid" if name == "val" else name]
         assert len(rolls) == wanted["files"]
         assert 0.96 * wanted["seconds"] < sum(map(len, rolls)) * 0.3 < 1.005 * wanted["seconds"]
-        own = [notes for file, notes in _read(data._path()).notes.items() if split_of(file) == name]
+        own = [notes for file, notes in _read(data.path()).notes.items() if split_of(file) == name]
         assert sum(map(len, own)) == pytest.approx(wanted["note_on_events"], rel=0.001)
         sounding = np.flatnonzero(sum(roll.sum(0, dtype=int) for roll in rolls))
         assert wanted["lowest_pitch"] <= sounding[0] <= wanted["lowest_pitch"] + 3

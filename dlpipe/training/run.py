@@ -10,9 +10,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from pytorch_lightning.loggers import WandbLogger
 
 from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.contract import optional_method
@@ -24,13 +21,11 @@ from dlpipe.runs.directory import read_summary, write_json
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.stage_result import StageResult
 from dlpipe.runs.summary import Summary, lines, summarise
-from dlpipe.stages import Stage
-from dlpipe.training.build import build_dataset
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
-from dlpipe.training.distributed.sharding import shard_training_data
 from dlpipe.training.loggers.csv import EMPTY
+from dlpipe.training.loggers.opened import open_loggers
 from dlpipe.training.outputs import draw, export_weights, module_of_one_process, provenance_of
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
@@ -38,6 +33,7 @@ from dlpipe.training.resume.full_disk import report_disk_full
 from dlpipe.training.resume.resume_point import checkpoints_to_resume, note_resumption, same_run
 from dlpipe.training.resume.rng import TEST, restore_rng_state, seed_rng
 from dlpipe.training.speed.memory import tune_memory
+from dlpipe.training.stages.data import build_sharded_dataset, stage_data
 from dlpipe.training.stages.init_from import start_from
 from dlpipe.training.stages.train import restore_finished_stage, train_stage
 from dlpipe.training.test_best import test_best
@@ -133,7 +129,7 @@ def train_as_rank(
             if message:
                 raise DlpipeError(message)
             prepared, checkpoints = _as_rank_0(prepared, checkpoints, rank, ranks)
-        with _open_loggers(prepared, rank) as loggers:
+        with open_loggers(prepared.config, rank) as loggers:
             if not checkpoints:  # a run that starts from scratch starts its record from scratch
                 for logger in loggers:
                     if rewind := optional_method(logger, "rewind"):
@@ -144,7 +140,7 @@ def train_as_rank(
 def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[Any], rank: RankInfo) -> float | None:
     config, settings = prepared.config, prepared.settings
     _set_up_process(prepared)
-    data = _sharded_dataset(config, rank)
+    data = build_sharded_dataset(config, rank)
     if settings.init_from:
         start_from(config, prepared.model, write=rank.rank == 0)
     progress = _train_stages(prepared, checkpoints, data, loggers, rank)
@@ -192,7 +188,7 @@ def _train_stages(
             prepared.stage_config(stage),
             position=stages.index(stage),
             steps_before=sum(result.steps for result in results),
-            data=_stage_data(prepared, stage, data, rank),
+            data=stage_data(prepared, stage, data, rank),
             loggers=loggers,
             checkpoint=checkpoints.get(stage.name),
         )
@@ -251,26 +247,6 @@ def _as_raised(error: BaseException) -> BaseException:
     return interrupt if isinstance(error, SystemExit) and isinstance(interrupt, KeyboardInterrupt) else error
 
 
-def _sharded_dataset(config: Any, rank: RankInfo) -> pl.LightningDataModule:
-    data = build_dataset(config.dataset)
-    if rank.world_size > 1:
-        shard_training_data(data, rank)
-    return data
-
-
-def _stage_data(
-    prepared: Prepared, stage: Stage, data: pl.LightningDataModule, rank: RankInfo
-) -> pl.LightningDataModule:
-    """What a stage trains on: the run's data, unless it has minibatches or a representation of its own."""
-    config = prepared.stage_config(stage)
-    if stage.encode is None and config.dataset == prepared.config.dataset:
-        return data
-    found = _sharded_dataset(config, rank)
-    if stage.encode:
-        found.encode = stage.encode  # type: ignore[attr-defined]  # a TensorDataModule, as the checks made sure
-    return found
-
-
 def _as_rank_0(
     prepared: Prepared, checkpoints: Checkpoints, rank: RankInfo, ranks: RankStore
 ) -> tuple[Prepared, Checkpoints]:
@@ -294,21 +270,6 @@ def _rank_store() -> Iterator[RankStore | None]:
         if ranks and not ranks.decided:
             ranks.broadcast_decision(str(error))
         raise
-
-
-@contextlib.contextmanager
-def _open_loggers(prepared: Prepared, rank: RankInfo) -> Iterator[list[Any]]:
-    """The composed loggers, of rank 0; W&B's run is closed whatever happens, or the next job would log to it."""
-    with contextlib.ExitStack() as stack:
-        nodes = prepared.config.logger.values() if rank.rank == 0 else []
-        loggers = [instantiate(node) for node in nodes]
-        for logger in loggers:
-            if isinstance(logger, WandbLogger):
-                from dlpipe.training.loggers.wandb import finish
-
-                stack.push(lambda kind, *_, logger=logger: finish(logger, failed=kind is not None))
-            logger.log_hyperparams(OmegaConf.to_container(prepared.config, resolve=True))
-        yield loggers
 
 
 def _best_value(directory: Path) -> float | None:

@@ -14,7 +14,7 @@ from dlpipe.config.checks.composed_config import (
 )
 from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse
 from dlpipe.config.checks.values import has_no_yaml, is_of_stage, value_problems
-from dlpipe.config.compose import Composer, register_choice
+from dlpipe.config.compose import Composer
 from dlpipe.errors import PluginError, Problem, RequestError
 from dlpipe.plugins import registry
 
@@ -90,13 +90,14 @@ def _check_job(job: list[ParsedOverride], composer: Composer) -> tuple[list[Prob
 
 
 def _compose(overrides: list[str], composer: Composer) -> DictConfig:
-    """Compose, with qualified names and models without YAML made known to Hydra first."""
+    """Compose, once it is known that model and dataset are installed: Hydra's message would not say what is."""
     chosen = {kind: _default(kind) for kind in registry.KINDS}
     for text in overrides:
         key, _, value = text.partition("=")
         if key in chosen:
             chosen[key] = value.strip("'\"")
-    register_choice(chosen["model"], chosen["dataset"])
+    for kind, name in chosen.items():
+        registry.find(kind, name)
     return composer.compose(overrides)
 
 

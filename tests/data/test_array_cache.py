@@ -95,7 +95,7 @@ def test_where_nothing_can_be_written_it_is_read_each_time(tmp_path, reader, cap
     for calls in (1, 2):
         assert_whole(cached(tmp_path / "file" / "entry.npz", reader))
         assert reader.calls == calls
-    assert "the data will be loaded again on every run" in caplog.text
+    assert "the data will be re-read on every run" in caplog.text
 
 
 def test_an_error_of_the_load_function_is_raised_and_nothing_is_cached(tmp_path):

@@ -74,23 +74,23 @@ def remote(*urls):
 
 def test_a_given_directory_is_the_only_place_looked_at(monkeypatch):
     monkeypatch.setenv("DLPIPE_DATA", "/data")
-    assert files.search_places("mnist", "/elsewhere") == [Path("/elsewhere")]
+    assert files.search_folders("mnist", "/elsewhere") == [Path("/elsewhere")]
 
 
 def test_the_data_variable_is_looked_at_before_the_users_cache(monkeypatch, own_cache):
     monkeypatch.setenv("DLPIPE_DATA", "/data")
-    assert files.search_places("mnist", None) == [Path("/data/mnist"), own_cache / "dlpipe" / "mnist"]
+    assert files.search_folders("mnist", None) == [Path("/data/mnist"), own_cache / "dlpipe" / "mnist"]
 
 
 def test_without_the_data_variable_the_users_cache_is_looked_at(own_cache):
-    assert files.search_places("mnist", None) == [own_cache / "dlpipe" / "mnist"]
+    assert files.search_folders("mnist", None) == [own_cache / "dlpipe" / "mnist"]
 
 
 def test_a_tilde_is_the_home_directory(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     monkeypatch.setenv("DLPIPE_DATA", "~/data")
-    assert files.search_places("mnist", "~/mnist") == [Path("/home/ann/mnist")]
-    assert files.search_places("mnist", None)[0] == Path("/home/ann/data/mnist")
+    assert files.search_folders("mnist", "~/mnist") == [Path("/home/ann/mnist")]
+    assert files.search_folders("mnist", None)[0] == Path("/home/ann/data/mnist")
 
 
 def test_a_file_with_its_checksum_passes(tmp_path, write):
@@ -100,7 +100,7 @@ def test_a_file_with_its_checksum_passes(tmp_path, write):
 
 def test_a_file_with_another_checksum_is_refused_with_both_sums(tmp_path, write):
     write(tmp_path, {"images": b"other"})
-    with pytest.raises(DataError, match=f"its sha256 is {sha256(b'other')}, it should be {sha256(CONTENT)}; remove it"):
+    with pytest.raises(DataError, match=rf"its sha256 is {sha256(b'other')}, expected {sha256(CONTENT)}\. Delete it"):
         files.check(tmp_path / "images", remote())
 
 
@@ -156,7 +156,7 @@ def test_every_mirror_that_failed_is_told_with_its_reason(server, dead_url, tmp_
 
 
 def test_a_file_without_mirrors_is_told(tmp_path):
-    with pytest.raises(DataError, match=r"images could not be downloaded \(no mirror is known\)"):
+    with pytest.raises(DataError, match=r"images could not be downloaded \(it has no known mirror\)"):
         files.download(remote(), tmp_path)
 
 
@@ -200,7 +200,7 @@ def test_a_dataset_is_downloaded_into_the_directory_that_is_given(served_bars, t
 
 
 def test_a_given_directory_that_does_not_exist_is_refused_and_not_made(served_bars, server, tmp_path, loading):
-    with pytest.raises(DataError, match=r"dataset\.directory=.*typo is no folder; no bars in"):
+    with pytest.raises(DataError, match=r"dataset\.directory=.*typo is not a folder; no bars in"):
         served_bars(directory=str(tmp_path / "typo"), **loading()).prepare_data()
     assert not (tmp_path / "typo").exists()
     assert server.asked == []
@@ -236,10 +236,10 @@ def test_one_file_that_is_found_is_taken_whatever_its_checksum(one, server, tmp_
 
 
 @pytest.mark.parametrize(
-    ("directory", "offline", "told"),
+    ("directory", "offline", "message"),
     [
         (None, True, r"no tunes in .*music\. Put it there, or set DLPIPE_DATA to the folder that has music/"),
-        ("typo", False, r"dataset\.directory=typo is no folder; no tunes in typo"),
+        ("typo", False, r"dataset\.directory=typo is not a folder; no tunes in typo"),
     ],
 )
 def test_one_file_that_is_not_to_be_had_is_told(one, server, directory, offline, message):

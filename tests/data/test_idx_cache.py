@@ -13,7 +13,7 @@ import pytest
 from dlpipe import DataError
 from dlpipe.data import idx_cache
 from dlpipe.data.files import sha256_of
-from dlpipe.data.idx_cache import entry_of, open_idx
+from dlpipe.data.idx_cache import cache_path, open_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -56,7 +56,7 @@ def test_a_plain_file_is_mapped_itself(tmp_path, idx_bytes, own_cache):
 
 def test_a_copy_damaged_anywhere_is_made_anew(packed, decompressions):
     open_idx(packed)
-    entry = entry_of(sha256_of(packed))
+    entry = cache_path(sha256_of(packed))
     good = entry.read_bytes()
     for place in range(len(good)):
         entry.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
@@ -68,7 +68,7 @@ def test_a_copy_damaged_anywhere_is_made_anew(packed, decompressions):
 @pytest.mark.parametrize("length", [0, 1, 35, 36, 40, 75])
 def test_a_copy_cut_short_is_made_anew(packed, length):
     open_idx(packed)
-    entry = entry_of(sha256_of(packed))
+    entry = cache_path(sha256_of(packed))
     good = entry.read_bytes()
     assert length < len(good)
     entry.write_bytes(good[:length])
@@ -99,13 +99,15 @@ def test_an_entry_that_another_process_spoils_as_it_is_made_is_not_used(packed, 
     monkeypatch.setattr(idx_cache, "_decompress", decompress_and_spoil)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
     (line,) = caplog.messages
-    assert line.startswith(f"cannot write cache file {entry_of(sha256_of(packed))} (damaged again right after it was ")
+    assert line.startswith(
+        f"cannot write cache file {cache_path(sha256_of(packed))} (damaged again right after it was "
+    )
     assert line.endswith(f"every run will decompress {packed}")
 
 
 def test_an_entry_that_another_process_replaces_after_the_check_is_not_used(packed, unsealed, monkeypatch):
     open_idx(packed)
-    crc32, entry = zlib.crc32, entry_of(sha256_of(packed))
+    crc32, entry = zlib.crc32, cache_path(sha256_of(packed))
 
     def crc32_and_spoil(*arguments):
         found = crc32(*arguments)
@@ -149,13 +151,13 @@ def test_a_source_that_is_replaced_as_it_is_read_is_refused_and_leaves_no_entry(
         return blocks(path)
 
     monkeypatch.setattr(idx_cache, "_blocks", replaced)
-    with pytest.raises(DataError, match=r"images\.gz was changed while it was read; start again"):
+    with pytest.raises(DataError, match=r"images\.gz was changed while it was read; run again"):
         open_idx(packed)
-    assert not entry_of(before).exists()
+    assert not cache_path(before).exists()
 
 
 def test_what_a_killed_process_left_is_removed_after_a_day(packed):
-    folder = entry_of("").parent
+    folder = cache_path("").parent
     folder.mkdir(parents=True)
     old, new = folder / f".a.idx.{'0' * 16}.tmp", folder / f".b.idx.{'1' * 16}.tmp"
     for path in (old, new):
@@ -169,7 +171,7 @@ def test_the_copy_of_another_file_is_made_anew(packed, tmp_path, idx_bytes):
     other = tmp_path / "other.gz"
     other.write_bytes(gzip.compress(idx_bytes(ARRAY + 1), mtime=0))
     open_idx(other)
-    entry_of(sha256_of(other)).rename(entry_of(sha256_of(packed)))
+    cache_path(sha256_of(other)).rename(cache_path(sha256_of(packed)))
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
 
 
@@ -181,7 +183,7 @@ def test_a_cache_that_cannot_be_made_costs_only_the_time(packed, own_cache, deco
 
 
 def test_an_entry_that_cannot_be_replaced_costs_only_the_time(packed):
-    entry = entry_of(sha256_of(packed))
+    entry = cache_path(sha256_of(packed))
     (entry / "folder").mkdir(parents=True)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
     assert [path.name for path in entry.parent.iterdir()] == [entry.name]
@@ -193,14 +195,14 @@ def test_a_disk_that_fills_up_leaves_no_entry(packed, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
-    assert list(entry_of("").parent.iterdir()) == []
+    assert list(cache_path("").parent.iterdir()) == []
 
 
 def test_a_source_that_is_damaged_is_refused_by_its_own_name_and_leaves_no_entry(packed):
     packed.write_bytes(packed.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"images\.gz cannot be read: .*; remove it"):
+    with pytest.raises(DataError, match=r"images\.gz cannot be read: .*\. Delete it"):
         open_idx(packed)
-    assert list(entry_of("").parent.iterdir()) == []
+    assert list(cache_path("").parent.iterdir()) == []
 
 
 def test_a_source_that_holds_no_idx_is_refused_by_its_own_name(tmp_path):

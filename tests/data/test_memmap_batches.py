@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx, memmap_batches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx_images, memmap_batches
 from dlpipe.data.minibatches import Shard
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 12), np.uint8))
 LABELS = torch.arange(200)
@@ -39,7 +39,7 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
         for rank in range(ranks):
             wanted, found = (
                 TensorMinibatches(Split(x, split.y), batch_size, order, drop_last, Shard(rank, ranks))
-                for x in (floating(split.x), split.x)
+                for x in (scale_pixels(split.x), split.x)
             )
             assert (wanted.resident, found.resident) == (True, False)
             for one, other in itertools.zip_longest(wanted, found):
@@ -58,7 +58,7 @@ def test_a_minibatch_that_is_kept_is_not_written_over():
 def test_the_order_of_chunks_is_kept_where_the_next_is_on_its_way(monkeypatch):
     made = []
     chunks = (made.append(number) or number for number in range(3))
-    seen = [(number, len(made)) for number in memmap_batches._one_ahead(chunks)]
+    seen = [(number, len(made)) for number in memmap_batches._prefetch(chunks)]
     assert seen == [(0, 2), (1, 3), (2, 3)]
 
 
@@ -89,7 +89,7 @@ def test_a_dataset_larger_than_the_budget_stays_bytes(bars_data):
 
 
 def test_half_of_what_is_free_is_the_budget_and_ranks_share_it(bars_data, bars_dataset, loading, monkeypatch):
-    monkeypatch.setattr(idx, "free_bytes", lambda: 4 * 16 * 80 * 2)
+    monkeypatch.setattr(idx_images, "available_bytes", lambda: 4 * 16 * 80 * 2)
     data = bars_data()
     assert data._fits(4 * 16 * 80)
     assert not data._fits(4 * 16 * 80 + 1)

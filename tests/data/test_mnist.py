@@ -30,7 +30,7 @@ def refused(result, *message):
 
 def test_offline_without_data_is_a_wrong_request_that_says_where_to_put_the_files(asked, cli, own_cache):
     result = cli("model=logreg", "dataset=mnist", "offline=true")
-    refused(result, f"no mnist in {own_cache}/dlpipe/mnist (wanted: ", *FILES, "DLPIPE_DATA", "dataset=digits")
+    refused(result, f"no mnist in {own_cache}/dlpipe/mnist (expected files: ", *FILES, "DLPIPE_DATA", "dataset=digits")
     assert asked == []
 
 
@@ -46,7 +46,7 @@ def test_every_place_that_was_looked_at_is_told(asked, cli, own_cache, monkeypat
 
 
 def test_a_directory_that_is_not_there_is_a_wrong_request(asked, cli):
-    refused(cli("model=logreg", "dataset=mnist", "dataset.directory=typo"), "dataset.directory=typo is no folder")
+    refused(cli("model=logreg", "dataset=mnist", "dataset.directory=typo"), "dataset.directory=typo is not a folder")
     assert asked == []
 
 
@@ -54,7 +54,7 @@ def test_four_files_with_other_checksums_are_a_wrong_request_that_tells_both_sum
     write(tmp_path, dict.fromkeys(FILES, b"other"))
     wanted = Mnist.idx_files.train_images.sha256
     result = cli("model=logreg", "dataset=mnist", f"dataset.directory={tmp_path}")
-    refused(result, FILES[0], f"its sha256 is {hashlib.sha256(b'other').hexdigest()}, it should be {wanted}")
+    refused(result, FILES[0], f"its sha256 is {hashlib.sha256(b'other').hexdigest()}, expected {wanted}")
 
 
 def test_loading_without_files_is_refused(options):

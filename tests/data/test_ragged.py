@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlpipe.data import Ragged, mask_of
+from dlpipe.data import Ragged, length_mask
 
 SEQUENCES = [torch.tensor([1, 2, 3]), torch.tensor([4]), torch.tensor([5, 6])]
 
@@ -16,7 +16,7 @@ def test_sequences_are_what_they_were_made_of():
 
 
 def test_sequences_are_padded_to_the_longest_that_is_chosen():
-    ragged = Ragged.of(SEQUENCES, fill=-1)
+    ragged = Ragged.of(SEQUENCES, padding_value=-1)
     assert ragged.padded(torch.tensor([2, 0])).tolist() == [[5, 6, -1], [1, 2, 3]]
     assert ragged.padded(torch.tensor([1, 2])).tolist() == [[4, -1], [5, 6]]
     assert ragged.padded(torch.tensor([2])).tolist() == [[5, 6]]
@@ -36,7 +36,7 @@ def test_one_sequence_is_a_view():
 
 
 def test_the_mask_tells_what_is_in_a_sequence():
-    assert mask_of(torch.tensor([2, 0, 3]), 3).tolist() == [[True, True, False], [False] * 3, [True] * 3]
+    assert length_mask(torch.tensor([2, 0, 3]), 3).tolist() == [[True, True, False], [False] * 3, [True] * 3]
 
 
 def test_there_must_be_a_sequence():
@@ -47,8 +47,8 @@ def test_there_must_be_a_sequence():
 @pytest.mark.parametrize("rows", [[2, 0], [1], [], [0, 1, 2, 2]])
 def test_sequences_are_taken_in_the_order_asked_for(rows):
     sequences = [torch.arange(6).view(3, 2), torch.full((1, 2), 7), torch.arange(8).view(4, 2)]
-    taken = Ragged.of(sequences, fill=-1).take(torch.tensor(rows, dtype=torch.int64))
+    taken = Ragged.of(sequences, padding_value=-1).take(torch.tensor(rows, dtype=torch.int64))
     assert len(taken) == len(rows)
-    assert taken.fill == -1
+    assert taken.padding_value == -1
     for index, row in enumerate(rows):
         torch.testing.assert_close(taken[index], sequences[row])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from dlpipe.data import Split, idx
-from dlpipe.data.idx import IdxImages
-from dlpipe.data.split_cache import clear_split_cache, load_once
+from dlpipe.data import Split, idx_images
+from dlpipe.data.idx_images import IdxImages
+from dlpipe.data.split_cache import cached_splits, clear_split_cache
 
 
 @pytest.fixture(autouse=True)
@@ -24,42 +24,44 @@ def some():
 
 
 def test_the_same_source_is_loaded_once():
-    first = load_once("a", some)
-    assert load_once("a", some)["train"].x is first["train"].x
+    first = cached_splits("a", some)
+    assert cached_splits("a", some)["train"].x is first["train"].x
 
 
 def test_another_source_is_loaded_and_takes_the_place_of_the_first():
-    first = load_once("a", some)
+    first = cached_splits("a", some)
     held = weakref.ref(first["train"].x)
-    load_once("b", some)
+    cached_splits("b", some)
     del first
     gc.collect()
     assert held() is None
 
 
 def test_splits_that_somebody_wrote_to_are_loaded_anew():
-    first = load_once("a", some)
+    first = cached_splits("a", some)
     first["train"].first(2).x[0].mul_(2)  # a view of a view
-    assert load_once("a", some)["train"].x is not first["train"].x
+    assert cached_splits("a", some)["train"].x is not first["train"].x
 
 
 def test_what_is_done_to_the_dict_stays_with_who_asked():
-    del load_once("a", some)["train"]
-    assert set(load_once("a", some)) == {"train"}
+    del cached_splits("a", some)["train"]
+    assert set(cached_splits("a", some)) == {"train"}
 
 
 def test_what_inference_mode_makes_is_not_kept():
     with torch.inference_mode():
-        first = load_once("a", some)
-    assert load_once("a", some)["train"].x is not first["train"].x
+        first = cached_splits("a", some)
+    assert cached_splits("a", some)["train"].x is not first["train"].x
 
 
 @pytest.fixture
 def reads(monkeypatch):
     """The files of images that were read."""
     seen = []
-    read = idx._images_and_labels
-    monkeypatch.setattr(idx, "_images_and_labels", lambda folder, x, y: seen.append(x.name) or read(folder, x, y))
+    read = idx_images._images_and_labels
+    monkeypatch.setattr(
+        idx_images, "_images_and_labels", lambda folder, x, y: seen.append(x.name) or read(folder, x, y)
+    )
     return seen
 
 

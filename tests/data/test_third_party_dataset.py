@@ -66,7 +66,7 @@ def test_a_damaged_idx_file_is_a_wrong_request_and_nothing_is_written(bars_plugi
     path.write_bytes(damage(path.read_bytes()))
     result = cli("model=logreg", "dataset=bars")
     assert result.code == 2
-    assert f"dataset=bars: {path} is damaged or another file" in result.err
+    assert f"dataset=bars: {path} is damaged or a different file" in result.err
     assert result.written == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dlpipe import DlpipeError
 from dlpipe.data import IdxFiles, IdxImages, RemoteFile
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 
 pytestmark = pytest.mark.timeout(300)
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
@@ -97,7 +97,7 @@ def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, m
         if "images" in name:
             pixels = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)[16:]
             kept = [splits[split].x for split in (("train", "val") if "train" in name else ("test",))]
-            assert b"".join((256 * floating(x)).byte().numpy().tobytes() for x in kept) == pixels, number
+            assert b"".join((256 * scale_pixels(x)).byte().numpy().tobytes() for x in kept) == pixels, number
     assert len(message) > 200
     assert read > 20
     named = [text for text in message if str(tmp_path) in text or "has labels from" in text]
@@ -109,5 +109,5 @@ def test_images_that_are_only_claimed_are_not_asked_memory_for(count, splits_of,
     whole = small_files()
     claimed = whole["train_images"][:4] + struct.pack(">I", count) + whole["train_images"][8:]
     for content in (claimed, gzip.compress(claimed)):
-        with pytest.raises(DlpipeError, match=r"train_images holds 496 bytes, its header .* asks for \d+"):
+        with pytest.raises(DlpipeError, match=r"train_images has 496 bytes, but .* require \d+"):
             splits_of(whole | {"train_images": content}, None)

@@ -16,7 +16,7 @@ from dlpipe.cli.verbs.parser import Parser
 from dlpipe.config.stored_run import FinishedRun
 from dlpipe.data import TensorDataModule
 from dlpipe.data.images import read_images
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 from dlpipe.errors import DlpipeError
 
 FIRST = 10  # as the tutorial's predict()
@@ -98,4 +98,4 @@ def _examples(run: FinishedRun, files: tuple[str, ...]) -> list[tuple[str, Tenso
     if not isinstance(data, TensorDataModule):
         raise DlpipeError(f"dataset {run.cfg.dataset.name!r} has no resident test set; name files to predict")
     test = data.splits["test"].first(FIRST)
-    return [("test", floating(test.x), test.y)]
+    return [("test", scale_pixels(test.x), test.y)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from dlpipe import DataError
-from dlpipe.data import idx
+from dlpipe.data import idx_images
 from dlpipe.data.idx_format import read_idx
 from dlpipe.data.split_cache import clear_split_cache
 
@@ -57,7 +57,7 @@ def test_an_array_comes_back_as_it_was_written(reading, idx_bytes, packing, arra
 def test_a_file_cut_anywhere_is_refused(reading, idx_bytes, packing):
     content = PACKINGS[packing](idx_bytes(ARRAY))
     for length in range(len(content)):
-        with pytest.raises(DataError, match=r"images (holds|cannot be read|is not an idx file)"):
+        with pytest.raises(DataError, match=r"images (has|cannot be read|is not an idx file)"):
             reading(content[:length])
 
 
@@ -97,7 +97,7 @@ def test_any_bytes_are_refused_or_an_array(reading, content):
 
 
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "message"),
     [
         (b"\0\0\x0d\1", "00 00 0d 01"),  # floats
         (b"\1\0\x08\1", "01 00 08 01"),
@@ -112,13 +112,15 @@ def test_a_wrong_magic_number_is_told(reading, start, message):
 
 
 def test_too_few_values_are_told_with_both_counts(reading, idx_bytes):
-    message = r"holds 39 bytes, its header of dimensions \(2, 3, 4\) asks for 40: it is truncated or damaged; remove it"
+    message = (
+        r"has 39 bytes, but the dimensions \(2, 3, 4\) in its header require 40: it is truncated or damaged\. Delete it"
+    )
     with pytest.raises(DataError, match=message):
         reading(idx_bytes(ARRAY)[:-1])
 
 
 def test_values_after_the_last_are_refused(reading, idx_bytes):
-    with pytest.raises(DataError, match=r"holds 41 bytes, .* asks for 40"):
+    with pytest.raises(DataError, match=r"has 41 bytes, .* require 40"):
         reading(idx_bytes(ARRAY) + b"\0")
 
 
@@ -168,8 +170,8 @@ def test_files_that_are_replaced_after_the_check_are_refused(
     if when == "before":
         replace_and_read(labels)
     else:
-        monkeypatch.setattr(idx, "read_idx", replace_and_read)
-    with pytest.raises(DataError, match="train_labels is damaged or another file"):
+        monkeypatch.setattr(idx_images, "read_idx", replace_and_read)
+    with pytest.raises(DataError, match="train_labels is damaged or a different file"):
         data.load_splits()
 
 
@@ -192,7 +194,7 @@ def test_splits_are_of_the_types_that_training_needs(loaded, bars):
 
 def test_fewer_labels_than_images_are_refused(loaded, bars, idx_bytes):
     with pytest.raises(
-        DataError, match=r"dimensions \(60, 4, 4\) and .*train_labels \(59,\); wanted n x height x width"
+        DataError, match=r"dimensions \(60, 4, 4\) and .*train_labels \(59,\); expected n x height x width"
     ):
         loaded(bars | {"train_labels": idx_bytes(np.zeros(59, np.uint8))})
 
@@ -218,6 +220,6 @@ def test_any_of_the_four_files_with_another_checksum_is_refused_with_both_sums(
     for name, content in bars.items():
         folder = write(tmp_path / name, bars | {name: content + b"\0"})
         wanted, found = (hashlib.sha256(data).hexdigest() for data in (content, content + b"\0"))
-        message = f"{name} is damaged or another file: its sha256 is {found}, it should be {wanted}; remove it"
+        message = rf"{name} is damaged or a different file: its sha256 is {found}, expected {wanted}\. Delete it"
         with pytest.raises(DataError, match=message):
             bars_dataset()(directory=str(folder), **loading()).prepare_data()

@@ -2,15 +2,15 @@
 
 import pytest
 
-from dlpipe.data import free_memory
+from dlpipe.data import available_memory
 
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
     """A machine with 1000 KiB available; gives the folder of its container's limits."""
     (tmp_path / "meminfo").write_text("MemTotal: 4000 kB\nMemFree: 10 kB\nMemAvailable: 1000 kB\n")
-    monkeypatch.setattr(free_memory, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(free_memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(available_memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(available_memory, "CGROUP", tmp_path)
     return tmp_path
 
 
@@ -21,25 +21,25 @@ def limit(folder, most):
 
 
 def test_what_the_system_says_is_available_is_free(machine):
-    assert free_memory.free_bytes() == 1_024_000
+    assert available_memory.available_bytes() == 1_024_000
 
 
 def test_a_containers_limit_counts_without_the_file_cache(machine):
     limit(machine, 800_000)
-    assert free_memory.free_bytes() == 700_000
+    assert available_memory.available_bytes() == 700_000
 
 
 def test_a_container_beyond_its_limit_has_nothing_free(machine):
     limit(machine, 50_000)
-    assert free_memory.free_bytes() == 0
+    assert available_memory.available_bytes() == 0
 
 
 def test_a_container_without_a_limit_has_what_the_system_has(machine):
     limit(machine, "max")
-    assert free_memory.free_bytes() == 1_024_000
+    assert available_memory.available_bytes() == 1_024_000
 
 
 def test_a_system_that_does_not_tell_what_is_free_has_all_its_memory(machine, monkeypatch):
     (machine / "meminfo").unlink()
-    monkeypatch.setattr(free_memory.os, "sysconf", {"SC_PHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}.__getitem__)
-    assert free_memory.free_bytes() == 3 * 4096
+    monkeypatch.setattr(available_memory.os, "sysconf", {"SC_PHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert available_memory.available_bytes() == 3 * 4096

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from dlpipe.data import Ragged, SequenceSplit
-from dlpipe.data.buckets import BucketedSampler, SequenceMinibatches
 from dlpipe.data.minibatches import SINGLE_PROCESS, EpochSampler, Shard
+from dlpipe.data.sequence_batches import BucketedSampler, SequenceMinibatches
 
 LENGTHS = torch.randint(1, 50, (203,), generator=torch.Generator().manual_seed(0))
 
@@ -53,7 +53,7 @@ def test_without_shuffling_sequences_are_sorted():
 @pytest.fixture
 def split():
     """Every entry is the number of its sequence."""
-    x = Ragged.of([torch.full((int(n),), row) for row, n in enumerate(LENGTHS)], fill=-1)
+    x = Ragged.of([torch.full((int(n),), row) for row, n in enumerate(LENGTHS)], padding_value=-1)
     return SequenceSplit(x, torch.arange(203))
 
 

@@ -83,7 +83,7 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
     ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
     axes.set(title="test set", xlabel="predicted", ylabel="true")
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
 def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
@@ -104,10 +104,10 @@ def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
                 axes.plot(*zip(*points, strict=True), label=name)
         axes.set(xlabel="updates", ylabel=kind)
         axes.legend()
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
-def picture_of(figure: "Figure") -> NDArray[np.uint8]:
+def figure_to_image(figure: "Figure") -> NDArray[np.uint8]:
     """A matplotlib figure as a picture, colours (height, width, 3), drawn by itself: no window, no global pyplot state.
 
     For a module's ``figures()``; make the figure by ``matplotlib.figure.Figure(...)``, not by pyplot.
@@ -138,7 +138,7 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
         Image.fromarray(image).save(temporary_path, format="PNG")
 
 
-def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
+def module_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
     """What the module's ``figures()`` gives in evaluation mode and without gradients; none where there is none."""
     model.eval()
     own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
@@ -146,9 +146,9 @@ def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
         return own() if own else {}
 
 
-def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
+def all_figures(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
     """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
-    figures = own_figures(model)
+    figures = module_figures(model)
     of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
     if of_data:
         with torch.inference_mode():

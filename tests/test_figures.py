@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from dlpipe.figures import picture_of, scale_to_unit_interval, tile_raster_images
+from dlpipe.figures import figure_to_image, scale_to_unit_interval, tile_raster_images
 
 
 def ramp(count, pixels):
@@ -121,7 +121,7 @@ def test_a_tuple_has_four_channels(channels):
 def test_a_figure_becomes_a_picture_of_its_size_and_opens_no_window():
     figure = Figure(figsize=(3, 2), dpi=50)
     figure.add_subplot().plot([0, 1])
-    picture = picture_of(figure)
+    picture = figure_to_image(figure)
     assert (picture.shape, picture.dtype) == ((100, 150, 3), np.uint8)
     assert picture.std() > 5  # something is drawn
     assert plt.get_fignums() == []

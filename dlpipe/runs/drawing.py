@@ -7,7 +7,7 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from dlpipe.figures import figures_of, own_figures
+from dlpipe.figures import all_figures, module_figures
 from dlpipe.runs.directory import CHECKPOINTS, read_config
 from dlpipe.runs.weights import load_weights
 from dlpipe.stages import stages_of
@@ -24,10 +24,10 @@ def draw_figures(
         model: of it, with its best weights.
         data: of it, set up for testing.
     """
-    yield from figures_of(model, data).items()
+    yield from all_figures(model, data).items()
     stages = stages_of(build_model_seeded(read_config(directory)))  # a second one, whose weights may be changed
     for stage in stages:
         for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
             load_weights(stage.module, kept)
-            for name, image in own_figures(stage.module).items():
+            for name, image in module_figures(stage.module).items():
                 yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image

@@ -1,9 +1,8 @@
 """The base of datasets of images in four idx files, the format of MNIST and its successors."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -24,18 +23,13 @@ from dlpipe.errors import DataError
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class IdxFiles:
+class IdxFiles(NamedTuple):
     """The four files of an idx dataset."""
 
     train_images: RemoteFile
     train_labels: RemoteFile
     test_images: RemoteFile
     test_labels: RemoteFile
-
-    def all(self) -> tuple[RemoteFile, ...]:
-        """All four files, training first."""
-        return (self.train_images, self.train_labels, self.test_images, self.test_labels)
 
 
 class IdxImages(TensorDataModule):
@@ -76,9 +70,8 @@ class IdxImages(TensorDataModule):
         Raises:
             DataError: they are not found and cannot be downloaded, or one is damaged.
         """
-        remote_files = self.idx_files.all()
         folder = self.find_files() or files.download_all(
-            remote_files, self.dataset_name, self.directory, self.offline, self._not_found()
+            self.idx_files, self.dataset_name, self.directory, self.offline, self._not_found()
         )
         self._check_files(folder)
 
@@ -88,11 +81,11 @@ class IdxImages(TensorDataModule):
         if folder is None:
             raise DataError(self._not_found())
         self._check_files(folder)
-        checksums = [file.sha256 for file in self.idx_files.all()]
+        checksums = [file.sha256 for file in self.idx_files]
         return cached_splits((*checksums, self.num_validation, self.resident_bytes), lambda: self._read(folder))
 
     def _check_files(self, folder: Path) -> None:
-        for file in self.idx_files.all():
+        for file in self.idx_files:
             files.check(folder / file.name, file)
 
     def _read(self, folder: Path) -> Splits:
@@ -129,15 +122,15 @@ class IdxImages(TensorDataModule):
 
     def find_files(self) -> Path | None:
         """The first folder that has all four files."""
-        return files.find_folder((file.name for file in self.idx_files.all()), self.dataset_name, self.directory)
+        return files.find_folder((file.name for file in self.idx_files), self.dataset_name, self.directory)
 
     def checksums(self) -> dict[str, str]:
         """File name to the sha256 that `prepare_data` compares."""
-        return {file.name: file.sha256 for file in self.idx_files.all()}
+        return {file.name: file.sha256 for file in self.idx_files}
 
     def _not_found(self) -> str:
         folders = " or ".join(map(str, files.search_folders(self.dataset_name, self.directory)))
-        names = ", ".join(file.name for file in self.idx_files.all())
+        names = ", ".join(file.name for file in self.idx_files)
         return (
             f"no {self.dataset_name} in {folders} (expected files: {names}). Put them there, or set "
             f"{files.DATA_VARIABLE} to the folder that has {self.dataset_name}/; dataset=digits needs no files."

@@ -7,7 +7,7 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from dlpipe.figures import figures_of, own_figures
+from dlpipe.figures import all_figures, module_figures
 from dlpipe.runs.directory import CHECKPOINTS
 from dlpipe.runs.weights import load_weights
 from dlpipe.stages import stages_of
@@ -27,9 +27,9 @@ def draw_figures(
         data: of it, set up for testing.
         build_model: builds it again, for the weights of other checkpoints.
     """
-    yield from figures_of(model, data).items()
+    yield from all_figures(model, data).items()
     for stage in stages_of(build_model()):
         for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
             load_weights(stage.module, kept)
-            for name, image in own_figures(stage.module).items():
+            for name, image in module_figures(stage.module).items():
                 yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image

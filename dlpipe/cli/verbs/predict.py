@@ -15,7 +15,7 @@ from dlpipe.cli.verbs.parser import Parser
 from dlpipe.config.stored_run import StoredRun
 from dlpipe.data import TensorDataModule
 from dlpipe.data.images import read_images
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 from dlpipe.errors import DlpipeError
 
 FIRST = 10  # as the tutorial's predict()
@@ -97,4 +97,4 @@ def _examples(run: StoredRun, files: tuple[str, ...]) -> list[tuple[str, Tensor,
     if not isinstance(data, TensorDataModule):
         raise DlpipeError(f"dataset {run.config.dataset.name!r} has no resident test set; name files to predict")
     test = data.splits["test"].first(FIRST)
-    return [("test", floating(test.x), test.y)]
+    return [("test", scale_pixels(test.x), test.y)]

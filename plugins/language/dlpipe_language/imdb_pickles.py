@@ -6,7 +6,7 @@ from typing import Any, final
 import torch
 
 from dlpipe import DataError
-from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_places, sha256_of
+from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_folders, sha256_of
 from dlpipe_language.reviews import PADDING_WORD, SPECIAL_WORDS, LoadedReviews, Reviews, cache_path, cached_reviews
 
 NAME = "imdb"
@@ -42,7 +42,7 @@ class ImdbPickles(Reviews):
         for name in FILES:
             path = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
             if path is None:
-                folders = " or ".join(map(str, search_places(NAME, self.directory)))
+                folders = " or ".join(map(str, search_folders(NAME, self.directory)))
                 raise DataError(
                     f"no {name}.gz and no {name} in {folders}; dataset=imdb takes the reviews from their text"
                 )
@@ -79,7 +79,7 @@ def _words(numbers: Any, path: Path) -> list[str]:
 def _split(content: Any, path: Path) -> SequenceSplit:
     try:
         reviews, labels = content
-        x, y = Ragged.of([torch.tensor(review) for review in reviews], fill=PADDING_WORD), torch.tensor(labels)
+        x, y = Ragged.of([torch.tensor(review) for review in reviews], padding_value=PADDING_WORD), torch.tensor(labels)
         if x.values.dtype != torch.int64 or x.values.ndim != 1 or int(x.values.min()) < 1:
             raise ValueError("what a review holds is not numbers of words, which begin at 1")
         if y.dtype != torch.int64 or y.shape != (len(x),) or not bool(((y == 0) | (y == 1)).all()):

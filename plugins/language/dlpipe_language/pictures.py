@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlpipe.figures import picture_of
+from dlpipe.figures import figure_to_image
 from dlpipe_language.slots import ALL, SlotScore
 
 ROW = 0.22  # inches
@@ -26,7 +26,7 @@ def neighbour_picture(neighbours: Mapping[str, Sequence[str]]) -> NDArray[np.uin
         height = 1 - (row + 1) / (len(neighbours) + 1)
         figure.text(0.2, height, word, ha="right", weight="bold", va="center")
         figure.text(0.22, height, "  ".join(near), va="center")
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
 def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
@@ -45,4 +45,4 @@ def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
     axes.set_yticks(range(len(kinds)), [f"{kind} ({scores[kind].total})" for kind in kinds])
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel=f"F1; of all slots {scores[ALL].f1:.4f}")
-    return picture_of(figure)
+    return figure_to_image(figure)

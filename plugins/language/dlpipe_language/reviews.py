@@ -123,7 +123,7 @@ def to_split(reviews: Iterable[tuple[list[str], int]], numbers: dict[str, int]) 
     for words, label in reviews:
         x.append(torch.tensor([numbers.get(word, UNKNOWN_WORD) for word in words]))
         y.append(label)
-    return SequenceSplit(Ragged.of(x, fill=PADDING_WORD), torch.tensor(y))
+    return SequenceSplit(Ragged.of(x, padding_value=PADDING_WORD), torch.tensor(y))
 
 
 def cache_path(name: str) -> Path:

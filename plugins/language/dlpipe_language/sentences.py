@@ -37,14 +37,15 @@ class LabelledSentences(SequenceDataModule):
     def words_of(self, text: str) -> list[str]:
         """The words of a text, as the vocabulary writes them."""
 
-    def _check(self, name: SplitName, split: SequenceSplit) -> None:
+    def check_split(self, name: SplitName, split: SequenceSplit) -> None:
+        """Compare the numbers of words and labels with the config, and check what the base checks."""
         for option, configured, actual in (
             ("num_words", self.num_words, len(self.vocabulary)),
             ("num_labels", self.num_labels, len(self.labels)),
         ):
             if configured != actual:
                 raise DataError(f"dataset.{option}={configured}: there are {actual}; set it to {actual}")
-        super()._check(name, split)
+        super().check_split(name, split)
         assert isinstance(split.y, Ragged)
         for what, values, count in (
             ("word", split.x.values, self.num_words),

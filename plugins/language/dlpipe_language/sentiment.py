@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlpipe import DataError
-from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.data import SequenceBatch, length_mask
 from dlpipe_language.history import HistoryStopping
 from dlpipe_language.reviews import Reviews
 from dlpipe_language.vocabulary import truncate_words
@@ -159,5 +159,5 @@ def mean_over_words(outputs: Tensor, lengths: Tensor) -> Tensor:
         outputs: (sequences, steps, units).
         lengths: (sequences,).
     """
-    mask = mask_of(lengths, outputs.shape[1]).to(outputs.dtype)
+    mask = length_mask(lengths, outputs.shape[1]).to(outputs.dtype)
     return torch.bmm(mask.unsqueeze(1), outputs).squeeze(1) / lengths.unsqueeze(1)

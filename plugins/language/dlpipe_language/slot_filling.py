@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlpipe import DataError
-from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.data import SequenceBatch, length_mask
 from dlpipe_language.embeddings import OntoUnitSphere, nearest
 from dlpipe_language.halving import HalveAndGoBack
 from dlpipe_language.pictures import neighbour_picture, slot_picture
@@ -134,7 +134,7 @@ class RnnSlu(pl.LightningModule):
         logits = self(words)
         predicted = logits.argmax(2)
         count = int(lengths.sum())
-        wrong = ((predicted != labels) & mask_of(lengths, words.shape[1])).sum() / count
+        wrong = ((predicted != labels) & length_mask(lengths, words.shape[1])).sum() / count
         self.log(f"{split}/loss", sentence_loss(logits, labels, lengths), batch_size=len(words))
         self.log(f"{split}/error", wrong, batch_size=count)
         self._sentences += label_pairs(labels, predicted, lengths)

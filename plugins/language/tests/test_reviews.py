@@ -122,7 +122,7 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
         ({"validation": 0.99}, r"dataset.validation=0.99 of \d+ reviews leaves none for training; take between 1/"),
         (
             {"directory": "/nowhere"},
-            "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave dataset.directory out to look in",
+            "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave out dataset.directory to search",
         ),
     ],
 )
@@ -196,7 +196,7 @@ class Called:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": Called()}, "imdb.pkl is refused: it asks to call __builtin__.print"),
+        ({"train": Called()}, "imdb.pkl is refused: it would call __builtin__.print"),
         ({"train": ([[2]], [2])}, "is not .reviews, labels. twice: 1 reviews do not have a label each, 0 or 1"),
         ({"train": ([[2]], [0.5])}, "twice: 1 reviews do not have a label each, 0 or 1"),
         ({"train": ([[2], [3]], [1])}, "twice: 2 reviews do not have a label each, 0 or 1"),

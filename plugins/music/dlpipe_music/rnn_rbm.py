@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from dlpipe import DataError
-from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.data import SequenceBatch, length_mask
 from dlpipe.epoch_mean import EpochMean
 from dlpipe_boltzmann.contrastive_divergence import contrastive_divergence
 from dlpipe_boltzmann.energy import Parameters, visible_preactivation
@@ -177,7 +177,7 @@ class RnnRbm(pl.LightningModule):
 
     def _machine_and_frames(self, batch: SequenceBatch) -> tuple[Parameters, Tensor]:
         x, _, lengths = batch
-        mask = mask_of(lengths, x.shape[1]) if len(x) > 1 else None
+        mask = length_mask(lengths, x.shape[1]) if len(x) > 1 else None
         return self(x, mask), frames_of(x, mask)
 
     def _evaluate(self, split: str, batch: SequenceBatch, batch_idx: int) -> None:

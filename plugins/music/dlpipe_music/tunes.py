@@ -91,7 +91,7 @@ class Tunes(SequenceDataModule):
         """Minibatches of pieces, tune after tune."""
         split = self.splits["train"]
         order = TuneOrder(split.y, self.seed, self.shuffle)  # type: ignore[arg-type]  # a tensor, as `_split` makes it
-        return SequenceMinibatches(split, *self.division(order), self.shard)
+        return SequenceMinibatches(split, **self.loader_arguments(order))
 
     def _split(self, rolls: list[Roll], cut: bool) -> SequenceSplit:
         if self.common_key:

@@ -159,7 +159,7 @@ def test_another_models_checkpoint_is_refused(copied, cli):
     ("content", "message"),
     [
         (None, "no file"),
-        (b"not a picture", "is not a picture"),
+        (b"not a picture", "is not an image"),
         ((10, 12), "is 10 x 12; the model was trained on 28 x 28"),
     ],
     ids=["missing", "text", "other size"],

@@ -13,6 +13,7 @@ from torch import Tensor
 from dlpipe.cli.verbs.opened import opened
 from dlpipe.cli.verbs.parser import Parser
 from dlpipe.config.stored_run import StoredRun
+from dlpipe.contract import optional_method
 from dlpipe.data import TensorDataModule
 from dlpipe.data.images import read_images
 from dlpipe.data.pixels import scale_pixels
@@ -32,7 +33,7 @@ def main(run_dir: str, *words: str) -> int:
     """
     asked = _asked(words)
     with opened(run_dir) as run:
-        if hasattr(run.model, "predict_text"):
+        if optional_method(run.model, "predict_text"):
             _predict_texts(run, asked.text, asked.files)
             return 0
         if asked.text is not None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dlpipe.atomic import atomic_write
 from dlpipe.cli.verbs.opened import opened
 from dlpipe.cli.verbs.parser import Parser
+from dlpipe.contract import optional_method
 from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
 from dlpipe.runs.directory import SAMPLES, check_links
@@ -38,7 +39,7 @@ def main(*arguments: str) -> int:
     parser.add_argument("--seed", type=_whole_number(0), default=None)
     asked = parser.parse_args(arguments)
     with opened(asked.run) as run, quiet_lightning(), run.inference():
-        sample = getattr(run.model, "sample", None)
+        sample = optional_method(run.model, "sample")
         if sample is None:
             message = "has no samples to give: it has no method sample(count, data)"
             raise DlpipeError(f"model {run.config.model.name!r} {message}")

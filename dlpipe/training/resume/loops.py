@@ -20,11 +20,9 @@ from dlpipe.training.resume.rng import begin_epoch, restore_rng_state
 
 
 def safe_point(trainer: pl.Trainer) -> None:
-    """Call ``on_rest(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
+    """Call ``on_safe_point(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if hasattr(
-            callback, "on_rest"
-        ):  # not a protocol: finding out whether one fits takes long, and this is every step
+        if hasattr(callback, "on_safe_point"):  # isinstance of a Protocol is slow, and this runs at every step
             callback.on_safe_point(trainer, trainer.lightning_module)
 
 

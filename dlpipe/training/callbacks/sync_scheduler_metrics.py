@@ -5,13 +5,15 @@ import signal
 import pytorch_lightning as pl
 import torch
 
+from dlpipe.training.lightning_private import callback_metrics_store
+
 
 class SyncSchedulerMetrics(pl.Callback):
     """Let schedules see rank 0's metrics, and end on SIGTERM while testing."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Where validation draws, each rank has metrics of its own, and ReduceLROnPlateau would go by them."""
-        own = trainer._logger_connector._callback_metrics
+        own = callback_metrics_store(trainer)
         common = trainer.strategy.broadcast({name: float(value) for name, value in own.items()})
         own.update({name: torch.tensor(value) for name, value in common.items()})
 

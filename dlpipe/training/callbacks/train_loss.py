@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dlpipe.data import Minibatches
 from dlpipe.training.distributed.gather import current_rank, gather_from_ranks
+from dlpipe.training.lightning_private import training_results
 
 AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
 
@@ -82,5 +83,5 @@ class EpochMeanLoss(pl.Callback):
 
 def _logged_in_a_step(trainer: pl.Trainer) -> bool:
     """Whether the module logs it; Lightning keeps what this callback logged at the end of earlier epochs, too."""
-    metas = [result.meta for result in trainer._results.values()]  # type: ignore[union-attr]
+    metas = [result.meta for result in training_results(trainer).values()]
     return any(meta.name == "train/loss" and meta.fx != "on_train_epoch_end" for meta in metas)

@@ -157,7 +157,7 @@ def _result(stage: Stage, trainer: pl.Trainer, status: str) -> StageResult:
         stopped_by=_stopped_by(trainer, status, patience is not None and patience.stopped),
         epochs=report.epoch if report else trainer.current_epoch,
         updates=trainer.global_step,
-        steps=trainer.fit_loop.epoch_loop._batches_that_stepped,
+        steps=trainer.fit_loop.epoch_loop.logging_step,
         seconds=report.seconds if report else 0.0,
         max_chunk_batches=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
         best=checkpoints.best if checkpoints else None,

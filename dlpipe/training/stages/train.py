@@ -20,6 +20,7 @@ from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLas
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
+from dlpipe.training.callbacks.stop_test import StopTestOnSigterm
 from dlpipe.training.callbacks.sync_scheduler_metrics import SyncSchedulerMetrics
 from dlpipe.training.distributed.sharding import UnevenShardLossScaling
 from dlpipe.training.loggers.prefixed import PrefixedLogger
@@ -79,7 +80,7 @@ def train(
     add_safe_points(trainer)
     take_chunks(trainer, cfg.max_chunk_batches, seed)
     if trainer.world_size > 1:
-        trainer.callbacks += [UnevenShardLossScaling(), SyncSchedulerMetrics()]  # type: ignore[attr-defined]
+        trainer.callbacks += [UnevenShardLossScaling(), SyncSchedulerMetrics(), StopTestOnSigterm()]  # type: ignore[attr-defined]
     attach_optimizer(stage.module, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
     if checkpoint:
         log.info("going on from %s", checkpoint)

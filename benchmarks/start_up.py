@@ -36,14 +36,14 @@ def main(started: float) -> None:
 
     def light_checks_are_over() -> None:
         note()
-        from dlpipe.config.checks import import_checks  # what the command imports next: torch and Lightning
+        from dlpipe.config import prepare  # what the command imports next: torch and Lightning
 
         note()
         from pytorch_lightning import Trainer
 
         from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 
-        call(import_checks, "check", after=note)
+        call(prepare, "prepare_jobs", after=note)
         call(Trainer, "fit", before=note)
         call(ConsoleReporter, "on_train_start", before=training_starts)
 

@@ -1,4 +1,4 @@
-"""Write files so that nobody ever sees half of one."""
+"""Atomic file writes: a reader sees a whole file or none."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# digits alone: process numbers, in run directories of earlier versions
+# digits alone: process ids, in run directories of earlier versions
 TEMPORARY_NAME = re.compile(r"\..+\.([0-9a-f]{16}|\d+)\.tmp")
 DAY = 24 * 60 * 60.0  # seconds
 
@@ -35,9 +35,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def link_or_copy(path: Path, other: Path) -> None:
     """Replace ``other`` by a hard link to ``path``, or by a copy if the file system has no hard links.
 
-    `atomic_write` to ``path`` then leaves ``other`` as it is.
+    A later `atomic_write` to ``path`` does not change ``other``.
     """
-    if other.exists() and path.samefile(other):  # a process was killed after this, before it replaced ``path``
+    if other.exists() and path.samefile(other):  # an earlier process was killed after linking
         return
     temporary_path = _temporary_path(other)
     try:
@@ -52,7 +52,7 @@ def link_or_copy(path: Path, other: Path) -> None:
 
 
 def create_exclusive(path: Path, text: str) -> None:
-    """Write a new file, all of it or nothing.
+    """Write a new file, completely or not at all.
 
     Raises:
         FileExistsError: the file exists.
@@ -88,12 +88,12 @@ def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
 
 
 def _temporary_path(path: Path) -> Path:
-    """A random name, since threads, containers and hosts may share a process number."""
+    """A random name, since threads, containers and hosts may share a process id."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    """Flush a file's content, or a folder's list of names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

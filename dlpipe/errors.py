@@ -1,4 +1,4 @@
-"""The errors a user can meet, and the wording they share."""
+"""The exceptions that users see, and helpers for their messages."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,20 +7,20 @@ from typing import Any
 
 
 class DlpipeError(Exception):
-    """Base of every error that a user, a plugin or a file caused; its message says what to do."""
+    """Base of all errors caused by a user, a plugin or a file; the message says what to do."""
 
 
 class PluginError(DlpipeError):
-    """A plugin is missing, broken, ambiguous, or breaks the plugin contract."""
+    """A plugin is missing, broken, ambiguous, or violates the plugin contract."""
 
 
 class DataError(DlpipeError):
-    """Data is missing, damaged, or not what its config says."""
+    """Data is missing, damaged, or does not match its config."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a request: where, and what to do about it."""
+    """One error in a request: where it is, and what to do."""
 
     where: str
     what: str
@@ -30,7 +30,7 @@ class Problem:
 
 
 class RequestError(DlpipeError):
-    """A request that cannot be run; holds every problem that one pass of checks found."""
+    """A request that cannot be run, with all problems that the checks found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(dict.fromkeys(problems))
@@ -38,11 +38,11 @@ class RequestError(DlpipeError):
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """``"did you mean 'lenet'? "`` for the nearest allowed word, or nothing where none is near."""
+    """``"did you mean 'lenet'? "`` for the closest allowed word; empty if none is close."""
     near = difflib.get_close_matches(word, list(allowed), n=1)
     return f"did you mean {near[0]!r}? " if near else ""
 
 
 def format_list(words: Iterable[Any]) -> str:
-    """The words in order, separated by commas; ``none`` where there are none."""
+    """The words separated by commas; ``none`` if there are no words."""
     return ", ".join(str(word) for word in words) or "none"

@@ -1,4 +1,4 @@
-"""Figures of a trained module: its own, such as filters as the tutorials tile them, and the confusion matrix."""
+"""Figures of a trained module as images: its own figures, tiled filters, confusion matrix, learning curves."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -23,47 +23,46 @@ def scale_to_unit_interval(x: NDArray[Any], eps: float = 1e-8) -> NDArray[Any]:
     return np.asarray(shifted * (1.0 / (shifted.max() + eps)))
 
 
-Colours = tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
+Channels = tuple[NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None, NDArray[Any] | None]
 
 
 def tile_raster_images(
-    x: NDArray[Any] | Colours,
+    x: NDArray[Any] | Channels,
     image_shape: tuple[int, int],
     tile_shape: tuple[int, int],
     tile_spacing: tuple[int, int] = (0, 0),
     scale_rows_to_unit_interval: bool = True,
     output_pixel_vals: bool = True,
 ) -> NDArray[Any]:
-    """Images side by side in rows, each scaled to its own range.
+    """Tile images in rows and columns, each image scaled to its own range.
 
     Args:
-        x: one flattened image a row, (images, height * width); or red, green, blue and alpha, each such an array, or
-            None for a channel that is black or, of alpha, opaque.
+        x: one flattened image per row, (images, height * width); or four such arrays for red, green, blue and alpha,
+            of which None stands for a black or, as alpha, an opaque channel.
         image_shape: height and width of an image.
         tile_shape: rows and columns of the sheet; missing images stay black.
         tile_spacing: black pixels between rows and between columns.
-        scale_rows_to_unit_interval: whether to scale; else the values are in [0, 1] already.
-        output_pixel_vals: whether to give bytes, times 255 and truncated; else the values, in x's own type.
+        scale_rows_to_unit_interval: whether to scale; if not, the values must be in [0, 1] already.
+        output_pixel_vals: whether to return uint8, the values times 255 and truncated; if not, the dtype is that of x.
 
     Returns:
-        The sheet ((height + spacing) * rows - spacing, (width + spacing) * columns - spacing), of four channels with
-        a last dimension of 4.
+        The sheet ((height + spacing) * rows - spacing, (width + spacing) * columns - spacing); with four channels it
+        has a last dimension of 4.
+
+    Raises:
+        ValueError: x does not have one of these shapes.
 
     Source: the tutorials' ``utils.py``.
     """
-    (height, width), (rows, columns), (gap_y, gap_x) = image_shape, tile_shape, tile_spacing
-    size = (height + gap_y) * rows - gap_y, (width + gap_x) * columns - gap_x
     if isinstance(x, tuple):
-        if len(x) != 4 or all(channel is None for channel in x):
-            raise ValueError(f"a tuple is red, green, blue, alpha, one of them at least an array; got {len(x)} items")
-        kind = np.dtype(np.uint8) if output_pixel_vals else next(c.dtype for c in x if c is not None)
-        opaque = 255 if output_pixel_vals else 1
         options = (image_shape, tile_shape, tile_spacing, scale_rows_to_unit_interval, output_pixel_vals)
-        absent = [np.full(size, value, kind) for value in (0, 0, 0, opaque)]
-        sheets = [a if c is None else tile_raster_images(c, *options) for c, a in zip(x, absent, strict=True)]
-        return np.stack(sheets, axis=-1).astype(kind)
+        return _stack_channels(
+            x, lambda channel: tile_raster_images(channel, *options), 255 if output_pixel_vals else 1
+        )
+    (height, width), (rows, columns), (gap_y, gap_x) = image_shape, tile_shape, tile_spacing
     if x.ndim != 2 or x.shape[1] != height * width:
         raise ValueError(f"x has the shape {x.shape}; images of {height} x {width} need (images, {height * width})")
+    size = (height + gap_y) * rows - gap_y, (width + gap_x) * columns - gap_x
     sheet = np.zeros(size, np.uint8 if output_pixel_vals else x.dtype)
     for index, row in enumerate(x[: rows * columns]):
         top, left = (index // columns) * (height + gap_y), (index % columns) * (width + gap_x)
@@ -73,8 +72,18 @@ def tile_raster_images(
     return sheet
 
 
+def _stack_channels(channels: Channels, tile: Callable[[NDArray[Any]], NDArray[Any]], opaque: int) -> NDArray[Any]:
+    """Four sheets along a last dimension: black for a missing colour, ``opaque`` for a missing alpha."""
+    if len(channels) != 4 or all(channel is None for channel in channels):
+        raise ValueError(f"a tuple has red, green, blue, alpha, at least one not None; got {len(channels)} items")
+    sheets = [None if channel is None else tile(channel) for channel in channels]
+    first = next(sheet for sheet in sheets if sheet is not None)
+    missing = [np.full_like(first, value) for value in (0, 0, 0, opaque)]
+    return np.stack([m if s is None else s for s, m in zip(sheets, missing, strict=True)], axis=-1).astype(first.dtype)
+
+
 def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num_classes: int) -> NDArray[np.uint8]:
-    """A picture (height, width, 3) of how often each class was taken for each other one."""
+    """The confusion matrix of the test set as an image (height, width, 3)."""
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
@@ -83,14 +92,17 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
     ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
     axes.set(title="test set", xlabel="predicted", ylabel="true")
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
 def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
-    """A picture of every metric that a run logged at least twice, over its updates; one panel a kind of metric.
+    """Plot every metric that a run logged at least twice against the updates; one panel for losses, one for errors, ...
 
     Args:
         metrics: the run's metrics.csv.
+
+    Returns:
+        An image (height, width, 3).
     """
     from matplotlib.figure import Figure
 
@@ -104,23 +116,23 @@ def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
                 axes.plot(*zip(*points, strict=True), label=name)
         axes.set(xlabel="updates", ylabel=kind)
         axes.legend()
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
-def picture_of(figure: "Figure") -> NDArray[np.uint8]:
-    """A matplotlib figure as a picture, colours (height, width, 3), drawn by itself: no window, no global pyplot state.
+def figure_to_image(figure: "Figure") -> NDArray[np.uint8]:
+    """Render a Matplotlib figure as an RGB image (height, width, 3), without a window or pyplot's global state.
 
-    For a module's ``figures()``; make the figure by ``matplotlib.figure.Figure(...)``, not by pyplot.
+    For a module's ``figures()``. Make the figure with ``matplotlib.figure.Figure(...)``, not with pyplot.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is half typed
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is partly typed
     return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
 
 
 def _read_curves(metrics: Path) -> dict[str, list[tuple[int, float]]]:
-    """Metric to (updates, value) points; a metric with one point, such as the test's, is no curve."""
+    """Metric name to (update, value) points, without metrics that have one point, such as those of the test."""
     curves: dict[str, list[tuple[int, float]]] = {}
     with metrics.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -131,31 +143,31 @@ def _read_curves(metrics: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def save_png(image: NDArray[np.uint8], path: Path) -> None:
-    """Write grey levels (height, width) or colours (height, width, 3 or 4)."""
+    """Write a grey (height, width), RGB or RGBA image (height, width, 3 or 4)."""
     from PIL import Image
 
     with atomic_write(path) as temporary_path:
         Image.fromarray(image).save(temporary_path, format="PNG")
 
 
-def own_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
-    """What the module's ``figures()`` gives in evaluation mode and without gradients; none where there is none."""
+def module_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
+    """Name to image: the module's ``figures()``, in evaluation mode without gradients; empty without that method."""
     model.eval()
-    own: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
+    figures: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
     with torch.inference_mode():
-        return own() if own else {}
+        return figures() if figures else {}
 
 
-def figures_of(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-    """Name to picture: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
-    figures = own_figures(model)
-    of_data: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
-    if of_data:
+def all_figures(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
+    """Name to image: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
+    figures = module_figures(model)
+    data_figures: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
+    if data_figures:
         with torch.inference_mode():
-            figures = {**figures, **of_data(data)}
+            figures = {**figures, **data_figures(data)}
     num_classes = getattr(data, "num_classes", None)
-    if num_classes is not None and (found := predict_labels(model, data, num_classes)) is not None:
-        figures["confusion_matrix"] = confusion_matrix_figure(*found, num_classes)
+    if num_classes is not None and (labels := predict_labels(model, data, num_classes)) is not None:
+        figures["confusion_matrix"] = confusion_matrix_figure(*labels, num_classes)
     return figures
 
 
@@ -164,8 +176,8 @@ def predict_labels(
 ) -> tuple[list[int], list[int]] | None:
     """True and predicted labels of the test set.
 
-    For a module whose ``predict_step`` gives class probabilities (examples, num_classes) of batches (x, y), on a
-    dataset that has test data; None for any other.
+    None unless the dataset has test data and ``predict_step`` returns class probabilities (examples, num_classes) for a
+    batch (x, y).
     """
     predict: Callable[..., Any] = model.predict_step
     if not is_overridden("predict_step", model, pl.LightningModule):

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
+from dlpipe.contract import optional_method
 from dlpipe.errors import PluginError, did_you_mean, format_list
 
 # of a model that names no stages: its only one
@@ -38,7 +39,7 @@ class Stage:
 
 def is_staged(model: pl.LightningModule) -> bool:
     """Whether a model names stages."""
-    return callable(getattr(type(model), "stages", None))
+    return optional_method(model, "stages") is not None
 
 
 def stages_of(model: pl.LightningModule) -> list[Stage]:
@@ -47,9 +48,10 @@ def stages_of(model: pl.LightningModule) -> list[Stage]:
     Raises:
         PluginError: what its ``stages()`` gives are no stages, or two of one name.
     """
-    if not is_staged(model):
+    stages = optional_method(model, "stages")
+    if stages is None:
         return [Stage(TRAIN, model)]
-    who, found = f"{type(model).__name__}.stages()", list(model.stages())  # type: ignore[operator]  # it is a method
+    who, found = f"{type(model).__name__}.stages()", list(stages())
     for stage in found:
         if not isinstance(stage, Stage) or not isinstance(stage.module, pl.LightningModule):
             raise PluginError(f"{who} gives {stage!r}; wanted are dlpipe.stages.Stage of LightningModules")

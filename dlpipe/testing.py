@@ -6,6 +6,7 @@ def test_softmax_keeps_the_plugin_contract():
     check_model("softmax")
 """
 
+import copy
 import csv
 import math
 import tempfile
@@ -17,17 +18,19 @@ import torch
 from omegaconf import DictConfig, open_dict
 
 from dlpipe.config import stored_run
-from dlpipe.config.checks import config_checks, import_checks
+from dlpipe.config.checks import config_checks
 from dlpipe.config.checks.constructor import parameters
+from dlpipe.config.prepare import prepare_jobs
 from dlpipe.errors import DlpipeError, RequestError, format_list
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
 from dlpipe.runs import directory as run_directory
 from dlpipe.runs.weights import read_weights
 from dlpipe.stages import stages_of
-from dlpipe.training.begin import run
-from dlpipe.training.build import build_dataset, build_model, options_of
+from dlpipe.training.build import options_of
 from dlpipe.training.callbacks.monitor import DEFAULT_MONITORS
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.run import run
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 
@@ -46,15 +49,16 @@ def check_model(name: str, *overrides: str) -> None:
     Raises:
         AssertionError: it breaks the contract; the message says where, and what to do.
     """
-    cfg = _checked_config(name, overrides)
-    _check_yaml_keys(name, cfg)
+    prepared = _prepared(name, overrides)
+    _check_yaml_keys(name, prepared.config)
     with tempfile.TemporaryDirectory() as folder:
-        cfg.output_dir = str(Path(folder) / "run")
-        before = _initial_states(cfg)
-        _train(name, cfg)
-        _check_learnt(name, before, Path(cfg.output_dir))
-        _check_monitored(name, cfg)
-        _check_reloads(name, Path(cfg.output_dir))
+        prepared = prepared.relocated(str(Path(folder) / "run"))
+        config = prepared.config
+        before = {stage.name: copy.deepcopy(stage.module.state_dict()) for stage in prepared.stages}
+        _train(name, prepared)
+        _check_learnt(name, before, Path(config.output_dir))
+        _check_monitored(name, config)
+        _check_reloads(name, Path(config.output_dir))
 
 
 def _require(kept: bool, message: str) -> None:
@@ -62,18 +66,16 @@ def _require(kept: bool, message: str) -> None:
         raise AssertionError(message)
 
 
-def _checked_config(name: str, overrides: tuple[str, ...]) -> DictConfig:
+def _prepared(name: str, overrides: tuple[str, ...]) -> Prepared:
     try:
         jobs = config_checks.check([f"model={name}", *SHORT, *overrides], multirun=False, output_key="run")
-        import_checks.check(jobs)
+        for _, config in jobs:
+            for stage in config.recipe.stages.values():
+                with open_dict(stage):
+                    stage.max_epochs = 1
+        return prepare_jobs(jobs)[0]
     except RequestError as error:
         raise AssertionError(f"model {name!r} does not pass the checks before a run:\n{error}") from error
-    cfg = jobs[0][1]
-    with open_dict(cfg):
-        for stage in cfg.recipe.stages.values():
-            stage.max_epochs = 1
-        del cfg.hydra  # which a run, as Hydra starts it, does not see either
-    return cfg
 
 
 def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
@@ -85,16 +87,9 @@ def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
     )
 
 
-def _initial_states(cfg: DictConfig) -> dict[str, dict[str, torch.Tensor]]:
-    """By stage, the weights that the run is about to start from: the same seed, the same order of building."""
-    pl.seed_everything(cfg.seed, verbose=False)
-    build_dataset(cfg.dataset)
-    return {stage.name: stage.module.state_dict() for stage in stages_of(build_model(cfg.model))}
-
-
-def _train(name: str, cfg: DictConfig) -> None:
+def _train(name: str, prepared: Prepared) -> None:
     try:
-        run(cfg)
+        run(prepared)
     except Exception as error:  # whatever the plugin's code raises
         message = str(error) if isinstance(error, DlpipeError) else f"{type(error).__name__}: {error}"
         raise AssertionError(f"the run of model {name!r} failed: {message}") from error

@@ -29,10 +29,24 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(1234)
 
 
+@pytest.fixture
+def build() -> Callable[..., Any]:
+    """A function that builds a module in double precision, all of its parameters drawn from N(0, 1): none is zero."""
+
+    def run(cls: type[torch.nn.Module], *arguments: Any, **options: Any) -> torch.nn.Module:
+        torch.manual_seed(0)
+        module = cls(*arguments, **options).double()
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter)
+        return module
+
+    return run
+
+
 class Trained(NamedTuple):
     """What a run printed, its summary, and the rows of its metrics."""
 
-    message: str
+    output: str
     summary: dict[str, Any]
     rows: list[dict[str, str]]
 

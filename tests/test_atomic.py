@@ -1,4 +1,4 @@
-"""A file is replaced whole or not at all."""
+"""Atomic file writes."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_new_file_takes_the_place_of_the_old_in_one_step(tmp_path):
+def test_a_new_file_replaces_the_old_one_in_one_step(tmp_path):
     path = tmp_path / "folder" / "file"
     with atomic_write(path) as temporary_path:
         temporary_path.write_text("new")
@@ -39,12 +39,12 @@ def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
 
 
-def test_numbers_that_json_does_not_have_become_null(tmp_path):
+def test_nan_and_infinity_are_written_as_null(tmp_path):
     write_json(tmp_path / "a.json", {"a": float("nan"), "b": [float("inf"), 1.5]})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [None, 1.5]}
 
 
-def test_a_second_name_stays_with_the_old_content(tmp_path):
+def test_a_hard_link_keeps_the_old_content(tmp_path):
     path, other = tmp_path / "last", tmp_path / "previous"
     for content in ("1", "2", "3"):
         if path.exists():
@@ -60,7 +60,7 @@ def test_a_second_name_stays_with_the_old_content(tmp_path):
     assert sorted(tmp_path.iterdir()) == [path, other]
 
 
-def test_a_second_name_where_there_are_no_links_is_a_copy(tmp_path, monkeypatch):
+def test_a_copy_is_made_if_the_file_system_has_no_hard_links(tmp_path, monkeypatch):
     def refused(*paths):
         raise OSError
 
@@ -75,7 +75,7 @@ def test_a_second_name_where_there_are_no_links_is_a_copy(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("last_to_end", ["first", "second"])
-def test_two_writers_with_one_process_number_both_succeed(tmp_path, monkeypatch, last_to_end):
+def test_two_writers_with_the_same_process_id_both_succeed(tmp_path, monkeypatch, last_to_end):
     monkeypatch.setattr(os, "getpid", lambda: 1)  # as in two containers
     path, contents = tmp_path / "file", {"first": "1" * 9, "second": "2" * 7}
     with contextlib.ExitStack() as outer, contextlib.ExitStack() as inner:
@@ -98,7 +98,7 @@ def test_a_writer_that_writes_nothing_fails_and_leaves_the_old_file(tmp_path):
 
 @pytest.fixture
 def synced(monkeypatch):
-    """What has been flushed to the disk, in order."""
+    """The paths that were flushed to disk, in order."""
     paths, real = [], os.fsync
 
     def fsync(descriptor):
@@ -109,7 +109,7 @@ def synced(monkeypatch):
     return paths
 
 
-def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_return(tmp_path, synced):
+def test_the_content_is_flushed_before_the_rename_and_the_folder_before_the_return(tmp_path, synced):
     with atomic_write(tmp_path / "file") as temporary_path:
         temporary_path.write_text("new")
     assert synced == [str(temporary_path), str(tmp_path)]
@@ -120,7 +120,7 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_retu
     assert folder == str(tmp_path)
 
 
-def test_leftovers_are_removed_at_any_depth_and_nothing_else(tmp_path):
+def test_temporary_files_are_deleted_at_any_depth_and_nothing_else(tmp_path):
     (tmp_path / "checkpoints" / "pretrain" / "0").mkdir(parents=True)
     left = [tmp_path / ".a.json.12.tmp", tmp_path / "checkpoints" / "pretrain" / "0" / ".last.ckpt.7.tmp"]
     others = [tmp_path / "a.tmp", tmp_path / ".own.tmp", tmp_path / ".a.x.tmp"]
@@ -131,7 +131,7 @@ def test_leftovers_are_removed_at_any_depth_and_nothing_else(tmp_path):
     assert all(path.exists() for path in others)
 
 
-def test_only_a_temporary_file_that_nobody_wrote_to_for_a_day_is_removed(tmp_path):
+def test_a_temporary_file_is_deleted_only_a_day_after_the_last_write(tmp_path):
     with atomic_write(tmp_path / "file") as temporary_path:
         temporary_path.write_text("half")
         remove_leftovers(tmp_path.iterdir(), older_than=DAY)

@@ -1,15 +1,15 @@
-"""Sheets of images, as the tutorials tile filters and samples."""
+"""Tiled images, as in the tutorials, and rendered figures."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from dlpipe.figures import picture_of, scale_to_unit_interval, tile_raster_images
+from dlpipe.figures import figure_to_image, scale_to_unit_interval, tile_raster_images
 
 
 def ramp(count, pixels):
-    """Images that each go evenly from a low value of their own up."""
+    """Images whose pixels rise by one from a start of their own."""
     return np.arange(count)[:, None] * 100.0 + np.arange(pixels)
 
 
@@ -39,7 +39,7 @@ def test_each_tile_is_scaled_to_its_own_range():
     assert tile_raster_images(x, (1, 2), (1, 2)).tolist() == [[0, 254, 0, 254]]
 
 
-def test_tiles_stand_row_by_row():
+def test_tiles_are_placed_row_by_row():
     x = np.eye(4)[[0, 1, 2]]
     assert tile_raster_images(x, (2, 2), (2, 2)).nonzero()[0].tolist() == [0, 0, 3]
     assert tile_raster_images(x, (2, 2), (2, 2)).nonzero()[1].tolist() == [0, 3, 0]
@@ -67,7 +67,7 @@ def test_images_beyond_the_tiles_are_left_out():
     )
 
 
-def test_the_images_stay_as_they_are():
+def test_the_input_is_not_changed():
     x = ramp(2, 4)
     tile_raster_images(x, (2, 2), (1, 2))
     assert np.array_equal(x, ramp(2, 4))
@@ -92,7 +92,7 @@ def test_values_in_the_unit_interval_may_stay_as_they_are():
     assert np.array_equal(sheet, x)
 
 
-def test_four_channels_are_tiled_each_by_itself_and_a_missing_one_is_black_or_opaque():
+def test_four_channels_are_tiled_separately_and_a_missing_one_is_black_or_opaque():
     x = ramp(6, 4)
     sheet = tile_raster_images((x, None, x[::-1], None), (2, 2), (2, 3), (1, 1))
     assert sheet.shape == (5, 8, 4)
@@ -103,7 +103,7 @@ def test_four_channels_are_tiled_each_by_itself_and_a_missing_one_is_black_or_op
     assert (sheet[..., 3] == 255).all()
 
 
-def test_four_channels_of_values_keep_their_type():
+def test_four_channels_of_floats_keep_their_dtype():
     # the tutorials' own code fails here: it asks the tuple for its type
     x = ramp(1, 4).astype(np.float32)
     sheet = tile_raster_images((None, x, None, None), (2, 2), (1, 1), output_pixel_vals=False)
@@ -118,10 +118,10 @@ def test_a_tuple_has_four_channels(channels):
         tile_raster_images(channels, (2, 2), (1, 1))
 
 
-def test_a_figure_becomes_a_picture_of_its_size_and_opens_no_window():
+def test_a_figure_becomes_an_image_of_its_size_without_a_window():
     figure = Figure(figsize=(3, 2), dpi=50)
     figure.add_subplot().plot([0, 1])
-    picture = picture_of(figure)
+    picture = figure_to_image(figure)
     assert (picture.shape, picture.dtype) == ((100, 150, 3), np.uint8)
     assert picture.std() > 5  # something is drawn
     assert plt.get_fignums() == []

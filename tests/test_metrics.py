@@ -1,4 +1,4 @@
-"""How metrics are told, and compared."""
+"""How metrics are printed and compared."""
 
 import math
 
@@ -16,11 +16,11 @@ from dlpipe.metrics import equal_or_nan, format_metric
         ("accuracy", 0.5, "accuracy 0.500000"),
     ],
 )
-def test_errors_are_told_in_per_cent_and_nothing_else(name, value, text):
+def test_only_errors_are_printed_in_per_cent(name, value, text):
     assert format_metric(name, value) == text
 
 
-def test_only_the_same_bits_are_the_same_and_nan_is_nan():
+def test_values_are_equal_only_to_the_last_bit_and_nan_equals_nan():
     assert equal_or_nan(0.1, 0.1)
     assert equal_or_nan(math.nan, math.nan)
     assert not equal_or_nan(0.1, math.nextafter(0.1, 1))

@@ -4,26 +4,30 @@ import logging
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from dlpipe.config.compose import register
+from dlpipe.config.prepare import prepare, resolved_config
 from dlpipe.errors import DlpipeError
+from dlpipe.runs.config_file import config_digest
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.run import run, train_as_rank
 
 register()  # a worker process of a launcher imports this module first
 log = logging.getLogger(__name__)
+# the run that this process has checked and Hydra is about to start; a sweep's jobs are prepared when they start
+checked: list[Prepared] = []
 
 
 def task(cfg: DictConfig) -> float | None:
-    """Run the pipeline on a job's config.
+    """Run a job's config.
 
     An error of the user's is told in one line; Hydra would show a traceback of our own code. In a sweep every
-    failure is told when it happens, and kept in the job's log: Hydra tells the first, once all jobs are done.
+    failure is logged when it happens, and kept in the job's log: Hydra shows the first, once all jobs are done.
     """
-    from dlpipe.training.begin import run
-
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
-        return run(cfg)
+        return run(_prepared(cfg))
     except DlpipeError as error:
         log.error("%s", error)
         if in_sweep:
@@ -36,20 +40,23 @@ def task(cfg: DictConfig) -> float | None:
         raise
 
 
-def run_nonzero_rank(cfg: DictConfig) -> int:
+def _prepared(cfg: DictConfig) -> Prepared:
+    """What this process has checked, where it is this very config; else the config is prepared here."""
+    found = checked.pop() if checked else None
+    if found and config_digest(found.config) == config_digest(resolved_config(cfg)):
+        return found.relocated(str(cfg.output_dir))
+    return prepare(cfg)
+
+
+def run_nonzero_rank(cfg: DictConfig, prepared: Prepared) -> int:
     """Train as a rank above 0 of what torchrun or srun started; returns the exit code.
 
-    Hydra makes the directory and runs the task on rank 0 alone; here the config composed from the same command line
-    is enough.
+    Hydra makes the directory and runs the task on rank 0 alone; here what was prepared from the same command line is
+    enough.
     """
-    from dlpipe.training.pipeline import execute
-    from dlpipe.training.stages.configs import with_stage_configs
-
     HydraConfig.instance().set_config(cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
     try:
-        execute(with_stage_configs(cfg))
+        train_as_rank(prepared)
     except DlpipeError as error:
         log.error("%s", error)
         return 1

@@ -119,13 +119,13 @@ def _run(request: Request) -> int:
     texts = config_checks.hydra_texts(request.overrides, jobs)
     if request.print_only_flags:
         return _hand_to_hydra([*request.print_only_flags, *texts])
-    from dlpipe.config.checks import import_checks
+    from dlpipe.cli import hydra_task
+    from dlpipe.config.prepare import prepare_jobs
 
-    import_checks.check(jobs)
+    prepared = prepare_jobs(jobs)
     if here.rank > 0:
-        from dlpipe.cli.hydra_task import run_nonzero_rank
-
-        return run_nonzero_rank(jobs[0][1])
+        return hydra_task.run_nonzero_rank(jobs[0][1], prepared[0])
+    hydra_task.checked[:] = [] if request.multirun else prepared
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
     where = f"hydra.{key}.dir={_quoted(str(directory))}"

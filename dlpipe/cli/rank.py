@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(run_dir: str, state: str, parent: str) -> int:
-    """Train as one rank; an error is written where the launcher reads it, and told by the launcher alone."""
+    """Train as one rank; the launcher reads and logs its error."""
     _die_with(int(parent))
     given = pickle.loads(Path(state).read_bytes())
     sys.path[:] = given["sys.path"]  # of before Hydra changed the directory
@@ -20,10 +20,11 @@ def main(run_dir: str, state: str, parent: str) -> int:
         signal.signal(number, signal.SIG_DFL)
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
+    from dlpipe.config.prepare import prepare_stored
     from dlpipe.errors import DlpipeError
-    from dlpipe.runs.directory import read_config
+    from dlpipe.runs.config_file import config_digest, read_config
     from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
-    from dlpipe.training.pipeline import execute
+    from dlpipe.training.run import train_as_rank
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -31,7 +32,11 @@ def main(run_dir: str, state: str, parent: str) -> int:
     handler.initialize()
     try:
         _become_job(Path(run_dir), given["hydra"])
-        execute(read_config(Path(run_dir)), given["checkpoints"])
+        config = read_config(Path(run_dir))
+        if config_digest(config) != given["config_digest"]:
+            raise DlpipeError(f"the config in {run_dir} was changed while this rank started; start the run again")
+        # the process that started this one has checked what the config may do, and the data
+        train_as_rank(prepare_stored(config, trust=True, check_data=False), given["checkpoints"])
     except StoppedBySignal as left:
         return int(left.code)  # type: ignore[arg-type]  # it is a number
     except DlpipeError as error:

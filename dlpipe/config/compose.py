@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -15,6 +16,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.config import resolvers
+from dlpipe.config.qualified_configs import QualifiedConfigs
 from dlpipe.errors import PluginError
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
@@ -29,51 +31,21 @@ class PluginConfigs(SearchPathPlugin):
         """Append one entry a plugin, named after its distribution, so that Hydra's messages name it."""
         for owner, folder in registry.added_conf_dirs().items():
             search_path.append(provider=owner, path=f"file://{folder}")
+        search_path.append(provider=registry.CORE, path=f"{QualifiedConfigs.scheme()}://all")
 
 
 def register() -> None:
     """Make Hydra see the plugins and our resolvers; may be called any number of times in a process."""
     Plugins.instance().register(PluginConfigs)
+    SourcesRegistry.instance().register(QualifiedConfigs)
     resolvers.register()
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
     OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
     for kind in registry.KINDS:
-        for offer in registry.available(kind):
-            if registry.yaml_of(offer) is None:
-                ConfigStore.instance().store(group=kind, name=offer.name, node={"name": offer.name})
-
-
-def register_choice(model: str, dataset: str) -> None:
-    """Make the configs of a qualified choice (``acme/softmax``) known to Hydra under that name.
-
-    Raises:
-        PluginError: model or dataset is not installed, or not told apart from another of its name.
-    """
-    chosen = {"model": registry.find("model", model), "dataset": registry.find("dataset", dataset)}
-    for kind, name in (("model", model), ("dataset", dataset)):
-        if "/" in name:
-            offer = chosen[kind]
-            path = registry.yaml_of(offer)
-            _store(kind, name, {**(read_options(path) if path else {}), "name": name})
-            if kind == "model":
-                _store_recipe(name, offer)
-    if "/" in model or "/" in dataset:
-        _store_overlays(model, dataset, chosen)
-
-
-def _store_recipe(model: str, offer: registry.PluginEntry) -> None:
-    folder = registry.conf_dir_of(offer)
-    if folder and (folder / "recipe" / f"{offer.name}.yaml").is_file():
-        _store("recipe", model, read_options(folder / "recipe" / f"{offer.name}.yaml"))
-
-
-def _store_overlays(model: str, dataset: str, chosen: dict[str, registry.PluginEntry]) -> None:
-    """Every overlay for the model, as its YAML may choose another dataset; its own plugin's win, so come last."""
-    for kind in ("dataset", "model"):
-        folder = registry.conf_dir_of(chosen[kind])
-        for path in sorted((folder / "recipe_for" / chosen["model"].name).glob("*.yaml")) if folder else []:
-            name = dataset if path.stem == chosen["dataset"].name else path.stem
-            _store(f"recipe_for/{model}", name, read_options(path))
+        for entry in registry.available(kind):
+            if registry.yaml_of(entry) is None:
+                _store(kind, entry.name)
+                _store(kind, entry.qualified_name)
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -95,9 +67,10 @@ def _unreadable(error: yaml.YAMLError) -> PluginError:
     return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
 
 
-def _store(group: str, name: str, node: dict[str, Any]) -> None:
-    parent, _, leaf = f"{group}/{name}".rpartition("/")
-    ConfigStore.instance().store(group=parent, name=leaf, node=node)
+def _store(kind: str, name: str) -> None:
+    """A config that has only the name, for a model or dataset without YAML."""
+    group, _, leaf = f"{kind}/{name}".rpartition("/")
+    ConfigStore.instance().store(group=group, name=leaf, node={"name": name})
 
 
 class Composer:

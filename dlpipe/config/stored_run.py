@@ -1,43 +1,74 @@
 """A run that has ended, opened again: its config, its module with the best weights, its data."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from dlpipe.config.checks.import_checks import check_parts
+from dlpipe.config.prepare import prepare_model
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard
-from dlpipe.runs.directory import checked_config, read_ranks
+from dlpipe.errors import DlpipeError, RequestError
+from dlpipe.runs.config_file import read_config
+from dlpipe.runs.directory import CONFIG, read_ranks
 from dlpipe.runs.weights import load_stage_weights
-from dlpipe.training.build import build_dataset, build_model_seeded
+from dlpipe.training.build import build_dataset, build_model
+from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.trainer import build_evaluation_trainer
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """What a verb that uses a run needs of it."""
+class StoredRun:
+    """What a verb that uses a run needs of it.
+
+    Args:
+        directory: of the run.
+        config: of the run.
+        model: with the run's best weights, in evaluation mode and in the run's precision.
+        trainer: evaluates as the run did.
+    """
 
     directory: Path
-    cfg: DictConfig
+    config: DictConfig
     model: pl.LightningModule
+    trainer: pl.Trainer
 
     def data(self) -> pl.LightningDataModule:
         """The run's dataset, found and loaded for testing.
 
         Raises:
-            DataError: it is not here any more, or damaged.
+            DataError: it is missing or damaged.
         """
-        data = build_dataset(self.cfg.dataset)
+        data = build_dataset(self.config.dataset)
         if isinstance(data, InMemoryDataModule):  # evaluation may be cut to whole minibatches of all devices
             data.shard = Shard(0, len(read_ranks(self.directory)))
         data.prepare_data()
         data.setup("test")
         return data
 
+    def new_model(self) -> pl.LightningModule:
+        """The run's model as its constructor made it."""
+        return build_model(self.config)[0]
 
-def open_run(run_dir: str | Path) -> FinishedRun:
+    @contextlib.contextmanager
+    def inference(self) -> Iterator[None]:
+        """No gradients, and the run's precision: what mixed precision does to operations, `convert` does to inputs."""
+        with torch.inference_mode(), self.trainer.precision_plugin.forward_context():
+            yield
+
+    def convert(self, batch: Any) -> Any:
+        """A batch in the run's precision."""
+        return self.trainer.precision_plugin.convert_input(batch)
+
+
+def open_run(run_dir: str | Path) -> StoredRun:
     """Open a run's directory; the module has the run's best weights and is in evaluation mode.
 
     Raises:
@@ -45,14 +76,29 @@ def open_run(run_dir: str | Path) -> FinishedRun:
             model's; or its config is not one that its model and dataset take, as where their plugin is not installed.
     """
     directory = Path(run_dir)
-    cfg = checked_config(directory, check_parts)
-    if "threads" in cfg:
-        torch.set_num_threads(cfg.threads)
-    model = build_model_seeded(cfg)
-    load_stage_weights(model, directory, cfg.get("stages"))
-    return FinishedRun(directory, cfg, model.eval())
+    config = read_config(directory)
+    if "threads" in config:
+        torch.set_num_threads(config.threads)
+    model = checked(directory, lambda: prepare_model(config))
+    with quiet_lightning():
+        trainer = build_evaluation_trainer(config)
+    trainer.precision_plugin.convert_module(model)  # in place, and before the weights, which are in this precision
+    load_stage_weights(model, directory, config.get("stages"))
+    return StoredRun(directory, config, model.eval(), trainer)
 
 
 def load(run_dir: str | Path) -> pl.LightningModule:
     """The module of a run with its best weights, in evaluation mode; raises as `open_run` does."""
     return open_run(run_dir).model
+
+
+def checked(directory: Path, prepare: Callable[[], Result]) -> Result:
+    """What ``prepare`` makes of the config in a run's directory.
+
+    Raises:
+        DlpipeError: with every problem that it found.
+    """
+    try:
+        return prepare()
+    except RequestError as error:
+        raise DlpipeError(f"{directory / CONFIG} cannot be used here:\n{error}") from error

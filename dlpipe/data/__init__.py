@@ -1,17 +1,19 @@
-"""Datasets: resident tensors and sequences, minibatches as slices, files with checksums.
+"""Datasets of tensors and sequences in memory, their minibatches, and their files.
 
-To write a dataset of your own, subclass `TensorDataModule` (any tensors), `IdxImages` (four idx files) or
-`SequenceDataModule` (sequences of any lengths). Files are found by `find_or_download`, and `cached` stores in
-`cache_directory` what takes long to load. A file that is missing or wrong raises `dlpipe.DataError`.
+To write a dataset, subclass `TensorDataModule` (tensors), `IdxImages` (four idx files) or `SequenceDataModule`
+(sequences of different lengths). `find_or_download` finds a file, `RemoteFileMixin` does it for a dataset of one file,
+and `cached` stores arrays that take long to load in `cache_directory`. A missing or damaged file raises
+`dlpipe.DataError`.
 """
 
 from dlpipe.data.array_cache import CacheEntry, cached
-from dlpipe.data.buckets import SequenceMinibatches
-from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_places, sha256_of
-from dlpipe.data.idx import IdxFiles, IdxImages
+from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_folders, sha256_of
+from dlpipe.data.idx_images import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochSampler, Minibatches, Split, SplitName, TensorMinibatches
-from dlpipe.data.ragged import Ragged, SequenceBatch, SequenceSplit, mask_of
+from dlpipe.data.ragged import Ragged
+from dlpipe.data.remote_file_mixin import RemoteFileMixin
+from dlpipe.data.sequence_batches import SequenceBatch, SequenceMinibatches, SequenceSplit, length_mask
 from dlpipe.data.sequence_module import SequenceDataModule
 from dlpipe.data.tensor_module import TensorDataModule
 
@@ -23,6 +25,7 @@ __all__ = [
     "Minibatches",
     "Ragged",
     "RemoteFile",
+    "RemoteFileMixin",
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceMinibatches",
@@ -35,8 +38,8 @@ __all__ = [
     "cached",
     "find",
     "find_or_download",
-    "mask_of",
+    "length_mask",
     "read_pickles",
-    "search_places",
+    "search_folders",
     "sha256_of",
 ]

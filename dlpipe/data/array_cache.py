@@ -1,4 +1,4 @@
-"""Arrays that take long to load, cached in a file."""
+"""Arrays that take long to load, cached in an npz file."""
 
 import json
 import logging
@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 from dlpipe.atomic import DAY, atomic_write, remove_leftovers
 
 log = logging.getLogger(__name__)
-METADATA = "metadata"  # the array with the JSON: the file's name, the names of the other arrays, and the metadata
+METADATA = "metadata"  # name of the array with the JSON of: the file's name, the arrays' names, the metadata
 
 
 class CacheEntry(NamedTuple):
-    """Arrays by name, and metadata that JSON can hold."""
+    """Arrays by name, and metadata that JSON can represent."""
 
     arrays: dict[str, NDArray[Any]]
     metadata: Any
 
 
 def cached(path: Path, load: Callable[[], CacheEntry]) -> CacheEntry:
-    """What ``load`` returns, read from the cache file ``path`` if an earlier run wrote it.
+    """Read the cache file ``path`` if an earlier run wrote it; otherwise call ``load`` and write its result there.
 
-    A damaged file, or another source's file under this name, is replaced. If the file cannot be written, every run
-    calls ``load``.
+    A damaged file, or the cache file of another source under this name, is replaced. If the file cannot be written,
+    every run calls ``load``.
 
     Args:
-        path: a file in a folder that `dlpipe.data.cache_directory` returns. Its name contains the checksum of the
+        path: a file in the folder that `dlpipe.data.cache_directory` returns. Its name contains the checksum of the
             source and a version of the format.
         load: loads the arrays from the source.
     """
@@ -41,9 +41,9 @@ def cached(path: Path, load: Callable[[], CacheEntry]) -> CacheEntry:
 
 
 def _read(path: Path) -> CacheEntry | None:
-    """The entry in a cache file; None if there is no such file or it is damaged.
+    """The content of a cache file; None if the file does not exist or is damaged.
 
-    Zip compares the crc32 of each array, but does not notice an array that a damaged archive directory lacks.
+    Zip compares the crc32 of each array, but an array missing from a damaged archive directory goes unnoticed.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -67,4 +67,4 @@ def _write(path: Path, entry: CacheEntry) -> None:
             np.savez_compressed(file, **{METADATA: metadata}, **entry.arrays)  # type: ignore[arg-type]  # numpy's stub
         remove_leftovers(path.parent.iterdir(), older_than=DAY)
     except OSError as error:
-        log.info("cannot write cache file %s (%s); the data will be loaded again on every run", path, error)
+        log.info("cannot write cache %s (%s); the data will be re-read on every run", path, error)

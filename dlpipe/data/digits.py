@@ -1,4 +1,4 @@
-"""The embedded dataset: scikit-learn's handwritten digits in MNIST's form."""
+"""The built-in dataset: scikit-learn's handwritten digits in MNIST's form."""
 
 import functools
 import hashlib
@@ -12,11 +12,11 @@ from dlpipe.data.tensor_module import TensorDataModule
 
 
 class Digits(TensorDataModule):
-    """1,797 digits of 8 x 8 grey levels, brought to 28 x 28; no file, no network.
+    """1,797 grey digits of 8 x 8 pixels, enlarged to 28 x 28; needs no files and no network.
 
-    Each digit is enlarged to 20 x 20 by bilinear interpolation and set in the middle of 28 x 28, as MNIST's
-    are; values lie in [0, 1]. Split 60/20/20 into 1,078 train, 359 val and 360 test examples, stratified by
-    label, by a permutation that is the same for every seed.
+    Each digit is enlarged to 20 x 20 by bilinear interpolation and centred in 28 x 28, as in MNIST; values are in
+    [0, 1]. Split 60/20/20 into 1,078 train, 359 val and 360 test examples, stratified by label; the split is the same
+    for every seed.
 
     Source: scikit-learn's ``load_digits``, the test set of Alpaydin and Kaynak (1998), Optical Recognition of
     Handwritten Digits.

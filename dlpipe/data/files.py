@@ -1,9 +1,10 @@
-"""Files that a dataset is read from: looked for, checked, downloaded where allowed."""
+"""Dataset files: searched for, checked against their sha256, and downloaded if allowed."""
 
 import functools
 import hashlib
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,37 +19,37 @@ BLOCK = 2**20
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file with a checksum and the mirrors it can be had from."""
+    """A file on the web: its name, its checksum, and the URLs of its mirrors."""
 
     name: str
     sha256: str
     urls: tuple[str, ...]
 
 
-def search_places(dataset: str, directory: str | None) -> list[Path]:
-    """Where a dataset's files are looked for, in order.
+def search_folders(dataset: str, directory: str | None) -> list[Path]:
+    """The folders that are searched for a dataset's files, in order.
 
-    A directory that is given is the only place; else ``$DLPIPE_DATA/<dataset>``, then the user's cache.
+    Only ``directory`` if given; otherwise ``$DLPIPE_DATA/<dataset>``, then the user's cache.
     """
     if directory is not None:
         return [Path(directory).expanduser()]
-    own = os.environ.get(DATA_VARIABLE)
-    return ([Path(own).expanduser() / dataset] if own else []) + [cache_directory(dataset)]
+    data = os.environ.get(DATA_VARIABLE)
+    return ([Path(data).expanduser() / dataset] if data else []) + [cache_directory(dataset)]
 
 
 def cache_directory(dataset: str) -> Path:
-    """The folder in the user's cache that downloads of a dataset go to."""
+    """The folder in the user's cache that a dataset is downloaded to."""
     return user_cache_path("dlpipe") / dataset
 
 
 def sha256_of(path: Path) -> str:
-    """The checksum of a file's bytes, as hexadecimal digits; computed once a process while the file stays as it is."""
-    at = path.stat()
-    return _sha256_of(path, (at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+    """The sha256 of a file, as hexadecimal digits; computed once per process unless the file changes."""
+    stat = path.stat()
+    return _sha256_of(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 @functools.lru_cache(maxsize=64)
-def _sha256_of(path: Path, state: tuple[int, ...]) -> str:
+def _sha256_of(path: Path, stat: tuple[int, ...]) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -57,24 +58,90 @@ def _sha256_of(path: Path, state: tuple[int, ...]) -> str:
 
 
 def check(path: Path, file: RemoteFile) -> None:
-    """Compare a file with its checksum.
+    """Compare a file with its sha256.
 
     Raises:
         DataError: they differ.
     """
-    found = sha256_of(path)
-    if found != file.sha256:
+    actual = sha256_of(path)
+    if actual != file.sha256:
         raise DataError(
-            f"{path} is damaged or another file: its sha256 is {found}, it should be {file.sha256}; "
-            "remove it, and the next run takes a good copy"
+            f"{path} is damaged or a different file: its sha256 is {actual}, expected {file.sha256}. "
+            "Delete it; the next run downloads a good copy"
         )
 
 
-def download(file: RemoteFile, folder: Path) -> Path:
-    """Fetch a file from the first mirror that has it, with a progress bar; atomic, checked by sha256.
+def find_folder(names: Iterable[str], dataset: str, directory: str | None) -> Path | None:
+    """The first of a dataset's folders that has all files with these names."""
+    names = list(names)
+    folders = search_folders(dataset, directory)
+    return next((folder for folder in folders if all((folder / name).is_file() for name in names)), None)
+
+
+def find(name: str, dataset: str, directory: str | None) -> Path | None:
+    """The file with this name in the first of a dataset's folders that has it."""
+    folder = find_folder([name], dataset, directory)
+    return folder / name if folder else None
+
+
+def find_or_download(file: RemoteFile, dataset: str, directory: str | None, offline: bool) -> Path:
+    """The file of a dataset that is one file: a file that is found is not checked, a downloaded one is.
+
+    Args:
+        file: its name, checksum and mirrors.
+        dataset: the name of the dataset's folder, see `search_folders`.
+        directory: if given, the only folder to search.
+        offline: whether downloading is forbidden.
 
     Raises:
-        DataError: no mirror gave it.
+        DataError: the file is not found and cannot be downloaded.
+    """
+    found = find(file.name, dataset, directory)
+    if found is not None:
+        return found
+    folders = " or ".join(map(str, search_folders(dataset, directory)))
+    advice = (
+        f"set {DATA_VARIABLE} to the folder that has {dataset}/"
+        if directory is None
+        else f"leave out dataset.directory to search {DATA_VARIABLE} and the user's cache"
+    )
+    not_found = f"no {file.name} in {folders}. Put it there, or {advice}."
+    return download_all([file], dataset, directory, offline, not_found) / file.name
+
+
+def download_all(
+    remote_files: Iterable[RemoteFile], dataset: str, directory: str | None, offline: bool, not_found: str
+) -> Path:
+    """Download files into ``directory``, or else into the user's cache, and return that folder.
+
+    Args:
+        remote_files: the files; those that the folder has already, with the right checksum, are not downloaded.
+        dataset: the name of the dataset's folder, see `search_folders`.
+        directory: if given, an existing folder.
+        offline: whether downloading is forbidden.
+        not_found: the error message if it is; other messages contain it too.
+
+    Raises:
+        DataError: downloading is forbidden, ``directory`` does not exist, or no mirror has one of the files.
+    """
+    if offline:
+        raise DataError(not_found)
+    folder = search_folders(dataset, directory)[-1]
+    if directory is not None and not folder.is_dir():  # probably misspelt
+        raise DataError(f"dataset.directory={directory} is not a folder; {not_found}")
+    try:
+        for file in remote_files:
+            download(file, folder)
+    except DataError as error:
+        raise DataError(f"{not_found} {error}") from error
+    return folder
+
+
+def download(file: RemoteFile, folder: Path) -> Path:
+    """Download a file from the first mirror that works, atomically, with a progress bar, and check its sha256.
+
+    Raises:
+        DataError: no mirror works.
     """
     import pooch
 
@@ -83,43 +150,6 @@ def download(file: RemoteFile, folder: Path) -> Path:
         downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS)
         try:
             return Path(pooch.retrieve(url, file.sha256, file.name, folder, downloader=downloader))
-        except (OSError, ValueError) as error:  # requests raises OSErrors, pooch a ValueError for a wrong sum
+        except (OSError, ValueError) as error:  # requests raises OSErrors, pooch a ValueError for a wrong checksum
             failures.append(f"{url}: {type(error).__name__}")
-    raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures) or 'no mirror is known'})")
-
-
-def find(name: str, dataset: str, directory: str | None) -> Path | None:
-    """The file of this name in the first of a dataset's places that has it."""
-    return next((place / name for place in search_places(dataset, directory) if (place / name).is_file()), None)
-
-
-def find_or_download(file: RemoteFile, dataset: str, directory: str | None, offline: bool) -> Path:
-    """A file of a dataset that is one file: as found, whatever its checksum, else downloaded and checked.
-
-    Args:
-        file: its name, checksum and mirrors.
-        dataset: the folder that it is looked for in, see `search_places`.
-        directory: the only place, where it is given.
-        offline: never download.
-
-    Raises:
-        DataError: it is not here and cannot be had.
-    """
-    found = find(file.name, dataset, directory)
-    if found is not None:
-        return found
-    places = search_places(dataset, directory)
-    other = (
-        f"set {DATA_VARIABLE} to the folder that has {dataset}/"
-        if directory is None
-        else f"leave dataset.directory out to look in {DATA_VARIABLE} and the user's cache"
-    )
-    message = f"no {file.name} in {' or '.join(map(str, places))}. Put it there, or {other}."
-    if offline:
-        raise DataError(message)
-    if directory is not None and not places[-1].is_dir():  # more likely misspelt than a wish to make it
-        raise DataError(f"dataset.directory={directory} is no folder; {message}")
-    try:
-        return download(file, places[-1])
-    except DataError as error:
-        raise DataError(f"{message} {error}") from error
+    raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures) or 'it has no known mirror'})")

@@ -1,4 +1,4 @@
-"""The idx format, of MNIST and of many datasets after it: an array of unsigned bytes in a file."""
+"""The idx format, of MNIST and many later datasets: a file with one array of unsigned bytes."""
 
 import gzip
 import math
@@ -22,67 +22,64 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     then the values in row-major order.
 
     Raises:
-        DataError: the file is not idx, or is shorter or longer than it says.
+        DataError: the file cannot be read, is not idx, or is shorter or longer than its header says.
     """
     try:
         raw = path.read_bytes()
         data = gzip.decompress(raw) if raw[:2] == GZIP else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(path, error) from error
-    return array_in(np.frombuffer(data, np.uint8), path)
+        raise read_error(path, error) from error
+    return parse_idx(np.frombuffer(data, np.uint8), path)
 
 
 def map_idx(path: Path) -> NDArray[np.uint8]:
-    """The array in an idx file that is not compressed, as a read-only memory map.
+    """The array in an uncompressed idx file, as a read-only memory map.
 
     Raises:
-        DataError: the file is not idx, or is shorter or longer than it says.
+        DataError: the file cannot be read, is not idx, or is shorter or longer than its header says.
     """
     try:
         content: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
-    except (OSError, ValueError) as error:  # numpy maps no empty file
-        raise unreadable(path, error) from error
-    return array_in(content, path)
+    except (OSError, ValueError) as error:  # numpy cannot map an empty file
+        raise read_error(path, error) from error
+    return parse_idx(content, path)
 
 
-def array_in(content: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
-    """The array that the bytes of an idx file hold, sharing their memory.
+def parse_idx(content: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
+    """The array in the content of an idx file, sharing its memory.
 
     Args:
         content: all bytes of the file, decompressed, (bytes,).
-        source: the file that messages name.
+        source: the file, for error messages.
 
     Raises:
-        DataError: the bytes are not idx, or fewer or more than their header says.
+        DataError: the content is not idx, or is shorter or longer than its header says.
     """
-    offset, shape = _header(source, content[:LONGEST_HEADER].tobytes(), len(content))
-    return _shaped(source, content[offset:], shape)
-
-
-def unreadable(path: Path, error: Exception) -> DataError:
-    """What to say of a file that cannot be read."""
-    return DataError(f"{path} cannot be read: {error}; remove it, and the next run takes a good copy")
-
-
-def _header(path: Path, start: bytes, size: int) -> tuple[int, tuple[int, ...]]:
-    """Where the values begin, and the dimensions, of a file that starts so and has so many bytes."""
-    if len(start) < 4 or start[:2] != b"\0\0" or start[2] != UNSIGNED_BYTE:
-        message = start[:4].hex(" ") or "nothing"
-        raise DataError(f"{path} is not an idx file of unsigned bytes: it begins with {message}")
-    rank = start[3]
-    header = 4 + 4 * rank
-    shape = tuple(int(n) for n in np.frombuffer(start[4:header], ">u4")) if size >= header else ()
-    expected = header + math.prod(shape)
-    if len(shape) != rank or size != expected:
-        raise DataError(
-            f"{path} holds {size} bytes, its header of dimensions {shape} asks for {expected}: "
-            "it is truncated or damaged; remove it, and the next run takes a good copy"
-        )
-    return header, shape
-
-
-def _shaped(path: Path, values: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    offset, shape = _parse_header(source, content[:LONGEST_HEADER].tobytes(), len(content))
     try:
-        return values.reshape(shape)
+        return content[offset:].reshape(shape)
     except ValueError as error:  # up to 255 dimensions of up to 2**32 - 1
-        raise DataError(f"{path} has the dimensions {shape}, which no array can have: {error}") from error
+        raise DataError(f"{source} has the dimensions {shape}, which no array can have: {error}") from error
+
+
+def read_error(path: Path, error: Exception) -> DataError:
+    """The error to raise for a file that cannot be read."""
+    return DataError(f"{path} cannot be read: {error}. Delete it; the next run downloads a good copy")
+
+
+def _parse_header(path: Path, start: bytes, size: int) -> tuple[int, tuple[int, ...]]:
+    """The offset of the values and the dimensions, from the first bytes and the size of a file."""
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] != UNSIGNED_BYTE:
+        raise DataError(
+            f"{path} is not an idx file of unsigned bytes: it begins with {start[:4].hex(' ') or 'nothing'}"
+        )
+    num_dimensions = start[3]
+    offset = 4 + 4 * num_dimensions
+    shape = tuple(int(n) for n in np.frombuffer(start[4:offset], ">u4")) if size >= offset else ()
+    expected = offset + math.prod(shape)
+    if len(shape) != num_dimensions or size != expected:
+        raise DataError(
+            f"{path} has {size} bytes, but the dimensions {shape} in its header require {expected}: "
+            "it is truncated or damaged. Delete it; the next run downloads a good copy"
+        )
+    return offset, shape

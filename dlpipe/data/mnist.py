@@ -1,4 +1,4 @@
-"""MNIST in the tutorials' form."""
+"""MNIST, split and scaled as in the tutorials."""
 
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ import torch
 
 from dlpipe.data import files
 from dlpipe.data.files import RemoteFile
-from dlpipe.data.idx import IdxFiles, IdxImages
+from dlpipe.data.idx_images import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import Split
-from dlpipe.data.split_cache import Splits, load_once
+from dlpipe.data.split_cache import Splits, cached_splits
 from dlpipe.errors import DataError
 
 MIRRORS = (
@@ -28,9 +28,9 @@ def _remote(name: str, sha256: str) -> RemoteFile:
 class Mnist(IdxImages):
     """Handwritten digits: 50,000 train, 10,000 val and 10,000 test images of 28 x 28, in the original order.
 
-    Pixels are value / 256, not / 255: with that, and the order, logistic regression reproduces the published
-    log digit for digit. Read from the four idx files, or from the tutorials' own ``mnist.pkl.gz`` where a
-    folder has that and no idx files.
+    Pixels are value / 256, not / 255; with that and the order, logistic regression reproduces the published log
+    digit for digit. Read from the four idx files or, if no folder has them all, from the tutorials' own
+    ``mnist.pkl.gz``.
 
     Source: LeCun et al. (1998), Gradient-based learning applied to document recognition.
     """
@@ -52,7 +52,7 @@ class Mnist(IdxImages):
     )
 
     def prepare_data(self) -> None:
-        """As `IdxImages`; a legacy pickle is read here, so that a damaged one is refused."""
+        """As `IdxImages`; a legacy pickle has no known checksum, so it is read to find damage."""
         if self._legacy_pickle() is None:
             super().prepare_data()
         else:
@@ -63,7 +63,7 @@ class Mnist(IdxImages):
         legacy = self._legacy_pickle()
         if legacy is None:
             return super().load_splits()
-        return load_once((LEGACY_PICKLE, files.sha256_of(legacy)), lambda: _read_legacy(legacy))
+        return cached_splits((LEGACY_PICKLE, files.sha256_of(legacy)), lambda: _read_legacy(legacy))
 
     def checksums(self) -> dict[str, str]:
         """File name to sha256."""
@@ -71,8 +71,8 @@ class Mnist(IdxImages):
         return super().checksums() if legacy is None else {legacy.name: files.sha256_of(legacy)}
 
     def _legacy_pickle(self) -> Path | None:
-        """The pickle, where no folder has the idx files."""
-        if self._folder() is not None:
+        """The pickle, if no folder has the idx files."""
+        if self.find_files() is not None:
             return None
         return files.find(LEGACY_PICKLE, self.dataset_name, self.directory)
 
@@ -89,5 +89,5 @@ def _read_legacy(path: Path) -> Splits:
 def _split(x: Any, y: Any) -> Split:
     pixels, labels = np.array(x, np.float32), np.array(y, np.int64)
     if pixels.ndim != 2 or labels.shape != pixels.shape[:1]:
-        raise ValueError(f"x has the dimensions {pixels.shape}, y {labels.shape}; wanted n x pixels and n")
+        raise ValueError(f"x has the dimensions {pixels.shape}, y {labels.shape}; expected n x pixels and n")
     return Split(torch.from_numpy(pixels), torch.from_numpy(labels))

@@ -1,4 +1,4 @@
-"""Pixels as bytes, and as the numbers that a model is trained on: value / 256, exactly."""
+"""Images as flat examples: uint8 pixels, and float32 pixels scaled by 1/256, which is exact in float32."""
 
 import math
 import warnings
@@ -8,24 +8,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-BLOCK = 2**20  # pixels converted at a time, so that they stay in the processor's cache
+BLOCK = 2**20  # pixels scaled at a time, so that they stay in the processor's cache
 
 
-def as_bytes(images: NDArray[np.uint8]) -> Tensor:
-    """Images (images, height, width, ...) as uint8 (images, features), sharing memory: not to be written to."""
+def flatten_images(images: NDArray[np.uint8]) -> Tensor:
+    """Images (examples, height, width, ...) as uint8 (examples, features); shares memory, do not write to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(images.reshape(len(images), math.prod(images.shape[1:])))
 
 
-def floating(pixels: Tensor) -> Tensor:
-    """Bytes of any shape as float32, value / 256; what is floating already as it is."""
+def scale_pixels(pixels: Tensor) -> Tensor:
+    """uint8 pixels of any shape as float32, value / 256; a floating-point tensor is returned unchanged."""
     return pixels if pixels.is_floating_point() else pixels.to(torch.float32).div_(256)
 
 
-def to_examples(images: NDArray[np.uint8]) -> Tensor:
-    """Bytes (images, height, width, ...) as float32 (images, features), value / 256 as in the tutorials."""
-    pixels = as_bytes(images)
+def flatten_and_scale(images: NDArray[np.uint8]) -> Tensor:
+    """Images (examples, height, width, ...) as float32 (examples, features), value / 256 as in the tutorials."""
+    pixels = flatten_images(images)
     x = torch.empty(pixels.shape, dtype=torch.float32)
     rows = max(1, BLOCK // max(1, pixels.shape[1]))
     for start in range(0, len(x), rows):

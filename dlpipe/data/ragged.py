@@ -1,9 +1,8 @@
-"""Sequences of different lengths, end to end in one tensor."""
+"""Sequences of different lengths, concatenated in one tensor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,99 +10,72 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ragged:
-    """Sequences, the entries of each after those of the one before.
+    """Sequences of different lengths, concatenated along their first dimension.
 
     Args:
-        values: (entries of all sequences, ...).
-        ends: (sequences,) of int64, on the CPU: how many entries there are up to the end of each.
-        fill: what stands beyond the end of a sequence that is padded.
+        values: the elements of all sequences, (total length, ...).
+        ends: where each sequence ends in ``values``: the cumulative lengths, (sequences,) of int64, on the CPU.
+        padding_value: what `padded` writes after the end of a shorter sequence.
     """
 
     values: Tensor
     ends: Tensor
-    fill: float = 0
+    padding_value: float = 0
 
     @classmethod
-    def of(cls, sequences: Sequence[Tensor], fill: float = 0) -> "Ragged":
-        """From tensors (entries, ...) of one kind.
+    def of(cls, sequences: Sequence[Tensor], padding_value: float = 0) -> "Ragged":
+        """Concatenate tensors (length, ...) that differ in length alone.
 
         Raises:
-            ValueError: there is none.
+            ValueError: ``sequences`` is empty.
         """
         if not sequences:
             raise ValueError("no sequences")
         lengths = torch.tensor([len(sequence) for sequence in sequences])
-        return cls(torch.cat(list(sequences)), lengths.cumsum(0), fill)
+        return cls(torch.cat(list(sequences)), lengths.cumsum(0), padding_value)
 
     def __len__(self) -> int:
         return len(self.ends)
 
     @cached_property
     def lengths(self) -> Tensor:
-        """Entries of each sequence: (sequences,) of int64."""
+        """Length of each sequence: (sequences,) of int64."""
         return self.ends - self.starts
 
     @cached_property
     def starts(self) -> Tensor:
-        """Where each sequence begins in `values`: (sequences,) of int64."""
+        """Where each sequence begins in ``values``: (sequences,) of int64."""
         return torch.cat([self.ends.new_zeros(1), self.ends[:-1]])
 
     def to(self, device: torch.device) -> "Ragged":
-        """The same with the values on a device."""
+        """The same sequences with their values on ``device``."""
         return replace(self, values=self.values.to(device))
 
     def __getitem__(self, index: int) -> Tensor:
-        """Sequence number ``index``, a view (entries, ...)."""
+        """Sequence number ``index``: a view (length, ...)."""
         return self.values[int(self.starts[index]) : int(self.ends[index])]
 
     def take(self, rows: Tensor) -> "Ragged":
-        """The sequences with the numbers ``rows`` (sequences,), on the CPU, in this order."""
+        """The sequences numbered ``rows``, in that order; ``rows`` is (sequences,) of int64, on the CPU."""
         lengths = self.lengths[rows]
         ends = lengths.cumsum(0)
         shifts = self.starts[rows] - (ends - lengths)
-        entries = torch.arange(int(lengths.sum())) + shifts.repeat_interleave(lengths)
-        return replace(self, values=self.values[entries.to(self.values.device)], ends=ends)
+        indices = torch.arange(int(lengths.sum())) + shifts.repeat_interleave(lengths)
+        return replace(self, values=self.values[indices.to(self.values.device)], ends=ends)
 
     def padded(self, rows: Tensor) -> Tensor:
-        """Sequences side by side: (sequences, entries of the longest, ...).
+        """The sequences numbered ``rows`` as one tensor, padded to the longest: (sequences, steps, ...).
 
         Args:
-            rows: (sequences,) of int64, on the CPU; which ones.
+            rows: (sequences,) of int64, on the CPU.
         """
         if len(rows) == 1:
             return self[int(rows)].unsqueeze(0)
         starts, ends = self.starts[rows], self.ends[rows]
         lengths = ends - starts
         steps = torch.arange(int(lengths.max()))
-        there = steps < lengths.unsqueeze(1)
-        taken = torch.where(there, starts.unsqueeze(1) + steps, 0).to(self.values.device)
-        beyond = ~there.to(self.values.device)
-        padded = self.values[taken]
-        return padded.masked_fill_(beyond.view(*beyond.shape, *[1] * (padded.dim() - 2)), self.fill)
-
-
-class SequenceSplit(NamedTuple):
-    """Sequences and what is to be told of each entry (y is a `Ragged`), or of each sequence (y: (sequences, ...))."""
-
-    x: Ragged
-    y: Ragged | Tensor
-
-    def to(self, device: torch.device) -> "SequenceSplit":
-        """The same on a device."""
-        return SequenceSplit(self.x.to(device), self.y.to(device))
-
-
-class SequenceBatch(NamedTuple):
-    """A minibatch: x (examples, steps, ...), padded; y (examples, steps, ...) or (examples, ...); lengths (examples,).
-
-    Lengths are on the device of x.
-    """
-
-    x: Tensor
-    y: Tensor
-    lengths: Tensor
-
-
-def mask_of(lengths: Tensor, steps: int) -> Tensor:
-    """Which of the steps are in a sequence and not beyond its end: (examples, steps) of bool."""
-    return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
+        within = steps < lengths.unsqueeze(1)
+        indices = torch.where(within, starts.unsqueeze(1) + steps, 0).to(self.values.device)
+        padding = ~within.to(self.values.device)
+        padded = self.values[indices]
+        return padded.masked_fill_(padding.view(*padding.shape, *[1] * (padded.dim() - 2)), self.padding_value)

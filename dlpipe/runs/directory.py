@@ -1,16 +1,13 @@
-"""A run's directory: the names in it, its config, and writing that no interruption leaves half done."""
+"""A run's directory: the names in it, and the records that are written and read there."""
 
 import json
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from dlpipe.atomic import atomic_write, create_exclusive
-from dlpipe.errors import DlpipeError, RequestError
+from dlpipe.atomic import atomic_write
+from dlpipe.errors import DlpipeError
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"
@@ -95,34 +92,6 @@ def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
     return found
 
 
-def create_run_directory(directory: Path, cfg: DictConfig) -> None:
-    """Make the directory this run's own by writing its config there.
-
-    Raises:
-        DlpipeError: it holds a run already.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        create_exclusive(directory / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
-    except FileExistsError as error:
-        message = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
-        raise DlpipeError(message) from error
-
-
-def read_config(run_dir: Path) -> DictConfig:
-    """The resolved config of a run.
-
-    Raises:
-        DlpipeError: the folder is not a run's, or its config is damaged.
-    """
-    from dlpipe.config.checks import stored  # pydantic: only where there is a config to judge
-
-    path = run_dir / CONFIG
-    if not path.is_file():
-        raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
-    return relocate_config(stored.read(path), str(run_dir.absolute()))
-
-
 def check_links(run_dir: Path) -> None:
     """Refuse a directory in which a link leads elsewhere: what is written there would change files of others.
 
@@ -139,35 +108,3 @@ def check_links(run_dir: Path) -> None:
                 raise DlpipeError(message)
         if Path(folder) == run_dir and "wandb" in names:
             names.remove("wandb")
-
-
-def checked_config(run_dir: Path, check: Callable[[DictConfig], None]) -> DictConfig:
-    """The config of a run, once a check has passed it.
-
-    Raises:
-        DlpipeError: the folder is not a run's, or the check finds problems, which are told.
-    """
-    cfg = read_config(run_dir)
-    try:
-        check(cfg)
-    except RequestError as error:
-        raise DlpipeError(f"{run_dir / CONFIG} cannot be used here:\n{error}") from error
-    return cfg
-
-
-def relocate_config(config: DictConfig, place: str) -> DictConfig:
-    """The config with another directory in place of the one where the run began."""
-    before = config.get("output_dir")
-    if not before or before == place:
-        return config
-
-    def here(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: here(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [here(value) for value in node]
-        inside = isinstance(node, str) and (node == before or node.startswith(f"{before}/"))
-        return place + node[len(before) :] if inside else node
-
-    found: DictConfig = OmegaConf.create(here(OmegaConf.to_container(config)))
-    return found

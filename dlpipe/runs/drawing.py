@@ -1,21 +1,23 @@
 """All the pictures of a run: of its best weights, and of the checkpoints it kept on the way."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from dlpipe.figures import figures_of, own_figures
-from dlpipe.runs.directory import CHECKPOINTS, read_config
+from dlpipe.figures import all_figures, module_figures
+from dlpipe.runs.directory import CHECKPOINTS
 from dlpipe.runs.weights import load_weights
 from dlpipe.stages import stages_of
-from dlpipe.training.build import build_model_seeded
 
 
 def draw_figures(
-    directory: Path, model: pl.LightningModule, data: pl.LightningDataModule
+    directory: Path,
+    model: pl.LightningModule,
+    data: pl.LightningDataModule,
+    build_model: Callable[[], pl.LightningModule],
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Names, with the stage as folders, and pictures: ``pretrain/0/filters_epoch_0003``.
 
@@ -23,11 +25,11 @@ def draw_figures(
         directory: of the run.
         model: of it, with its best weights.
         data: of it, set up for testing.
+        build_model: builds it again, for the weights of other checkpoints.
     """
-    yield from figures_of(model, data).items()
-    stages = stages_of(build_model_seeded(read_config(directory)))  # a second one, whose weights may be changed
-    for stage in stages:
+    yield from all_figures(model, data).items()
+    for stage in stages_of(build_model()):
         for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
             load_weights(stage.module, kept)
-            for name, image in own_figures(stage.module).items():
+            for name, image in module_figures(stage.module).items():
                 yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.metrics import format_metric, format_value
-from dlpipe.training.stages.train import StageResult
+from dlpipe.runs.stage_result import StageResult
 
 
 @dataclass

@@ -9,7 +9,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from dlpipe.metrics import format_value
-from dlpipe.runs.directory import CONFIG, read_config, read_provenance, read_summary, write_text
+from dlpipe.runs.config_file import read_config
+from dlpipe.runs.directory import CONFIG, read_provenance, read_summary, write_text
 from dlpipe.training.callbacks.monitor import Mode
 
 TABLE = "sweep.csv"

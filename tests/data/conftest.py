@@ -1,4 +1,4 @@
-"""Fixtures of the datasets' tests: idx files, a small idx dataset, and a dead network."""
+"""Fixtures of the tests of datasets: idx files, a small idx dataset, and a network that is down."""
 
 import gzip
 import hashlib
@@ -22,12 +22,12 @@ NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 
 @pytest.fixture(autouse=True)
 def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No data but what a test makes; `real_mnist` is asked for by name."""
+    """Hide the real data; a test that needs it requests `real_mnist`."""
     monkeypatch.delenv("DLPIPE_DATA", raising=False)
 
 
 @pytest.fixture(scope="session")
-def loading() -> Callable:
+def module_options() -> Callable:
     """Arguments of `TensorDataModule` for images of 4 x 4 in two classes."""
     plain = {
         "image_shape": [1, 4, 4],
@@ -45,7 +45,7 @@ def loading() -> Callable:
 
 @pytest.fixture(scope="session")
 def idx_bytes() -> Callable:
-    """An array of unsigned bytes as an idx file, written from the format's description."""
+    """Converts an array of unsigned bytes to an idx file, as the format specifies."""
     return lambda array: struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
@@ -64,7 +64,7 @@ def bars(idx_bytes) -> dict[str, bytes]:
 
 @pytest.fixture
 def bars_dataset(bars) -> Callable:
-    """An idx dataset of the bars with the checksums of the given files; ``mirrors`` are beginnings of urls."""
+    """Makes an idx dataset of the bars with the checksums of the given files; ``mirrors`` are base URLs."""
 
     def make(files: dict[str, bytes] = bars, mirrors: tuple[str, ...] = ()) -> type[IdxImages]:
         remote = {
@@ -84,7 +84,7 @@ def bars_dataset(bars) -> Callable:
 
 @pytest.fixture
 def write() -> Callable:
-    """Write files into a folder, which is made."""
+    """Writes files into a folder, which is created."""
 
     def write_all(folder: Path, files: dict[str, bytes]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def write() -> Callable:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A network that is down: every request fails as without a connection, and its url is noted here."""
+    """The URLs that were requested from a network that is down."""
     urls = []
 
     def get(url: str, **options: object) -> None:

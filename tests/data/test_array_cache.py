@@ -1,4 +1,4 @@
-"""Arrays that are loaded once and cached in a file."""
+"""Arrays cached in an npz file."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from dlpipe.data import CacheEntry, cached
 
 @pytest.fixture
 def reader():
-    """What reads, and how often it has."""
+    """A load function that counts its calls."""
 
     def read():
         read.calls += 1
@@ -22,7 +22,7 @@ def reader():
     return read
 
 
-def assert_whole(found):
+def assert_as_loaded(found):
     assert found.metadata == {"names": ["a", "é"]}
     assert found.arrays.keys() == {"counts", "values"}
     np.testing.assert_array_equal(found.arrays["counts"], np.arange(5))
@@ -30,9 +30,9 @@ def assert_whole(found):
     assert found.arrays["values"].dtype == np.float32
 
 
-def test_it_is_read_once(tmp_path, reader):
+def test_the_second_call_reads_the_cache_file(tmp_path, reader):
     for _ in range(3):
-        assert_whole(cached(tmp_path / "folder" / "entry.npz", reader))
+        assert_as_loaded(cached(tmp_path / "folder" / "entry.npz", reader))
     assert reader.calls == 1
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["entry.npz"]
 
@@ -47,40 +47,40 @@ def test_it_is_read_once(tmp_path, reader):
     ],
     ids=["empty", "cut", "overwritten", "without an end"],
 )
-def test_a_damaged_entry_is_made_anew(tmp_path, reader, damage, caplog):
+def test_a_damaged_cache_file_is_replaced(tmp_path, reader, damage, caplog):
     caplog.set_level(logging.INFO)
-    entry = tmp_path / "entry.npz"
-    cached(entry, reader)
-    entry.write_bytes(damage(entry.read_bytes()))
-    assert_whole(cached(entry, reader))
+    cache_file = tmp_path / "entry.npz"
+    cached(cache_file, reader)
+    cache_file.write_bytes(damage(cache_file.read_bytes()))
+    assert_as_loaded(cached(cache_file, reader))
     assert reader.calls == 2
     assert "entry.npz is damaged and will be replaced" in caplog.text
-    assert_whole(cached(entry, reader))
+    assert_as_loaded(cached(cache_file, reader))
     assert reader.calls == 2
 
 
-def test_no_flipped_bit_of_an_entry_goes_unnoticed(tmp_path, reader, monkeypatch):
+def test_no_flipped_bit_of_a_cache_file_goes_unnoticed(tmp_path, reader, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of entries are written
-    entry = tmp_path / "entry.npz"
-    cached(entry, reader)
-    good = entry.read_bytes()
+    cache_file = tmp_path / "entry.npz"
+    cached(cache_file, reader)
+    good = cache_file.read_bytes()
     for place in range(len(good)):
-        entry.write_bytes(good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1 :])
-        found = cached(entry, reader)
-        assert_whole(found)
+        cache_file.write_bytes(good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1 :])
+        found = cached(cache_file, reader)
+        assert_as_loaded(found)
         np.testing.assert_array_equal(found.arrays["values"], np.zeros((2, 3)))
     assert reader.calls > len(good) / 2  # others, as of a date, change nothing
 
 
-def test_the_entry_of_another_source_under_this_name_is_made_anew(tmp_path, reader, caplog):
+def test_the_cache_file_of_another_source_under_this_name_is_replaced(tmp_path, reader, caplog):
     caplog.set_level(logging.INFO)
     cached(tmp_path / "other.npz", lambda: CacheEntry({"counts": np.ones(3)}, "other"))
     (tmp_path / "other.npz").rename(tmp_path / "entry.npz")
-    assert_whole(cached(tmp_path / "entry.npz", reader))
+    assert_as_loaded(cached(tmp_path / "entry.npz", reader))
     assert "entry.npz is damaged and will be replaced: it is other.npz with the arrays counts" in caplog.text
 
 
-def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path, reader):
+def test_temporary_files_of_killed_processes_are_deleted_after_a_day(tmp_path, reader):
     old, new = tmp_path / f".a.npz.{'0' * 16}.tmp", tmp_path / f".b.npz.{'1' * 16}.tmp"
     for path in (old, new):
         path.write_bytes(b"half")
@@ -89,13 +89,13 @@ def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path, reader):
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_where_nothing_can_be_written_it_is_read_each_time(tmp_path, reader, caplog):
+def test_without_a_writable_cache_every_call_loads(tmp_path, reader, caplog):
     caplog.set_level(logging.INFO)
     (tmp_path / "file").write_text("no folder")
     for calls in (1, 2):
-        assert_whole(cached(tmp_path / "file" / "entry.npz", reader))
+        assert_as_loaded(cached(tmp_path / "file" / "entry.npz", reader))
         assert reader.calls == calls
-    assert "the data will be loaded again on every run" in caplog.text
+    assert "the data will be re-read on every run" in caplog.text
 
 
 def test_an_error_of_the_load_function_is_raised_and_nothing_is_cached(tmp_path):

@@ -1,4 +1,4 @@
-"""The embedded dataset."""
+"""The built-in dataset."""
 
 import hashlib
 
@@ -12,14 +12,14 @@ COUNTS = {"train": 1078, "val": 359, "test": 360}
 
 
 @pytest.fixture
-def digits(loading):
-    data = Digits(**loading(image_shape=[1, 28, 28], num_features=784, num_classes=10))
+def digits(module_options):
+    data = Digits(**module_options(image_shape=[1, 28, 28], num_features=784, num_classes=10))
     data.setup("fit")
     return data
 
 
 def exact(split):
-    """Pixels as whole numbers: bilinear weights are tenths, so 1600 x is one, whatever the rounding of x."""
+    """Pixels as integers: bilinear weights are tenths, so 1600 x is an integer up to the rounding of x."""
     return (split.x * 1600).round().to(torch.int16)
 
 
@@ -70,8 +70,8 @@ def test_pixels_and_labels_are_the_same_everywhere(digits, name, expected):
     assert hashlib.sha256(content).hexdigest() == expected
 
 
-def test_the_split_does_not_depend_on_the_seed(loading, digits):
-    other = Digits(**loading(image_shape=[1, 28, 28], num_features=784, num_classes=10, seed=5))
+def test_the_split_does_not_depend_on_the_seed(module_options, digits):
+    other = Digits(**module_options(image_shape=[1, 28, 28], num_features=784, num_classes=10, seed=5))
     other.setup("fit")
     assert torch.equal(other.splits["val"].x, digits.splits["val"].x)
 

@@ -1,4 +1,4 @@
-"""The representation that a stage trains on, computed once."""
+"""Encoding the splits that a stage trains on."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ X, Y = torch.rand(20, 6, generator=torch.Generator().manual_seed(0)), torch.zero
 
 
 class Noisy(nn.Module):
-    """Adds something in training mode, by what is a part of it."""
+    """Drops units in training mode, in one of its submodules."""
 
     def __init__(self):
         super().__init__()
@@ -36,21 +36,21 @@ NOISY = {
 
 
 @pytest.mark.parametrize("encode_of", NOISY.values(), ids=NOISY)
-def test_what_encodes_is_in_evaluation_mode_and_then_as_it_was(encode_of):
+def test_the_encoder_is_in_evaluation_mode_and_its_modes_are_restored(encode_of):
     module = Noisy()
     found = encode_splits({"train": Split(X, Y)}, encode_of(module), 8)
     assert torch.equal(found["train"].x, X)
     assert [module.training, module.dropout.training, module.frozen.training] == [True, True, False]
 
 
-def test_its_mode_is_as_it_was_where_it_raises():
+def test_the_mode_is_restored_after_an_error():
     module = Noisy()
     with pytest.raises(TypeError):
         encode_splits({"train": Split(X, Y)}, partial(module.encode, wide=1), 8)
     assert module.dropout.training
 
 
-def test_a_function_encodes_too_and_the_test_set_is_left_out():
+def test_a_plain_function_can_encode_and_the_test_set_is_left_out():
     found = encode_splits({name: Split(X, Y) for name in ("train", "val", "test")}, lambda x: x[:, :2], 8)
     assert sorted(found) == ["train", "val"]
     assert torch.equal(found["val"].x, X[:, :2])

@@ -1,4 +1,4 @@
-"""Looking for files, checking them, and downloading them from a server on this machine."""
+"""Finding files, checking them, and downloading them from a local server."""
 
 import hashlib
 import threading
@@ -19,7 +19,7 @@ def sha256(content):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves what the server's ``pages`` hold: the bytes, and how many more it promises and never sends."""
+    """Serves the server's ``pages``: the content, and how many bytes more than that it announces."""
 
     def do_GET(self):  # http.server's name
         self.server.asked.append(self.path)
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Pages to serve, and the paths that were asked for."""
+    """Pages to serve, and the paths that were requested."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -63,7 +63,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def dead_url():
-    """A mirror where nobody answers."""
+    """A mirror that does not answer."""
     with Server() as server:
         return server.url
 
@@ -72,25 +72,25 @@ def remote(*urls):
     return RemoteFile("images", sha256(CONTENT), tuple(url + "images" for url in urls))
 
 
-def test_a_given_directory_is_the_only_place_looked_at(monkeypatch):
+def test_a_given_directory_is_the_only_folder_searched(monkeypatch):
     monkeypatch.setenv("DLPIPE_DATA", "/data")
-    assert files.search_places("mnist", "/elsewhere") == [Path("/elsewhere")]
+    assert files.search_folders("mnist", "/elsewhere") == [Path("/elsewhere")]
 
 
-def test_the_data_variable_is_looked_at_before_the_users_cache(monkeypatch, own_cache):
+def test_the_data_variable_is_searched_before_the_users_cache(monkeypatch, own_cache):
     monkeypatch.setenv("DLPIPE_DATA", "/data")
-    assert files.search_places("mnist", None) == [Path("/data/mnist"), own_cache / "dlpipe" / "mnist"]
+    assert files.search_folders("mnist", None) == [Path("/data/mnist"), own_cache / "dlpipe" / "mnist"]
 
 
-def test_without_the_data_variable_the_users_cache_is_looked_at(own_cache):
-    assert files.search_places("mnist", None) == [own_cache / "dlpipe" / "mnist"]
+def test_without_the_data_variable_the_users_cache_is_searched(own_cache):
+    assert files.search_folders("mnist", None) == [own_cache / "dlpipe" / "mnist"]
 
 
 def test_a_tilde_is_the_home_directory(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     monkeypatch.setenv("DLPIPE_DATA", "~/data")
-    assert files.search_places("mnist", "~/mnist") == [Path("/home/ann/mnist")]
-    assert files.search_places("mnist", None)[0] == Path("/home/ann/data/mnist")
+    assert files.search_folders("mnist", "~/mnist") == [Path("/home/ann/mnist")]
+    assert files.search_folders("mnist", None)[0] == Path("/home/ann/data/mnist")
 
 
 def test_a_file_with_its_checksum_passes(tmp_path, write):
@@ -98,9 +98,9 @@ def test_a_file_with_its_checksum_passes(tmp_path, write):
     files.check(tmp_path / "images", remote())
 
 
-def test_a_file_with_another_checksum_is_refused_with_both_sums(tmp_path, write):
+def test_the_error_about_a_wrong_checksum_names_both_checksums(tmp_path, write):
     write(tmp_path, {"images": b"other"})
-    with pytest.raises(DataError, match=f"its sha256 is {sha256(b'other')}, it should be {sha256(CONTENT)}; remove it"):
+    with pytest.raises(DataError, match=rf"its sha256 is {sha256(b'other')}, expected {sha256(CONTENT)}\. Delete it"):
         files.check(tmp_path / "images", remote())
 
 
@@ -110,7 +110,7 @@ def test_a_download_has_the_bytes_of_the_server(server, tmp_path):
 
 
 @pytest.mark.parametrize("trouble", ["dead", "missing", "wrong", "interrupted"])
-def test_the_second_mirror_is_asked_where_the_first_fails(server, dead_url, tmp_path, trouble):
+def test_the_second_mirror_is_used_if_the_first_fails(server, dead_url, tmp_path, trouble):
     server.pages["/good/images"] = (CONTENT, 0)
     server.pages["/wrong/images"] = (b"other", 0)
     server.pages["/interrupted/images"] = (CONTENT[:500], 500)
@@ -119,7 +119,7 @@ def test_the_second_mirror_is_asked_where_the_first_fails(server, dead_url, tmp_
     assert path.read_bytes() == CONTENT
 
 
-def test_the_second_mirror_is_left_alone_where_the_first_has_the_file(server, tmp_path):
+def test_the_second_mirror_is_not_used_if_the_first_has_the_file(server, tmp_path):
     server.pages["/first/images"] = server.pages["/second/images"] = (CONTENT, 0)
     files.download(remote(server.url + "first/", server.url + "second/"), tmp_path)
     assert server.asked == ["/first/images"]
@@ -145,7 +145,7 @@ def test_ctrl_c_in_a_download_leaves_no_file(server, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_mirror_that_failed_is_told_with_its_reason(server, dead_url, tmp_path):
+def test_the_error_names_every_failed_mirror_and_its_reason(server, dead_url, tmp_path):
     server.pages["/images"] = (b"other", 0)
     message = (
         rf"images could not be downloaded \({dead_url}images: ConnectionError; "
@@ -155,8 +155,8 @@ def test_every_mirror_that_failed_is_told_with_its_reason(server, dead_url, tmp_
         files.download(remote(dead_url, server.url + "missing/", server.url), tmp_path)
 
 
-def test_a_file_without_mirrors_is_told(tmp_path):
-    with pytest.raises(DataError, match=r"images could not be downloaded \(no mirror is known\)"):
+def test_a_file_without_mirrors_is_an_error(tmp_path):
+    with pytest.raises(DataError, match=r"images could not be downloaded \(it has no known mirror\)"):
         files.download(remote(), tmp_path)
 
 
@@ -167,48 +167,52 @@ def served_bars(server, bars, bars_dataset, dead_url):
     return bars_dataset(mirrors=(dead_url, server.url))
 
 
-def test_a_dataset_that_is_nowhere_is_downloaded_into_the_users_cache(served_bars, own_cache, loading, bars):
-    served_bars(**loading()).prepare_data()
+def test_a_dataset_that_is_not_found_is_downloaded_into_the_users_cache(served_bars, own_cache, module_options, bars):
+    served_bars(**module_options()).prepare_data()
     folder = own_cache / "dlpipe" / "bars"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == bars
 
 
-def test_a_downloaded_dataset_is_read(served_bars, loading):
-    data = served_bars(**loading())
+def test_a_downloaded_dataset_is_read(served_bars, module_options):
+    data = served_bars(**module_options())
     data.prepare_data()
     assert len(data.load_splits()["train"].y) == 40
 
 
-def test_a_dataset_is_downloaded_once(served_bars, server, loading):
-    served_bars(**loading()).prepare_data()
+def test_a_dataset_is_downloaded_once(served_bars, server, module_options):
+    served_bars(**module_options()).prepare_data()
     server.asked.clear()
-    served_bars(**loading()).prepare_data()
+    served_bars(**module_options()).prepare_data()
     assert server.asked == []
 
 
-def test_a_file_that_is_in_the_cache_already_is_not_downloaded_again(served_bars, server, own_cache, loading, bars):
+def test_a_file_that_is_in_the_cache_already_is_not_downloaded_again(
+    served_bars, server, own_cache, module_options, bars
+):
     folder = own_cache / "dlpipe" / "bars"
     folder.mkdir(parents=True)
     (folder / "train_images").write_bytes(bars["train_images"])
-    served_bars(**loading()).prepare_data()
+    served_bars(**module_options()).prepare_data()
     assert "/train_images" not in server.asked
 
 
-def test_a_dataset_is_downloaded_into_the_directory_that_is_given(served_bars, tmp_path, loading, bars):
-    served_bars(directory=str(tmp_path), **loading()).prepare_data()
+def test_a_dataset_is_downloaded_into_a_given_directory(served_bars, tmp_path, module_options, bars):
+    served_bars(directory=str(tmp_path), **module_options()).prepare_data()
     assert {path.name for path in tmp_path.iterdir()} == set(bars)
 
 
-def test_a_given_directory_that_does_not_exist_is_refused_and_not_made(served_bars, server, tmp_path, loading):
-    with pytest.raises(DataError, match=r"dataset\.directory=.*typo is no folder; no bars in"):
-        served_bars(directory=str(tmp_path / "typo"), **loading()).prepare_data()
+def test_a_given_directory_that_does_not_exist_is_refused_and_not_created(
+    served_bars, server, tmp_path, module_options
+):
+    with pytest.raises(DataError, match=r"dataset\.directory=.*typo is not a folder; no bars in"):
+        served_bars(directory=str(tmp_path / "typo"), **module_options()).prepare_data()
     assert not (tmp_path / "typo").exists()
     assert server.asked == []
 
 
-def test_offline_asks_no_mirror(served_bars, server, loading):
+def test_offline_uses_no_mirror(served_bars, server, module_options):
     with pytest.raises(DataError, match="no bars in"):
-        served_bars(offline=True, **loading()).prepare_data()
+        served_bars(offline=True, **module_options()).prepare_data()
     assert server.asked == []
 
 
@@ -229,26 +233,26 @@ def test_one_file_is_downloaded_once_into_the_users_cache(one, server, own_cache
     assert server.asked == ["/tunes"]
 
 
-def test_one_file_that_is_found_is_taken_whatever_its_checksum(one, server, tmp_path):
+def test_one_file_that_is_found_is_used_whatever_its_checksum(one, server, tmp_path):
     (tmp_path / "tunes").write_bytes(b"another packing")
     assert files.find_or_download(one, "music", str(tmp_path), offline=False) == tmp_path / "tunes"
     assert server.asked == []
 
 
 @pytest.mark.parametrize(
-    ("directory", "offline", "told"),
+    ("directory", "offline", "message"),
     [
         (None, True, r"no tunes in .*music\. Put it there, or set DLPIPE_DATA to the folder that has music/"),
-        ("typo", False, r"dataset\.directory=typo is no folder; no tunes in typo"),
+        ("typo", False, r"dataset\.directory=typo is not a folder; no tunes in typo"),
     ],
 )
-def test_one_file_that_is_not_to_be_had_is_told(one, server, directory, offline, message):
+def test_one_file_that_cannot_be_downloaded_is_an_error_with_advice(one, server, directory, offline, message):
     with pytest.raises(DataError, match=message):
         files.find_or_download(one, "music", directory, offline)
     assert server.asked == []
 
 
-def test_one_file_that_no_mirror_gives_is_told_with_where_it_was_looked_for(one, server, own_cache):
+def test_the_error_about_failed_mirrors_names_the_folders_that_were_searched(one, server, own_cache):
     server.pages.clear()
     with pytest.raises(DataError, match=r"no tunes in .* could not be downloaded \(.*HTTPError\)"):
         files.find_or_download(one, "music", None, offline=False)

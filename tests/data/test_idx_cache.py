@@ -13,7 +13,7 @@ import pytest
 from dlpipe import DataError
 from dlpipe.data import idx_cache
 from dlpipe.data.files import sha256_of
-from dlpipe.data.idx_cache import entry_of, open_idx
+from dlpipe.data.idx_cache import cache_path, open_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -41,82 +41,86 @@ def test_a_compressed_file_is_decompressed_once(packed, decompressions):
     assert decompressions == ["images.gz"]
 
 
-def test_a_copy_serves_the_same_file_under_another_name(packed, decompressions):
+def test_a_renamed_file_uses_the_same_copy(packed, decompressions):
     open_idx(packed)
     np.testing.assert_array_equal(open_idx(packed.rename(packed.with_name("moved"))), ARRAY)
     assert decompressions == ["images.gz"]
 
 
-def test_a_plain_file_is_mapped_itself(tmp_path, idx_bytes, own_cache):
+def test_an_uncompressed_file_is_mapped_directly(tmp_path, idx_bytes, own_cache):
     path = tmp_path / "images"
     path.write_bytes(idx_bytes(ARRAY))
     np.testing.assert_array_equal(open_idx(path), ARRAY, strict=True)
     assert list(own_cache.rglob("*.idx")) == []
 
 
-def test_a_copy_damaged_anywhere_is_made_anew(packed, decompressions):
+def test_a_copy_damaged_at_any_byte_is_replaced(packed, decompressions):
     open_idx(packed)
-    entry = entry_of(sha256_of(packed))
-    good = entry.read_bytes()
+    cache_file = cache_path(sha256_of(packed))
+    good = cache_file.read_bytes()
     for place in range(len(good)):
-        entry.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        cache_file.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
         np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
-        assert entry.read_bytes() == good
+        assert cache_file.read_bytes() == good
     assert len(decompressions) == 1 + len(good)
 
 
 @pytest.mark.parametrize("length", [0, 1, 35, 36, 40, 75])
-def test_a_copy_cut_short_is_made_anew(packed, length):
+def test_a_truncated_copy_is_replaced(packed, length):
     open_idx(packed)
-    entry = entry_of(sha256_of(packed))
-    good = entry.read_bytes()
+    cache_file = cache_path(sha256_of(packed))
+    good = cache_file.read_bytes()
     assert length < len(good)
-    entry.write_bytes(good[:length])
+    cache_file.write_bytes(good[:length])
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
-    assert entry.read_bytes() == good
+    assert cache_file.read_bytes() == good
 
 
 @pytest.fixture
 def unsealed(monkeypatch):
-    """What another process puts in place of an entry: as long, other pixels, no seal."""
+    """Replaces a cache file by one of the same length with other pixels and no seal."""
 
-    def replace(entry):
-        other = entry.with_name("other")
-        other.write_bytes(entry.read_bytes()[:16] + bytes(entry.stat().st_size - 16))
-        other.replace(entry)
+    def replace(cache_file):
+        other = cache_file.with_name("other")
+        other.write_bytes(cache_file.read_bytes()[:16] + bytes(cache_file.stat().st_size - 16))
+        other.replace(cache_file)
 
     return replace
 
 
-def test_an_entry_that_another_process_spoils_as_it_is_made_is_not_used(packed, unsealed, monkeypatch, caplog):
+def test_a_copy_that_another_process_damages_right_after_it_was_written_is_not_used(
+    packed, unsealed, monkeypatch, caplog
+):
     caplog.set_level(logging.INFO)
     decompress = idx_cache._decompress
 
-    def decompress_and_spoil(path, entry, digest):
-        decompress(path, entry, digest)
-        unsealed(entry)
+    def decompress_and_damage(path, cache_file, digest):
+        decompress(path, cache_file, digest)
+        unsealed(cache_file)
 
-    monkeypatch.setattr(idx_cache, "_decompress", decompress_and_spoil)
+    monkeypatch.setattr(idx_cache, "_decompress", decompress_and_damage)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
     (line,) = caplog.messages
-    assert line.startswith(f"cannot write cache file {entry_of(sha256_of(packed))} (damaged again right after it was ")
+    assert line.startswith(
+        f"cannot write cache file {cache_path(sha256_of(packed))} (damaged again right after it was "
+    )
     assert line.endswith(f"every run will decompress {packed}")
 
 
-def test_an_entry_that_another_process_replaces_after_the_check_is_not_used(packed, unsealed, monkeypatch):
+def test_a_copy_that_another_process_replaces_after_the_check_is_not_used(packed, unsealed, monkeypatch):
     open_idx(packed)
-    crc32, entry = zlib.crc32, entry_of(sha256_of(packed))
+    crc32, cache_file = zlib.crc32, cache_path(sha256_of(packed))
 
-    def crc32_and_spoil(*arguments):
+    def crc32_and_damage(*arguments):
         found = crc32(*arguments)
-        unsealed(entry)
+        unsealed(cache_file)
         return found
 
-    monkeypatch.setattr(zlib, "crc32", crc32_and_spoil)
+    monkeypatch.setattr(zlib, "crc32", crc32_and_damage)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
 
 
-def test_two_writers_with_one_process_number_both_get_a_map_of_the_whole(packed, monkeypatch, caplog):
+def test_two_writers_with_the_same_process_id_both_get_a_complete_map(packed, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(os, "getpid", lambda: 1)
     blocks, both, found = idx_cache._blocks, threading.Barrier(2, timeout=10), []
@@ -139,7 +143,7 @@ def test_two_writers_with_one_process_number_both_get_a_map_of_the_whole(packed,
     assert caplog.messages == []
 
 
-def test_a_source_that_is_replaced_as_it_is_read_is_refused_and_leaves_no_entry(packed, idx_bytes, monkeypatch):
+def test_a_source_that_is_replaced_while_it_is_read_is_refused_and_not_cached(packed, idx_bytes, monkeypatch):
     before, blocks = sha256_of(packed), idx_cache._blocks
 
     def replaced(path):
@@ -149,13 +153,13 @@ def test_a_source_that_is_replaced_as_it_is_read_is_refused_and_leaves_no_entry(
         return blocks(path)
 
     monkeypatch.setattr(idx_cache, "_blocks", replaced)
-    with pytest.raises(DataError, match=r"images\.gz was changed while it was read; start again"):
+    with pytest.raises(DataError, match=r"images\.gz was changed while it was read; run again"):
         open_idx(packed)
-    assert not entry_of(before).exists()
+    assert not cache_path(before).exists()
 
 
-def test_what_a_killed_process_left_is_removed_after_a_day(packed):
-    folder = entry_of("").parent
+def test_temporary_files_of_killed_processes_are_deleted_after_a_day(packed):
+    folder = cache_path("").parent
     folder.mkdir(parents=True)
     old, new = folder / f".a.idx.{'0' * 16}.tmp", folder / f".b.idx.{'1' * 16}.tmp"
     for path in (old, new):
@@ -165,45 +169,45 @@ def test_what_a_killed_process_left_is_removed_after_a_day(packed):
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_the_copy_of_another_file_is_made_anew(packed, tmp_path, idx_bytes):
+def test_the_copy_of_another_file_is_replaced(packed, tmp_path, idx_bytes):
     other = tmp_path / "other.gz"
     other.write_bytes(gzip.compress(idx_bytes(ARRAY + 1), mtime=0))
     open_idx(other)
-    entry_of(sha256_of(other)).rename(entry_of(sha256_of(packed)))
+    cache_path(sha256_of(other)).rename(cache_path(sha256_of(packed)))
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
 
 
-def test_a_cache_that_cannot_be_made_costs_only_the_time(packed, own_cache, decompressions):
+def test_a_cache_folder_that_cannot_be_created_costs_time_only(packed, own_cache, decompressions):
     (own_cache / "dlpipe").write_text("a file where the folder should be")
     for _ in range(2):
         np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
     assert [path.name for path in own_cache.iterdir()] == ["dlpipe"]
 
 
-def test_an_entry_that_cannot_be_replaced_costs_only_the_time(packed):
-    entry = entry_of(sha256_of(packed))
-    (entry / "folder").mkdir(parents=True)
+def test_a_copy_that_cannot_be_replaced_costs_time_only(packed):
+    cache_file = cache_path(sha256_of(packed))
+    (cache_file / "folder").mkdir(parents=True)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
-    assert [path.name for path in entry.parent.iterdir()] == [entry.name]
+    assert [path.name for path in cache_file.parent.iterdir()] == [cache_file.name]
 
 
-def test_a_disk_that_fills_up_leaves_no_entry(packed, monkeypatch):
+def test_a_full_disk_leaves_no_copy(packed, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     np.testing.assert_array_equal(open_idx(packed), ARRAY, strict=True)
-    assert list(entry_of("").parent.iterdir()) == []
+    assert list(cache_path("").parent.iterdir()) == []
 
 
-def test_a_source_that_is_damaged_is_refused_by_its_own_name_and_leaves_no_entry(packed):
+def test_the_error_about_a_damaged_source_names_it_and_nothing_is_cached(packed):
     packed.write_bytes(packed.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"images\.gz cannot be read: .*; remove it"):
+    with pytest.raises(DataError, match=r"images\.gz cannot be read: .*\. Delete it"):
         open_idx(packed)
-    assert list(entry_of("").parent.iterdir()) == []
+    assert list(cache_path("").parent.iterdir()) == []
 
 
-def test_a_source_that_holds_no_idx_is_refused_by_its_own_name(tmp_path):
+def test_the_error_about_a_source_that_is_not_idx_names_it(tmp_path):
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(b"something else"))
     with pytest.raises(DataError, match=r"images\.gz is not an idx file of unsigned bytes: it begins with 73 6f 6d 65"):

@@ -1,4 +1,4 @@
-"""Pickles of the Python 2 era: arrays are read, and nothing that a file asks for is run."""
+"""Pickles of the Python 2 era: arrays are read, and no code from the file is run."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from dlpipe.data.legacy_pickle import read_pickles
 
 
 class Python2Pickler(pickle._Pickler):
-    """Writes as Python 2 did: protocol 2, the bytes of an array as a byte string."""
+    """Pickles as Python 2 did: protocol 2, the content of an array as a byte string."""
 
     def save_byte_string(self, content):
         self.write(pickle.BINSTRING + struct.pack("<i", len(content)) + content)
@@ -38,7 +38,7 @@ def scratch(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reading(scratch):
-    """What `read_pickles` makes of some bytes."""
+    """Calls `read_pickles` on a file with the given content."""
     path = scratch / "old.pkl"
 
     def read(content, count=1):
@@ -49,7 +49,7 @@ def reading(scratch):
 
 
 def digits(count, num_features=784):
-    """Images and labels in the form of the tutorials' file; a bright band says which class it is."""
+    """Images and labels as in the tutorials' file; the position of a white pixel is the class."""
     labels = np.arange(count, dtype=np.int64) % 10
     images = np.zeros((count, num_features), np.float32)
     images[np.arange(count), labels] = 1
@@ -60,19 +60,19 @@ ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 MNIST = (digits(40), digits(20), digits(20))
 
 
-def test_arrays_that_python_2_wrote_come_back(reading, scratch):
+def test_arrays_that_python_2_pickled_are_read(reading, scratch):
     ((array, labels),) = reading(python2_pickle((ARRAY, [1, 2]), scratch / "source"))
     np.testing.assert_array_equal(array, ARRAY, strict=True)
     assert labels == [1, 2]
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
-def test_arrays_that_python_3_wrote_come_back(reading, protocol):
+def test_arrays_that_python_3_pickled_are_read(reading, protocol):
     (array,) = reading(pickle.dumps(ARRAY, protocol))
     np.testing.assert_array_equal(array, ARRAY, strict=True)
 
 
-def test_a_byte_string_of_python_2_comes_back_as_latin_1(reading):
+def test_a_byte_string_of_python_2_is_decoded_as_latin_1(reading):
     assert reading(b"U\x04caf\xe9.") == ["café"]
 
 
@@ -108,7 +108,7 @@ def attack_of_python_2(marker):
     ("make", "name"), [(attack, r"(posix|nt)\.system"), (attack_of_python_2, r"os\.system")], ids=["posix", "os"]
 )
 def test_a_pickle_that_calls_os_system_is_refused_by_name_and_not_run(reading, tmp_path, make, name):
-    with pytest.raises(DataError, match=rf"old\.pkl is refused: it asks to call {name}; only numpy arrays"):
+    with pytest.raises(DataError, match=rf"old\.pkl is refused: it would call {name}; only numpy arrays"):
         reading(make(tmp_path / "marker"))
     assert not (tmp_path / "marker").exists()
 
@@ -140,11 +140,11 @@ def test_any_other_name_is_refused(reading, name, nested):
     new = (
         pickle.PROTO + b"\4" + b"".join(b"\x8c" + bytes([len(w)]) + w.encode() for w in (module, attribute)) + b"\x93."
     )
-    with pytest.raises(DataError, match=f"it asks to call {name};"):
+    with pytest.raises(DataError, match=f"it would call {name};"):
         reading(new if nested else old)
 
 
-def test_a_pickle_cut_anywhere_is_refused(reading, scratch):
+def test_a_pickle_truncated_anywhere_is_refused(reading, scratch):
     content = python2_pickle((ARRAY, [1, 2]), scratch / "source")
     for length in range(len(content)):
         with pytest.raises(DataError, match=r"old\.pkl (cannot be read|is refused)"):
@@ -169,16 +169,18 @@ def test_any_bytes_are_refused_or_read(reading, content):
         return
 
 
-def test_a_file_that_is_not_compressed_as_its_name_says_is_told(tmp_path):
+def test_an_uncompressed_file_named_gz_is_an_error(tmp_path):
     path = tmp_path / "old.pkl.gz"
     path.write_bytes(pickle.dumps([1]))
-    with pytest.raises(DataError, match=r"old\.pkl\.gz cannot be read: Not a gzipped file.*; remove it"):
+    with pytest.raises(
+        DataError, match=r"old\.pkl\.gz cannot be read: Not a gzipped file.*; replace it with a good copy"
+    ):
         read_pickles(path)
 
 
 @pytest.fixture
 def on_pickle(cli, tmp_path):
-    """A run on ``mnist`` in a folder that has only a legacy pickle of this content."""
+    """Runs on ``mnist`` with a folder that has only a legacy pickle of the given content."""
 
     def run(content, *overrides):
         (tmp_path / "mnist.pkl.gz").write_bytes(gzip.compress(content, mtime=0))
@@ -202,18 +204,18 @@ def test_the_checksum_of_a_legacy_pickle_is_in_the_runs_provenance(on_pickle):
 
 
 def refused(result, message):
-    """Whether a command ended as a wrong request does."""
+    """Check that a command was refused: exit code 2, the message, and nothing written."""
     assert result.code == 2
     assert message in result.err
     assert result.written == []
 
 
-def test_a_run_on_a_pickle_that_calls_os_system_is_a_wrong_request(on_pickle, tmp_path):
-    refused(on_pickle(attack(tmp_path / "marker")), "mnist.pkl.gz is refused: it asks to call")
+def test_a_run_refuses_a_pickle_that_calls_os_system(on_pickle, tmp_path):
+    refused(on_pickle(attack(tmp_path / "marker")), "mnist.pkl.gz is refused: it would call")
     assert not (tmp_path / "marker").exists()
 
 
-def test_a_run_on_a_damaged_pickle_is_a_wrong_request(on_pickle):
+def test_a_run_refuses_a_damaged_pickle(on_pickle):
     refused(on_pickle(pickle.dumps(MNIST)[:-1000]), "mnist.pkl.gz cannot be read")
 
 
@@ -222,14 +224,14 @@ def test_a_run_on_a_damaged_pickle_is_a_wrong_request(on_pickle):
     [3, MNIST[:2], (*MNIST[:2], MNIST[2][0]), (*MNIST[:2], ("images", "labels")), (*MNIST[:2], (ARRAY, [1, 10**30]))],
     ids=["a number", "two splits", "no labels", "texts", "a label beyond int64"],
 )
-def test_a_run_on_a_pickle_of_another_structure_is_a_wrong_request(on_pickle, content):
+def test_a_run_refuses_a_pickle_of_another_structure(on_pickle, content):
     refused(on_pickle(pickle.dumps(content)), "mnist.pkl.gz is not ((x, y), (x, y), (x, y)) of arrays: ")
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "told"),
+    ("x", "y", "message"),
     [(ARRAY, [1, 2, 3], "x has the dimensions (2, 3), y (3,)"), (ARRAY[None], [1], "x has the dimensions (1, 2, 3)")],
     ids=["too many labels", "a cube of pixels"],
 )
-def test_a_run_on_a_pickle_of_arrays_that_do_not_fit_is_a_wrong_request(on_pickle, x, y, message):
+def test_a_run_refuses_a_pickle_of_arrays_that_do_not_match(on_pickle, x, y, message):
     refused(on_pickle(pickle.dumps((*MNIST[:2], (x, y)))), message)

@@ -1,4 +1,4 @@
-"""Datasets that stay memory maps: the same minibatches as resident, in less memory than they would take."""
+"""Datasets that stay memory maps: the same minibatches as from memory, in less memory."""
 
 import gzip
 import itertools
@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx, memmap_batches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx_images, memmap_batches
 from dlpipe.data.minibatches import Shard
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 12), np.uint8))
 LABELS = torch.arange(200)
@@ -28,7 +28,7 @@ LABELS = torch.arange(200)
     ranks=st.integers(1, 3),
     epoch=st.integers(0, 3),
 )
-def test_every_minibatch_is_bit_for_bit_the_resident_one(
+def test_every_minibatch_equals_the_resident_one_bit_for_bit(
     chunk_bytes, num_examples, batch_size, shuffle, drop_last, ranks, epoch
 ):
     split = Split(PIXELS, LABELS).first(num_examples)
@@ -39,7 +39,7 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
         for rank in range(ranks):
             wanted, found = (
                 TensorMinibatches(Split(x, split.y), batch_size, order, drop_last, Shard(rank, ranks))
-                for x in (floating(split.x), split.x)
+                for x in (scale_pixels(split.x), split.x)
             )
             assert (wanted.resident, found.resident) == (True, False)
             for one, other in itertools.zip_longest(wanted, found):
@@ -48,21 +48,21 @@ def test_every_minibatch_is_bit_for_bit_the_resident_one(
                 assert torch.equal(one.y, other.y)
 
 
-def test_a_minibatch_that_is_kept_is_not_written_over():
+def test_a_minibatch_is_not_overwritten_by_later_ones():
     batches = TensorMinibatches(Split(PIXELS, LABELS), 10, EpochSampler(200, 7, shuffle=True))
     kept = list(batches)
     for one, other in zip(kept, batches, strict=True):
         assert torch.equal(one.x, other.x)
 
 
-def test_the_order_of_chunks_is_kept_where_the_next_is_on_its_way(monkeypatch):
+def test_prefetching_keeps_the_order_of_chunks(monkeypatch):
     made = []
     chunks = (made.append(number) or number for number in range(3))
-    seen = [(number, len(made)) for number in memmap_batches._one_ahead(chunks)]
+    seen = [(number, len(made)) for number in memmap_batches._prefetch(chunks)]
     assert seen == [(0, 2), (1, 3), (2, 3)]
 
 
-def test_floating_tensors_that_are_not_on_the_device_go_there_in_the_same_chunks():
+def test_float_tensors_are_moved_in_the_same_chunks():
     spans = [(0, 30), (30, 60), (60, 90)]
     found = memmap_batches.stream_minibatches(PIXELS.double(), LABELS, None, iter(spans), torch.device("cpu"))
     for (x, y), (start, stop) in zip(found, spans, strict=True):
@@ -71,9 +71,9 @@ def test_floating_tensors_that_are_not_on_the_device_go_there_in_the_same_chunks
 
 
 @pytest.fixture
-def bars_data(bars_dataset, bars, loading, write, tmp_path):
+def bars_data(bars_dataset, bars, module_options, write, tmp_path):
     def make(**changes):
-        data = bars_dataset()(directory=str(write(tmp_path / "bars", bars)), **loading(**changes))
+        data = bars_dataset()(directory=str(write(tmp_path / "bars", bars)), **module_options(**changes))
         data.prepare_data()
         data.setup("fit")
         return data
@@ -81,15 +81,17 @@ def bars_data(bars_dataset, bars, loading, write, tmp_path):
     return make
 
 
-def test_a_dataset_larger_than_the_budget_stays_bytes(bars_data):
+def test_a_dataset_larger_than_the_budget_stays_uint8(bars_data):
     wanted = 4 * 16 * 80
     assert bars_data(resident_bytes=wanted).splits["train"].x.dtype == torch.float32
     assert bars_data(resident_bytes=wanted - 1).splits["train"].x.dtype == torch.uint8
     assert bars_data(resident_bytes=0).splits["test"].x.dtype == torch.uint8
 
 
-def test_half_of_what_is_free_is_the_budget_and_ranks_share_it(bars_data, bars_dataset, loading, monkeypatch):
-    monkeypatch.setattr(idx, "free_bytes", lambda: 4 * 16 * 80 * 2)
+def test_the_budget_is_half_of_the_available_memory_and_ranks_share_it(
+    bars_data, bars_dataset, module_options, monkeypatch
+):
+    monkeypatch.setattr(idx_images, "available_bytes", lambda: 4 * 16 * 80 * 2)
     data = bars_data()
     assert data._fits(4 * 16 * 80)
     assert not data._fits(4 * 16 * 80 + 1)
@@ -134,7 +136,7 @@ print(seen)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts memory that is not of a file on Linux alone")
-def test_a_dataset_is_trained_on_in_less_memory_than_its_tensors_take(idx_bytes, write, tmp_path, own_cache):
+def test_training_takes_less_memory_than_the_datasets_tensors(idx_bytes, write, tmp_path, own_cache):
     rng = np.random.default_rng(0)
     files = {}
     for name, count in (("train", 11_000), ("test", 1000)):

@@ -1,4 +1,4 @@
-"""The order of examples and the minibatches cut from it."""
+"""The order of the examples, and minibatches."""
 
 import itertools
 
@@ -19,7 +19,7 @@ def permutation(seed, epoch, num_examples=50):
 
 
 def numbered(num_examples):
-    """Examples whose feature and label both say which row they are."""
+    """Examples whose feature and label are both the row number."""
     rows = torch.arange(num_examples)
     return Split(rows[:, None].float(), rows)
 
@@ -49,21 +49,21 @@ def test_asking_for_the_order_leaves_the_global_random_state_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_every_seed_and_epoch_have_an_order_of_their_own():
+def test_every_seed_and_epoch_has_its_own_order():
     pairs = list(itertools.product((0, 1, 2, 1234, 2**31, 2**32 - 1), range(20)))
     orders = {tuple(permutation(*pair).tolist()) for pair in pairs}
     assert len(orders) == len(pairs)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 1000), st.integers(1, 1000))
-def test_no_seed_goes_through_the_epochs_of_another_a_few_epochs_later(seed, epoch, later):
+def test_no_seed_repeats_the_epochs_of_another_seed_later(seed, epoch, later):
     # the seed that a generator which reads 32 bits of seed * golden + epoch would confuse with this one
     golden = 0x7F4A7C15
     confused = (seed - later * pow(golden, -1, 2**32)) % 2**32
     assert not torch.equal(permutation(seed, epoch), permutation(confused, epoch + later))
 
 
-def test_order_of_few_examples_is_drawn_evenly():
+def test_orders_of_few_examples_are_equally_likely():
     counts = torch.zeros(6)
     for epoch in range(6000):
         first, second, _ = permutation(0, epoch, num_examples=3).tolist()
@@ -100,7 +100,7 @@ def test_labels_stay_with_their_examples(shuffle):
 
 
 @given(**SIZES)
-def test_drop_last_leaves_full_minibatches_only(num_examples, batch_size):
+def test_drop_last_yields_full_minibatches_only(num_examples, batch_size):
     sizes = {len(batch.y) for batch in epoch_of(num_examples, batch_size, drop_last=True)}
     assert sizes <= {batch_size}
 
@@ -130,7 +130,7 @@ def test_the_first_examples_of_a_split_share_memory_with_it():
 
 
 class Recorder(pl.LightningModule):
-    """Notes the labels it is trained on."""
+    """Records the labels it is trained on."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""MNIST: where it is looked for, and what is in it."""
+"""MNIST: where it is searched for, and its content."""
 
 import hashlib
 import json
@@ -11,65 +11,65 @@ from dlpipe import DataError
 from dlpipe.data import RemoteFile
 from dlpipe.data.mnist import MIRRORS, Mnist
 
-FILES = [file.name for file in Mnist.idx_files.all()]
+FILES = [file.name for file in Mnist.idx_files]
 
 
 @pytest.fixture(scope="module")
-def options(loading):
-    """Arguments of the class."""
-    return loading(image_shape=[1, 28, 28], num_features=784, num_classes=10)
+def options(module_options):
+    """Arguments of `Mnist`."""
+    return module_options(image_shape=[1, 28, 28], num_features=784, num_classes=10)
 
 
 def refused(result, *message):
-    """Whether a command ended as a wrong request does."""
+    """Check that a command was refused: exit code 2, the message, and nothing written."""
     assert result.code == 2
     for text in message:
         assert text in result.err
     assert result.written == []
 
 
-def test_offline_without_data_is_a_wrong_request_that_says_where_to_put_the_files(asked, cli, own_cache):
+def test_offline_without_data_is_refused_and_the_error_says_where_to_put_the_files(asked, cli, own_cache):
     result = cli("model=logreg", "dataset=mnist", "offline=true")
-    refused(result, f"no mnist in {own_cache}/dlpipe/mnist (wanted: ", *FILES, "DLPIPE_DATA", "dataset=digits")
+    refused(result, f"no mnist in {own_cache}/dlpipe/mnist (expected files: ", *FILES, "DLPIPE_DATA", "dataset=digits")
     assert asked == []
 
 
-def test_without_data_and_network_the_mirrors_that_failed_are_told_too(asked, cli):
+def test_without_data_and_network_the_error_names_the_failed_mirrors(asked, cli):
     result = cli("model=logreg", "dataset=mnist")
     refused(result, "no mnist in", *(f"{mirror}{FILES[0]}: ConnectionError" for mirror in MIRRORS))
     assert asked == [mirror + FILES[0] for mirror in MIRRORS]
 
 
-def test_every_place_that_was_looked_at_is_told(asked, cli, own_cache, monkeypatch, tmp_path):
+def test_the_error_names_every_folder_that_was_searched(asked, cli, own_cache, monkeypatch, tmp_path):
     monkeypatch.setenv("DLPIPE_DATA", str(tmp_path))
     refused(cli("model=logreg", "dataset=mnist"), f"no mnist in {tmp_path}/mnist or {own_cache}/dlpipe/mnist")
 
 
-def test_a_directory_that_is_not_there_is_a_wrong_request(asked, cli):
-    refused(cli("model=logreg", "dataset=mnist", "dataset.directory=typo"), "dataset.directory=typo is no folder")
+def test_a_directory_that_does_not_exist_is_refused(asked, cli):
+    refused(cli("model=logreg", "dataset=mnist", "dataset.directory=typo"), "dataset.directory=typo is not a folder")
     assert asked == []
 
 
-def test_four_files_with_other_checksums_are_a_wrong_request_that_tells_both_sums(asked, cli, write, tmp_path):
+def test_files_with_wrong_checksums_are_refused_and_the_error_names_both_checksums(asked, cli, write, tmp_path):
     write(tmp_path, dict.fromkeys(FILES, b"other"))
     wanted = Mnist.idx_files.train_images.sha256
     result = cli("model=logreg", "dataset=mnist", f"dataset.directory={tmp_path}")
-    refused(result, FILES[0], f"its sha256 is {hashlib.sha256(b'other').hexdigest()}, it should be {wanted}")
+    refused(result, FILES[0], f"its sha256 is {hashlib.sha256(b'other').hexdigest()}, expected {wanted}")
 
 
-def test_loading_without_files_is_refused(options):
+def test_loading_without_files_is_an_error(options):
     with pytest.raises(DataError, match="no mnist in"):
         Mnist(**options).load_splits()
 
 
-def test_the_idx_files_are_taken_before_a_legacy_pickle(options, write, tmp_path):
+def test_idx_files_are_preferred_to_a_legacy_pickle(options, write, tmp_path):
     write(tmp_path, dict.fromkeys([*FILES, "mnist.pkl.gz"], b"other"))
     with pytest.raises(DataError, match=f"{FILES[0]} is damaged"):
         Mnist(directory=str(tmp_path), **options).prepare_data()
 
 
 def test_every_file_has_two_mirrors():
-    assert all(isinstance(file, RemoteFile) and len(file.urls) == 2 for file in Mnist.idx_files.all())
+    assert all(isinstance(file, RemoteFile) and len(file.urls) == 2 for file in Mnist.idx_files)
 
 
 # --- the real files
@@ -92,11 +92,11 @@ def mnist(real_mnist, options):
 
 
 def pixel_sum(*splits):
-    """The sum of all pixels as bytes, which float64 holds exactly."""
+    """The sum of all pixels as bytes, exact in float64."""
     return sum(int(split.x.sum(dtype=torch.float64) * 256) for split in splits)
 
 
-def test_the_sizes_are_the_tutorials(mnist):
+def test_the_splits_have_the_tutorials_sizes(mnist):
     assert [tuple(mnist[name].x.shape) for name in HISTOGRAMS] == [(50_000, 784), (10_000, 784), (10_000, 784)]
 
 
@@ -104,11 +104,11 @@ def test_the_examples_are_in_the_original_order(mnist):
     assert {name: mnist[name].y[:5].tolist() for name in FIRST_LABELS} == FIRST_LABELS
 
 
-def test_the_labels_are_distributed_as_published(mnist):
+def test_the_label_counts_are_the_published_ones(mnist):
     assert {name: torch.bincount(mnist[name].y).tolist() for name in HISTOGRAMS} == HISTOGRAMS
 
 
-def test_the_pixels_sum_to_what_is_published(mnist):
+def test_the_sum_of_the_pixels_is_the_published_one(mnist):
     assert pixel_sum(mnist["train"], mnist["val"]) == 1_567_298_545
     assert pixel_sum(mnist["test"]) == 264_923_200
 
@@ -129,9 +129,9 @@ def test_the_legacy_pickle_has_the_same_content(mnist, real_mnist, options, tmp_
         np.testing.assert_array_equal(split.y, mnist[name].y)
 
 
-def test_the_data_variable_leads_a_run_to_the_files(real_mnist, cli, monkeypatch):
+def test_a_run_finds_the_files_in_the_data_variable(real_mnist, cli, monkeypatch):
     monkeypatch.setenv("DLPIPE_DATA", str(real_mnist.parent))
     result = cli("model=logreg", "dataset=mnist", "offline=true", "trainer.max_epochs=1")
     assert result.code == 0, result.err
     sums = json.loads((result.run_dir / "provenance.json").read_text())["data"]
-    assert sums == {file.name: file.sha256 for file in Mnist.idx_files.all()}
+    assert sums == {file.name: file.sha256 for file in Mnist.idx_files}

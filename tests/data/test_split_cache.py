@@ -1,4 +1,4 @@
-"""The same data is loaded once in a process."""
+"""The in-memory cache of the splits loaded last."""
 
 import gc
 import weakref
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from dlpipe.data import Split, idx
-from dlpipe.data.idx import IdxImages
-from dlpipe.data.split_cache import clear_split_cache, load_once
+from dlpipe.data import Split, idx_images
+from dlpipe.data.idx_images import IdxImages
+from dlpipe.data.split_cache import cached_splits, clear_split_cache
 
 
 @pytest.fixture(autouse=True)
@@ -24,42 +24,44 @@ def some():
 
 
 def test_the_same_source_is_loaded_once():
-    first = load_once("a", some)
-    assert load_once("a", some)["train"].x is first["train"].x
+    first = cached_splits("a", some)
+    assert cached_splits("a", some)["train"].x is first["train"].x
 
 
-def test_another_source_is_loaded_and_takes_the_place_of_the_first():
-    first = load_once("a", some)
+def test_another_source_replaces_the_first_in_the_cache():
+    first = cached_splits("a", some)
     held = weakref.ref(first["train"].x)
-    load_once("b", some)
+    cached_splits("b", some)
     del first
     gc.collect()
     assert held() is None
 
 
-def test_splits_that_somebody_wrote_to_are_loaded_anew():
-    first = load_once("a", some)
+def test_splits_are_loaded_again_after_a_write_to_a_tensor():
+    first = cached_splits("a", some)
     first["train"].first(2).x[0].mul_(2)  # a view of a view
-    assert load_once("a", some)["train"].x is not first["train"].x
+    assert cached_splits("a", some)["train"].x is not first["train"].x
 
 
-def test_what_is_done_to_the_dict_stays_with_who_asked():
-    del load_once("a", some)["train"]
-    assert set(load_once("a", some)) == {"train"}
+def test_changes_to_the_returned_dict_do_not_reach_the_cache():
+    del cached_splits("a", some)["train"]
+    assert set(cached_splits("a", some)) == {"train"}
 
 
-def test_what_inference_mode_makes_is_not_kept():
+def test_inference_tensors_are_not_cached():
     with torch.inference_mode():
-        first = load_once("a", some)
-    assert load_once("a", some)["train"].x is not first["train"].x
+        first = cached_splits("a", some)
+    assert cached_splits("a", some)["train"].x is not first["train"].x
 
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The files of images that were read."""
+    """The image files that were read."""
     seen = []
-    read = idx._images_and_labels
-    monkeypatch.setattr(idx, "_images_and_labels", lambda folder, x, y: seen.append(x.name) or read(folder, x, y))
+    read = idx_images._images_and_labels
+    monkeypatch.setattr(
+        idx_images, "_images_and_labels", lambda folder, x, y: seen.append(x.name) or read(folder, x, y)
+    )
     return seen
 
 
@@ -68,7 +70,7 @@ PLUGIN = "from dlpipe.data import IdxFiles, IdxImages, RemoteFile\n\n\nclass Bar
 
 @pytest.fixture
 def bars_installed(install, bars_dataset, write, bars, tmp_path):
-    """The dataset ``bars`` as a plugin; gives the overrides that choose it."""
+    """Installs the dataset ``bars`` as a plugin; returns the overrides that select it."""
     made: type[IdxImages] = bars_dataset()
     code = f"{PLUGIN}    dataset_name, num_validation = 'bars', 20\n    idx_files = {made.idx_files!r}\n"
     yaml = "defaults: [mnist, _self_]\nname: bars\nimage_shape: [1, 4, 4]\nnum_features: 16\nnum_classes: 2\n"
@@ -84,7 +86,7 @@ def bars_installed(install, bars_dataset, write, bars, tmp_path):
     ]
 
 
-def test_the_full_pass_and_the_run_read_the_data_once(bars_installed, cli, reads):
+def test_the_checks_and_the_run_read_the_data_once(bars_installed, cli, reads):
     result = cli(*bars_installed)
     assert result.code == 0, result.err
     assert reads == ["train_images", "test_images"]
@@ -97,11 +99,11 @@ def test_the_jobs_of_a_sweep_read_the_data_once(bars_installed, cli, reads):
     assert reads == ["train_images", "test_images"]
 
 
-def test_files_that_have_changed_are_read_again(bars_dataset, bars, idx_bytes, loading, write, tmp_path):
+def test_files_that_have_changed_are_read_again(bars_dataset, bars, idx_bytes, module_options, write, tmp_path):
     before, after = bars, bars | {"test_labels": idx_bytes(np.zeros(20, np.uint8))}
     sums = []
     for files in (before, after):
-        data = bars_dataset(files)(directory=str(write(tmp_path, files)), **loading())
+        data = bars_dataset(files)(directory=str(write(tmp_path, files)), **module_options())
         data.prepare_data()
         sums.append(int(data.load_splits()["test"].y.sum()))
     assert sums[0] > 0

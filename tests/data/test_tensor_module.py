@@ -1,4 +1,4 @@
-"""What every dataset of resident tensors does: evaluation, and the checks of data against config."""
+"""The base of datasets of tensors: training and evaluation minibatches, and checks against the config."""
 
 import json
 
@@ -10,10 +10,10 @@ from dlpipe.data import Split, TensorDataModule
 
 
 class Given(TensorDataModule):
-    """A dataset of the splits it is given."""
+    """A dataset of the given splits."""
 
-    def __init__(self, given, **loading):
-        super().__init__(**loading)
+    def __init__(self, given, **module_options):
+        super().__init__(**module_options)
         self.given = given
 
     def load_splits(self):
@@ -30,9 +30,9 @@ def splits(counts=(100, 50, 40), **changed):
 
 
 @pytest.fixture
-def dataset(loading):
+def dataset(module_options):
     def make(given=None, **changes):
-        data = Given(given or splits(), **loading(**changes))
+        data = Given(given or splits(), **module_options(**changes))
         data.setup("fit")
         return data
 
@@ -51,14 +51,14 @@ def test_evaluation_uses_every_example_whatever_its_batch_size(dataset, eval_bat
 
 
 @pytest.mark.parametrize("eval_batch_size", [7, 600, 2500, 10_000])
-def test_evaluation_may_leave_out_what_fills_no_training_minibatch(dataset, eval_batch_size):
+def test_evaluation_may_leave_out_a_remainder_smaller_than_a_training_minibatch(dataset, eval_batch_size):
     many = splits((600, 10_000, 10_000))
     data = dataset(many, batch_size=600, eval_drop_last=True, eval_batch_size=eval_batch_size)
     assert examples(data.val_dataloader()) == 9600
     assert examples(data.test_dataloader()) == 9600
 
 
-def test_what_evaluation_leaves_out_are_the_last_examples(dataset):
+def test_evaluation_leaves_out_the_last_examples(dataset):
     data = dataset(batch_size=30, eval_drop_last=True)
     (batch,) = data.val_dataloader()
     assert torch.equal(batch.x, data.splits["val"].x[:30])
@@ -86,11 +86,11 @@ def test_results_do_not_depend_on_the_evaluation_batch_size(cli):
     assert best[0] == pytest.approx(best[1], rel=1e-12)
 
 
-def test_training_drops_the_remainder_where_it_is_told_to(dataset):
+def test_training_drops_the_remainder_with_drop_last(dataset):
     assert examples(dataset(batch_size=30, drop_last=True).train_dataloader()) == 90
 
 
-def test_training_uses_every_example_otherwise(dataset):
+def test_training_uses_every_example_without_drop_last(dataset):
     assert examples(dataset(batch_size=30).train_dataloader()) == 100
 
 
@@ -109,24 +109,24 @@ def test_splits_are_loaded_once(dataset):
     assert data.splits["train"].x is before
 
 
-def test_other_features_than_configured_are_refused(dataset):
+def test_a_number_of_features_other_than_configured_is_refused(dataset):
     wide = Split(torch.rand(50, 25), torch.zeros(50, dtype=torch.int64))
     with pytest.raises(DataError, match=r"val has 25 features an example; the config says num_features=16"):
         dataset(splits(val=wide))
 
 
-def test_an_image_shape_that_is_not_of_the_features_is_refused(dataset):
+def test_an_image_shape_that_does_not_match_the_features_is_refused(dataset):
     with pytest.raises(DataError, match=r"train has 16 features .* image_shape=\[1, 5, 5\]\. Set dataset"):
         dataset(image_shape=[1, 5, 5])
 
 
-def test_labels_that_are_missing_are_refused(dataset):
+def test_missing_labels_are_refused(dataset):
     short = Split(torch.rand(40, 16), torch.zeros(39, dtype=torch.int64))
     with pytest.raises(DataError, match="test has 40 examples but 39 labels"):
         dataset(splits(test=short))
 
 
-@pytest.mark.parametrize(("label", "told"), [(2, "from 0 to 2"), (-1, "from -1 to 1")])
+@pytest.mark.parametrize(("label", "message"), [(2, "from 0 to 2"), (-1, "from -1 to 1")])
 def test_a_label_beyond_the_classes_is_refused(dataset, label, message):
     given = splits()
     given["train"].y[3] = label
@@ -139,16 +139,16 @@ def test_a_split_without_examples_is_refused(dataset):
         dataset(splits((100, 0, 40)))
 
 
-def test_a_minibatch_larger_than_the_training_set_is_refused_where_it_would_be_dropped(dataset):
+def test_a_minibatch_larger_than_the_training_set_is_refused_with_drop_last(dataset):
     with pytest.raises(DataError, match=r"train has 100 examples, fewer than one minibatch of 101.*recipe\.batch_size"):
         dataset(batch_size=101, drop_last=True)
 
 
-def test_a_minibatch_larger_than_an_evaluation_set_is_refused_where_it_would_be_dropped(dataset):
+def test_a_minibatch_larger_than_an_evaluation_set_is_refused_with_eval_drop_last(dataset):
     with pytest.raises(DataError, match="test has 40 examples, fewer than one minibatch of 50"):
         dataset(batch_size=50, eval_drop_last=True)
 
 
-def test_a_minibatch_larger_than_the_dataset_is_the_dataset_where_nothing_is_dropped(dataset):
+def test_a_minibatch_larger_than_the_dataset_holds_all_of_it_without_drop_last(dataset):
     (batch,) = dataset(batch_size=1000).train_dataloader()
     assert len(batch.y) == 100

@@ -33,7 +33,7 @@ num_classes: 2
 
 @pytest.fixture
 def bars_plugin(install, bars, write, tmp_path, monkeypatch):
-    """The dataset ``bars`` installed, and its files in ``$DLPIPE_DATA``; gives their folder."""
+    """Installs the dataset ``bars``, with its files in ``$DLPIPE_DATA``; returns their folder."""
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in bars.items()}
     files = {"acme_bars/__init__.py": PLUGIN.format(**sums), "acme_bars/conf/dataset/bars.yaml": YAML}
     install("acme-bars", {"bars": "acme_bars:Bars"}, files, kind="datasets")
@@ -41,7 +41,7 @@ def bars_plugin(install, bars, write, tmp_path, monkeypatch):
     return write(tmp_path / "data" / "bars", bars)
 
 
-def test_a_third_party_adds_an_idx_dataset_in_a_few_lines(bars_plugin, cli):
+def test_a_plugin_adds_an_idx_dataset_in_a_few_lines(bars_plugin, cli):
     result = cli("model=logreg", "dataset=bars", "recipe.batch_size=10", "trainer.max_epochs=40")
     assert result.code == 0, result.err
     summary = json.loads((result.run_dir / "summary.json").read_text())
@@ -61,16 +61,16 @@ def test_the_checksums_of_an_idx_dataset_are_in_the_runs_provenance(bars_plugin,
     [lambda content: content[:-5], lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:]],
     ids=["truncated", "bit flipped"],
 )
-def test_a_damaged_idx_file_is_a_wrong_request_and_nothing_is_written(bars_plugin, cli, damage):
+def test_a_damaged_idx_file_is_refused_and_nothing_is_written(bars_plugin, cli, damage):
     path = bars_plugin / "test_images"
     path.write_bytes(damage(path.read_bytes()))
     result = cli("model=logreg", "dataset=bars")
     assert result.code == 2
-    assert f"dataset=bars: {path} is damaged or another file" in result.err
+    assert f"dataset=bars: {path} is damaged or a different file" in result.err
     assert result.written == []
 
 
-def test_a_run_from_a_memory_map_has_the_numbers_of_a_resident_one(bars_plugin, cli):
+def test_a_run_from_a_memory_map_has_the_same_numbers_as_from_memory(bars_plugin, cli):
     summaries, predicted = [], []
     for budget in ("null", "0"):
         overrides = ["recipe.batch_size=7", "recipe.shuffle=true", "trainer.max_epochs=5", f"hydra.run.dir=of_{budget}"]

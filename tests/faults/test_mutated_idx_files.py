@@ -1,4 +1,4 @@
-"""Idx files that are damaged, or lie about their size: a clear error with the name, or the data that is there."""
+"""Damaged idx files, and headers with a wrong size: an error that names the file, or the data as it is."""
 
 import gzip
 import hashlib
@@ -10,7 +10,7 @@ import pytest
 
 from dlpipe import DlpipeError
 from dlpipe.data import IdxFiles, IdxImages, RemoteFile
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 
 pytestmark = pytest.mark.timeout(300)
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
@@ -40,7 +40,7 @@ def small_files():
 
 
 def lying(content, draw):
-    """The file with another number of dimensions, size of one, or magic number."""
+    """The file with another number of dimensions, another size, or another magic number."""
     changed = bytearray(content)
     kind = draw.choice(["count", "count", "rank", "magic"])
     if kind == "count":
@@ -55,7 +55,7 @@ def lying(content, draw):
 
 @pytest.fixture
 def splits_of(tmp_path):
-    """What the code that reads MNIST makes of four files whose checksums are right."""
+    """Loads the splits of four files with the right checksums, by the code that reads MNIST."""
 
     def load(files, resident_bytes):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -78,7 +78,7 @@ def splits_of(tmp_path):
     return load
 
 
-def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, mutated, little_memory, tmp_path):
+def test_a_mutated_idx_file_is_refused_by_name_or_read_as_it_is(splits_of, mutated, little_memory, tmp_path):
     whole, message, read = small_files(), [], 0
     for number in range(400):
         draw = random.Random(number)
@@ -97,7 +97,7 @@ def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, m
         if "images" in name:
             pixels = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)[16:]
             kept = [splits[split].x for split in (("train", "val") if "train" in name else ("test",))]
-            assert b"".join((256 * floating(x)).byte().numpy().tobytes() for x in kept) == pixels, number
+            assert b"".join((256 * scale_pixels(x)).byte().numpy().tobytes() for x in kept) == pixels, number
     assert len(message) > 200
     assert read > 20
     named = [text for text in message if str(tmp_path) in text or "has labels from" in text]
@@ -105,9 +105,9 @@ def test_a_mutated_idx_file_is_refused_by_its_name_or_read_as_it_is(splits_of, m
 
 
 @pytest.mark.parametrize("count", COUNTS[3:])
-def test_images_that_are_only_claimed_are_not_asked_memory_for(count, splits_of, little_memory):
+def test_no_memory_is_allocated_for_images_that_only_the_header_claims(count, splits_of, little_memory):
     whole = small_files()
     claimed = whole["train_images"][:4] + struct.pack(">I", count) + whole["train_images"][8:]
     for content in (claimed, gzip.compress(claimed)):
-        with pytest.raises(DlpipeError, match=r"train_images holds 496 bytes, its header .* asks for \d+"):
+        with pytest.raises(DlpipeError, match=r"train_images has 496 bytes, but .* require \d+"):
             splits_of(whole | {"train_images": content}, None)

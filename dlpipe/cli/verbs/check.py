@@ -19,9 +19,9 @@ def main(*arguments: str) -> int:
         )
     registry.user_conf_dirs[:] = request.config_dirs
     jobs = config_checks.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
-    from dlpipe.config.checks import import_checks  # which imports torch: not before the config_checks pass is through
+    from dlpipe.config.prepare import prepare_jobs  # which imports torch: not before the config checks have passed
 
-    import_checks.check(jobs)
+    prepare_jobs(jobs)
     cfg = jobs[0][1]
     print(f"nothing is wrong with it: model={cfg.model.name} dataset={cfg.dataset.name}; nothing was run or written")
     return 0

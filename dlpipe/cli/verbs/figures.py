@@ -15,7 +15,7 @@ def main(run_dir: str) -> int:
     with opened(run_dir) as run:
         check_links(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
-        for name, image in [curves, *draw_figures(run.directory, run.model, run.data())]:
+        for name, image in [curves, *draw_figures(run.directory, run.model, run.data(), run.new_model)]:
             path = run.directory / FIGURES / f"{name}.png"
             save_png(image, path)
             print(path)

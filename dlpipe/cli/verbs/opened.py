@@ -5,12 +5,12 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlpipe.config.stored_run import FinishedRun, open_run
+from dlpipe.config.stored_run import StoredRun, open_run
 from dlpipe.errors import DataError, DlpipeError
 
 
 @contextlib.contextmanager
-def opened(run_dir: str) -> Iterator[FinishedRun]:
+def opened(run_dir: str) -> Iterator[StoredRun]:
     """A run with its best weights.
 
     Raises:

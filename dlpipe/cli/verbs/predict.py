@@ -6,17 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from dlpipe.cli.verbs.opened import opened
 from dlpipe.cli.verbs.parser import Parser
-from dlpipe.config.stored_run import FinishedRun
+from dlpipe.config.stored_run import StoredRun
 from dlpipe.data import TensorDataModule
 from dlpipe.data.images import read_images
-from dlpipe.data.pixels import floating
+from dlpipe.data.pixels import scale_pixels
 from dlpipe.errors import DlpipeError
 
 FIRST = 10  # as the tutorial's predict()
@@ -37,12 +36,12 @@ def main(run_dir: str, *words: str) -> int:
             _predict_texts(run, asked.text, asked.files)
             return 0
         if asked.text is not None:
-            raise DlpipeError(f"model {run.cfg.model.name!r} takes no text: it has no predict_text; name files")
+            raise DlpipeError(f"model {run.config.model.name!r} takes no text: it has no predict_text; name files")
         files = tuple(asked.files)
         if not is_overridden("predict_step", run.model, LightningModule):
-            raise DlpipeError(f"model {run.cfg.model.name!r} cannot predict: it has no predict_step")
+            raise DlpipeError(f"model {run.config.model.name!r} cannot predict: it has no predict_step")
         for name, x, truth in _examples(run, files):
-            for index, row in enumerate(probabilities(run.model, x)):
+            for index, row in enumerate(probabilities(run, x)):
                 label = int(row.argmax())
                 which = f"{name}[{index}]" if len(x) > 1 else name
                 true = f", true label {int(truth[index])}" if truth is not None else ""
@@ -57,11 +56,11 @@ def _asked(words: tuple[str, ...]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _predict_texts(run: FinishedRun, text: str | None, files: list[str]) -> None:
+def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
     """Print what the model says of each text, with an empty line between two."""
     if (text is None) == (not files):
         message = "not both" if files else "or files of a text a line"
-        raise DlpipeError(f"model {run.cfg.model.name!r} reads texts: give --text TEXT, {message}")
+        raise DlpipeError(f"model {run.config.model.name!r} reads texts: give --text TEXT, {message}")
     texts = [text] if text is not None else [line for file in files for line in _lines(file)]
     data = run.data()
     for index, own in enumerate(texts):
@@ -82,20 +81,20 @@ def _lines(file: str) -> list[str]:
     return content.removesuffix("\n").split("\n")
 
 
-def probabilities(model: LightningModule, x: Tensor) -> Tensor:
+def probabilities(run: StoredRun, x: Tensor) -> Tensor:
     """Class probabilities (examples, num_classes) of x (examples, features)."""
-    predict: Callable[..., Any] = model.predict_step
-    with torch.inference_mode():
-        return predict((x,), 0)  # type: ignore[no-any-return]  # a hook of anybody's module
+    predict: Callable[..., Any] = run.model.predict_step
+    with run.inference():
+        return predict((run.convert(x),), 0)  # type: ignore[no-any-return]  # a hook of anybody's module
 
 
-def _examples(run: FinishedRun, files: tuple[str, ...]) -> list[tuple[str, Tensor, Tensor | None]]:
+def _examples(run: StoredRun, files: tuple[str, ...]) -> list[tuple[str, Tensor, Tensor | None]]:
     """Name, examples and true labels; every file is read before anything is printed."""
     if files:
-        shape = list(run.cfg.dataset.image_shape)
+        shape = list(run.config.dataset.image_shape)
         return [(file, read_images(Path(file), shape), None) for file in files]
     data = run.data()
     if not isinstance(data, TensorDataModule):
-        raise DlpipeError(f"dataset {run.cfg.dataset.name!r} has no resident test set; name files to predict")
+        raise DlpipeError(f"dataset {run.config.dataset.name!r} has no resident test set; name files to predict")
     test = data.splits["test"].first(FIRST)
-    return [("test", floating(test.x), test.y)]
+    return [("test", scale_pixels(test.x), test.y)]

@@ -1,7 +1,6 @@
 """``reproduce RUN``: run a finished run again, beside it, and compare."""
 
 import logging
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,15 +10,8 @@ from safetensors.torch import load_file
 from dlpipe.cli.verbs.parser import run_parser
 from dlpipe.errors import DlpipeError
 from dlpipe.metrics import equal_or_nan, format_value
-from dlpipe.runs.directory import (
-    METRICS,
-    WEIGHTS,
-    checked_config,
-    read_finished,
-    read_provenance,
-    read_summary,
-    relocate_config,
-)
+from dlpipe.runs.config_file import read_config
+from dlpipe.runs.directory import METRICS, WEIGHTS, read_finished, read_provenance, read_summary
 from dlpipe.runs.provenance import differences
 
 log = logging.getLogger(__name__)
@@ -33,13 +25,16 @@ def main(*arguments: str) -> int:
     """
     from dlpipe.cli.console import log_as_job
     from dlpipe.cli.verbs.opened import one_line_errors
-    from dlpipe.config.checks.import_checks import check_stored
     from dlpipe.config.compose import register
-    from dlpipe.training.begin import provenance_of, run
+    from dlpipe.config.prepare import prepare_stored
+    from dlpipe.config.stored_run import checked
+    from dlpipe.training.outputs import provenance_of
+    from dlpipe.training.run import run
 
     asked = run_parser("reproduce").parse_args(arguments)
     before = Path(asked.run).absolute()
-    cfg = checked_config(before, partial(check_stored, trust=asked.trust))
+    config = read_config(before)
+    prepared = checked(before, lambda: prepare_stored(config, asked.trust))
     read_finished(before)
     for name in (WEIGHTS, METRICS):  # before hours are spent
         if not (before / name).is_file():
@@ -49,10 +44,10 @@ def main(*arguments: str) -> int:
     now = next(path for n in range(1, 1_000_000) if not (path := before.with_name(f"{before.name}-again-{n}")).exists())
     now.mkdir()
     log_as_job(now)
-    for difference in differences(read_provenance(before), provenance_of(cfg)):
+    for difference in differences(read_provenance(before), provenance_of(config)):
         log.warning("%s: the numbers may differ", difference)
     with one_line_errors(now):
-        run(relocate_config(cfg, str(now)))
+        run(prepared.relocated(str(now)))
         found = compared(before, now)
     for line in found:
         log.info("%s", line)

@@ -1,13 +1,13 @@
-"""``resume RUN``: go on with an interrupted run, in its own directory, from its last checkpoint."""
+"""``resume RUN``: resume an interrupted run, in its own directory, from its last checkpoint."""
 
 import logging
 import traceback
-from functools import partial
 from pathlib import Path
 
 from dlpipe.cli.verbs.parser import run_parser
 from dlpipe.errors import DlpipeError
-from dlpipe.runs.directory import check_links, checked_config, read_config, read_summary
+from dlpipe.runs.config_file import read_config
+from dlpipe.runs.directory import check_links, read_summary
 from dlpipe.training.distributed.rank_info import get_rank_info
 
 log = logging.getLogger(__name__)
@@ -21,24 +21,28 @@ def main(*arguments: str) -> int:
     """
     from dlpipe.cli.console import LOG, log_as_job
     from dlpipe.cli.verbs.opened import one_line_error
-    from dlpipe.config.checks.import_checks import check_stored
     from dlpipe.config.compose import register
-    from dlpipe.training.begin import resume
-    from dlpipe.training.pipeline import execute
+    from dlpipe.config.prepare import prepare_stored
+    from dlpipe.config.stored_run import checked
+    from dlpipe.training.run import resume, train_as_rank
 
     asked = run_parser("resume").parse_args(arguments)
     directory = Path(asked.run).absolute()
-    cfg = read_config(directory)
+    config, rank = read_config(directory), get_rank_info().rank
     check_links(directory)
-    if read_summary(directory).get("status") != "finished":  # which is left as it is, also where it could not be run
-        checked_config(directory, partial(check_stored, trust=asked.trust))
+    if read_summary(directory).get("status") == "finished":  # it is left as it is, also where it could not be run
+        if rank == 0:
+            log_as_job(directory)
+            log.info("%s is finished: nothing is left to train", directory)
+        return 0
+    prepared = checked(directory, lambda: prepare_stored(config, asked.trust))
     register()
     try:
-        if get_rank_info().rank > 0:
-            execute(cfg)
+        if rank > 0:
+            train_as_rank(prepared)
             return 0
         log_as_job(directory)
-        resume(directory)
+        resume(prepared)
     except DlpipeError as error:
         log.error("%s", error)
         return 1

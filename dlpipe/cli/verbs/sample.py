@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dlpipe.atomic import atomic_write
@@ -38,14 +37,14 @@ def main(*arguments: str) -> int:
     parser.add_argument("-n", "--count", type=_whole_number(1), default=100)
     parser.add_argument("--seed", type=_whole_number(0), default=None)
     asked = parser.parse_args(arguments)
-    with opened(asked.run) as run, quiet_lightning(), torch.inference_mode():
+    with opened(asked.run) as run, quiet_lightning(), run.inference():
         sample = getattr(run.model, "sample", None)
         if sample is None:
             message = "has no samples to give: it has no method sample(count, data)"
-            raise DlpipeError(f"model {run.cfg.model.name!r} {message}")
+            raise DlpipeError(f"model {run.config.model.name!r} {message}")
         check_links(run.directory)
         data = run.data()
-        seed_rng(run.cfg.seed if asked.seed is None else asked.seed, SAMPLE)
+        seed_rng(run.config.seed if asked.seed is None else asked.seed, SAMPLE)
         found: dict[str, NDArray[Any] | bytes] = sample(asked.count, data)
     for name, content in found.items():
         path = run.directory / SAMPLES / name

@@ -1,9 +1,7 @@
 """``test RUN``: the test of a finished run's best weights, once more."""
 
-import pytorch_lightning as pl
-
 from dlpipe.cli.verbs.opened import opened
-from dlpipe.config.stored_run import FinishedRun
+from dlpipe.config.stored_run import StoredRun
 from dlpipe.metrics import equal_or_nan, format_metric, format_value
 from dlpipe.runs.directory import read_finished
 from dlpipe.training.quiet import quiet_lightning
@@ -23,15 +21,14 @@ def main(run_dir: str) -> int:
     return 0 if before.keys() == now.keys() and all(equal_or_nan(before[name], now[name]) for name in now) else 1
 
 
-def tested(run: FinishedRun) -> dict[str, float]:
+def tested(run: StoredRun) -> dict[str, float]:
     """The test metrics of the best weights."""
     with quiet_lightning():
-        trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-        (results,) = trainer.test(run.model, datamodule=run.data(), verbose=False)
+        (results,) = run.trainer.test(run.model, datamodule=run.data(), verbose=False)
     return {name: float(value) for name, value in results.items()}
 
 
-def recorded_test(run: FinishedRun) -> dict[str, float]:
+def recorded_test(run: StoredRun) -> dict[str, float]:
     """What the run's own test gave.
 
     Raises:

@@ -14,7 +14,7 @@ from dlpipe.config.checks.composed_config import (
 )
 from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse
 from dlpipe.config.checks.values import has_no_yaml, is_of_stage, value_problems
-from dlpipe.config.compose import Composer, register_choice
+from dlpipe.config.compose import Composer
 from dlpipe.errors import PluginError, Problem, RequestError
 from dlpipe.plugins import registry
 
@@ -83,20 +83,21 @@ def _check_job(job: list[ParsedOverride], composer: Composer) -> tuple[list[Prob
         return [Problem("", str(error))], None
     except (HydraException, OmegaConfBaseException) as error:
         return [Problem(" ".join(setting.text for setting in job), first_lines(error))], None
-    from dlpipe.config.checks.recipe import core_problems  # pydantic: only where there is a config to judge
+    from dlpipe.config.checks.settings import core_problems  # pydantic: only where there is a config to judge
 
     problems = leaf_problems(cfg) or core_problems(cfg)
     return problems, None if problems else cfg
 
 
 def _compose(overrides: list[str], composer: Composer) -> DictConfig:
-    """Compose, with qualified names and models without YAML made known to Hydra first."""
+    """Compose, once it is known that model and dataset are installed: Hydra's message would not say what is."""
     chosen = {kind: _default(kind) for kind in registry.KINDS}
     for text in overrides:
         key, _, value = text.partition("=")
         if key in chosen:
             chosen[key] = value.strip("'\"")
-    register_choice(chosen["model"], chosen["dataset"])
+    for kind, name in chosen.items():
+        registry.find(kind, name)
     return composer.compose(overrides)
 
 

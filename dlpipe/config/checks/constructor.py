@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from dlpipe.config.checks.recipe import pydantic_message
 from dlpipe.errors import Problem, did_you_mean, format_list
+from dlpipe.settings import pydantic_message
 
 
 def parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -27,7 +27,7 @@ def count_problems(cfg: DictConfig) -> list[Problem]:
     return []
 
 
-def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
+def device_problems(cfg: DictConfig, asked: DictConfig, trainer: pl.Trainer) -> list[Problem]:
     """What is wrong with the devices of this Trainer, on this machine and under what started this process."""
     here, count = get_rank_info(), trainer.world_size
     where = f"trainer.devices={cfg.trainer.get('devices')}"
@@ -35,7 +35,7 @@ def device_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
         message = f"{here.launcher} started {here.world_size} processes, and the trainer asks for {count}"
         nodes = trainer.num_nodes if here.world_size % trainer.num_nodes == 0 else 1
         return [Problem(where, f"{message}; set trainer.devices={here.world_size // nodes} trainer.num_nodes={nodes}")]
-    if here.launcher and "hydra" in cfg and (cfg.hydra.job.chdir or cfg.hydra.job.env_set):
+    if here.launcher and "hydra" in asked and (asked.hydra.job.chdir or asked.hydra.job.env_set):
         message = f"Hydra would do it for rank 0 alone of what {here.launcher} started; leave it out"
         return [Problem("hydra.job.chdir, hydra.job.env_set", message)]
     local = _local_problems(where, trainer) if count > 1 and not here.launcher else []

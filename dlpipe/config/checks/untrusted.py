@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.config.checks.objects import imported_from
+from dlpipe.config.paths import names_path
 from dlpipe.errors import Problem
 from dlpipe.flat import flat
 
@@ -30,18 +31,10 @@ def code_problems(config: dict[str, Any], directory: Path) -> list[Problem]:
 def _writing_problems(config: dict[str, Any], directory: Path) -> Iterator[Problem]:
     for key, value in flat(config).items():
         parts = key.removeprefix("stage_configs.").split(".")
-        if set(parts[:2]).isdisjoint(WRITERS) or not _is_path(parts[-1], value):
+        if set(parts[:2]).isdisjoint(WRITERS) or not (isinstance(value, str) and names_path(parts[-1])):
             continue
         if not Path(value).expanduser().resolve().is_relative_to(directory.resolve()):
             yield Problem(f"{key}={value}", f"lies outside of the run's directory {directory}; {ADVICE}")
-
-
-def _is_path(name: str, value: Any) -> bool:
-    """Whether the value of an argument is a file or a folder, by its form or the argument's name."""
-    if not isinstance(value, str):
-        return False
-    named = name in ("path", "filename", "file") or name.endswith(("dir", "directory", "_path"))
-    return named or Path(value).is_absolute() or value.startswith("~") or ".." in Path(value).parts
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:

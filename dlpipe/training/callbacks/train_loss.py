@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from dlpipe.contract import optional_method
 from dlpipe.data import Minibatches
 from dlpipe.training.distributed.gather import current_rank, gather_from_ranks
 from dlpipe.training.lightning_private import training_results
@@ -68,7 +69,7 @@ class EpochMeanLoss(pl.Callback):
             self._add(len(self.losses))
         if self.count and not _logged_in_a_step(trainer):
             mean, several = self.total / self.count, trainer.world_size > 1
-            penalty = getattr(pl_module, "penalty", None)
+            penalty = optional_method(pl_module, "penalty")
             pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
 
     def state_dict(self) -> dict[str, Any]:

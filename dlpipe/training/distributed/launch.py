@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dlpipe.errors import DlpipeError
+from dlpipe.runs.config_file import config_digest, read_config
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,12 @@ def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _own_signals(), _quiet_launcher():
         state = Path(scratch) / "state.pickle"
-        given = {"sys.path": sys.path, "hydra": HydraConfig.instance().cfg, "checkpoints": checkpoints}
+        given = {
+            "sys.path": sys.path,
+            "hydra": HydraConfig.instance().cfg,
+            "checkpoints": checkpoints,
+            "config_digest": config_digest(read_config(run_dir)),
+        }
         state.write_bytes(pickle.dumps(given))
         config = LaunchConfig(
             min_nodes=1,

@@ -13,7 +13,7 @@ from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.directory import PROVENANCE, STAGE, read_provenance, write_json
 from dlpipe.runs.provenance import differences
 from dlpipe.training.resume.run_state import KEY
-from dlpipe.training.stages.configs import config_of, is_checkpoints
+from dlpipe.training.stages.configs import is_checkpoints, stage_config
 
 log = logging.getLogger(__name__)
 # of a config, what may differ between a run and its resumption
@@ -33,7 +33,7 @@ def checkpoints_to_resume(cfg: DictConfig) -> dict[str, Path]:
         for folder in sorted({path.parent for name in NAMES for path in root.rglob(name)}):
             stage = "" if folder == root else folder.relative_to(root).as_posix()
             try:
-                if checkpoint := _checkpoint_in(folder, config_of(cfg, stage)):
+                if checkpoint := _checkpoint_in(folder, stage_config(cfg, stage)):
                     found[stage] = checkpoint
             except DlpipeError as error:
                 if not (folder / STAGE).is_file():

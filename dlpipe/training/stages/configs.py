@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlpipe.config.checks.recipe import REPLACED
+from dlpipe.settings import STAGE_NODES
 from dlpipe.stages import prefixes
 
 # of a config: for each name of stages, what is otherwise there
@@ -27,10 +27,10 @@ def with_stage_configs(cfg: DictConfig) -> DictConfig:
     for name, overlay in cfg.recipe.stages.items():
         own = copy.deepcopy(found)
         with open_dict(own):
-            for node in REPLACED:
+            for node in STAGE_NODES:
                 if node in overlay:
                     own[node] = overlay[node]
-            own.recipe.update({key: value for key, value in overlay.items() if key not in REPLACED})
+            own.recipe.update({key: value for key, value in overlay.items() if key not in STAGE_NODES})
         configs[name] = _difference(whole, _plain(own))
     with open_dict(found):
         found[KEY] = configs
@@ -42,18 +42,18 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The values of a nested dict that are otherwise than before, where they are; `REPLACED` as a whole."""
+    """The values of a nested dict that are otherwise than before, where they are; `STAGE_NODES` as a whole."""
     found = {}
     for key, value in after.items():
         was = before.get(key)
         if value == was:
             continue
-        nested = isinstance(value, dict) and isinstance(was, dict) and key not in REPLACED
+        nested = isinstance(value, dict) and isinstance(was, dict) and key not in STAGE_NODES
         found[key] = _difference(was, value) if nested else value  # type: ignore[arg-type]  # of both it is a dict
     return found
 
 
-def config_of(cfg: DictConfig, stage: str) -> DictConfig:
+def stage_config(cfg: DictConfig, stage: str) -> DictConfig:
     """The config of a stage of a run, whose checkpoints have a folder of their own.
 
     Args:
@@ -64,7 +64,7 @@ def config_of(cfg: DictConfig, stage: str) -> DictConfig:
     with open_dict(own):
         for name in prefixes(stage):
             overlay = own[KEY].get(name, {})
-            for node in REPLACED:
+            for node in STAGE_NODES:
                 if node in overlay:
                     own[node] = overlay[node]
             own = OmegaConf.merge(own, overlay)  # type: ignore[assignment]  # of dicts it is one

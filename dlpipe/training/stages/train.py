@@ -1,4 +1,4 @@
-"""Train the stages of a model, one after the other, each with a Trainer of its own."""
+"""Train one stage of a model, with a Trainer of its own."""
 
 import json
 import logging
@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import STAGE, best_of, write_json
+from dlpipe.runs.stage_result import StageResult
 from dlpipe.runs.weights import load_weights
 from dlpipe.stages import Stage
-from dlpipe.training.build import cluster_environment
-from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
@@ -27,149 +26,134 @@ from dlpipe.training.loggers.prefixed import PrefixedLogger
 from dlpipe.training.optimizers.attach import attach_optimizer
 from dlpipe.training.resume.loops import add_safe_points
 from dlpipe.training.resume.rng import BEGIN, seed_rng
-from dlpipe.training.resume.run_state import RunState
 from dlpipe.training.speed.chunks import take_chunks
-from dlpipe.training.speed.updates import FusedUpdates
+from dlpipe.training.trainer import build_trainer, find_callback
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class StageResult:
-    """What a stage came to; ``steps`` are the updates that the record counts, ``max_chunk_batches`` as in `Summary`."""
+class Fit:
+    """A stage that was trained: its Trainer, its numbers, and what ended it where that was no ordinary end."""
 
-    name: str
-    stopped_by: str
-    epochs: int
-    updates: int
-    steps: int
-    seconds: float
-    max_chunk_batches: int
-    best: dict[str, Any] | None
-    evaluated: dict[str, int]
+    trainer: pl.Trainer
+    result: StageResult
+    error: BaseException | None
 
 
-def train(
-    cfg: DictConfig,
+def train_stage(
     stage: Stage,
+    config: DictConfig,
     position: int,
-    before: list[StageResult],
+    steps_before: int,
     data: pl.LightningDataModule,
     loggers: list[Any],
     checkpoint: Path | None,
-) -> pl.Trainer:
+) -> Fit:
     """Train one stage, from where its checkpoint left it, and leave its best weights in its module.
 
     Args:
-        cfg: of the stage.
         stage: to train.
+        config: of the stage.
         position: among the stages of the model, which random draws depend on.
-        before: results of the stages before it; its own is appended, also where it fails.
+        steps_before: updates of the stages before it, as the record counts them.
         data: that it trains on.
         loggers: of the run.
-        checkpoint: of the stage, to go on from.
+        checkpoint: of the stage, to resume from.
 
-    Raises:
-        StoppedBySignal: a signal asked for an end.
+    Returns:
+        Also where training failed or was interrupted: a run writes down how far it got.
     """
-    seed = cfg.seed if position == 0 else int(np.random.SeedSequence((cfg.seed, position)).generate_state(1)[0])
-    own_loggers = (
-        [PrefixedLogger(to, stage.name, sum(r.steps for r in before)) for to in loggers] if stage.name else loggers
-    )
-    trainer = _trainer(cfg, stage, own_loggers)
+    own_loggers = [PrefixedLogger(to, stage.name, steps_before) for to in loggers] if stage.name else loggers
+    trainer = build_trainer(config, stage.callbacks, own_loggers)
+    seed = _stage_seed(config.seed, position)
     add_safe_points(trainer)
-    take_chunks(trainer, cfg.max_chunk_batches, seed)
+    take_chunks(trainer, config.max_chunk_batches, seed)
     if trainer.world_size > 1:
         trainer.callbacks += [UnevenShardLossScaling(), SyncSchedulerMetrics(), StopTestOnSigterm()]  # type: ignore[attr-defined]
-    attach_optimizer(stage.module, cfg.optimizer, cfg.scheduler, cfg.recipe.monitor)
-    if checkpoint:
-        log.info("going on from %s", checkpoint)
-    else:
-        if stage.name:
-            log.info("stage %s", stage.name)
-        if stage.begin:
-            seed_rng(seed, BEGIN)
-            stage.begin()
-    status = "failed"
-    try:
-        trainer.fit(stage.module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        if (received := callback_of(trainer, GracefulStop).received) is not None:
-            raise StoppedBySignal(received)
-        status = "finished"
-    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
-        status = "interrupted"
-        raise
-    except Exception:  # of a rank whose peer has left before it
-        status = "failed" if callback_of(trainer, GracefulStop).received is None else "interrupted"
-        raise
-    finally:
-        before.append(_result(stage, trainer, status))
-    checkpoints = callback_of(trainer, BestAndLast)
-    if stage.name and checkpoints:
-        load_weights(stage.module, checkpoints.best_path)
-        if trainer.is_global_zero:
-            write_json(checkpoints.directory / STAGE, asdict(before[-1]))
-    return trainer
+    attach_optimizer(stage.module, config.optimizer, config.scheduler, config.recipe.monitor)
+    _announce(stage, checkpoint, seed)
+    error = _fit(trainer, stage.module, data, checkpoint)
+    result = _result(stage, trainer, error)
+    if error is None and stage.name:
+        _finish(stage, trainer, result)
+    return Fit(trainer, result, error)
 
 
-def restore_finished_stage(cfg: DictConfig, stage: Stage) -> StageResult:
-    """Give the module of a stage that is over, as later ones have begun, its best weights; what it came to.
+def restore_finished_stage(config: DictConfig, stage: Stage) -> StageResult:
+    """Load the best weights of a stage that is over, as later ones have begun; what it came to.
 
     Raises:
-        DlpipeError: weights or result are not there, or damaged.
+        DlpipeError: weights or result are missing or damaged.
     """
-    best = best_of(Path(cfg.output_dir), stage.name)
+    best = best_of(Path(config.output_dir), stage.name)
     load_weights(stage.module, best)
     path = best.with_name(STAGE)
     try:
         return StageResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        message = f"{path}, what stage {stage.name} came to, cannot be read: {error}"
+        message = f"{path}, the result of stage {stage.name}, cannot be read: {error}"
         raise DlpipeError(f"{message}. Take a good copy, or start the run in another directory") from error
 
 
-def _trainer(cfg: DictConfig, stage: Stage, loggers: list[Any]) -> pl.Trainer:
-    callbacks = [instantiate(node) for node in cfg.callbacks.values()]
-    callbacks += [FusedUpdates()] if cfg.fused else []
-    callbacks += stage.callbacks
-    callbacks += [GracefulStop(), RunState(OmegaConf.to_container(cfg, resolve=True))]  # type: ignore[arg-type]  # it is a dict
-    return instantiate(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
-        cfg.trainer,
-        callbacks=callbacks,
-        logger=loggers,
-        default_root_dir=str(cfg.output_dir),
-        plugins=[AtomicCheckpointIO(), cluster_environment()],
-        enable_checkpointing=any(isinstance(callback, BestAndLast) for callback in callbacks),
-        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
-    )
+def _stage_seed(seed: int, position: int) -> int:
+    return seed if position == 0 else int(np.random.SeedSequence((seed, position)).generate_state(1)[0])
 
 
-def callback_of(trainer: pl.Trainer, cls: type[Any]) -> Any:
-    """The trainer's callback of a class, or None."""
-    return next((callback for callback in trainer.callbacks if isinstance(callback, cls)), None)  # type: ignore[attr-defined]
+def _announce(stage: Stage, checkpoint: Path | None, seed: int) -> None:
+    """Say where the stage starts, and let it begin where it does not resume."""
+    if checkpoint:
+        log.info("Resuming from checkpoint %s", checkpoint)
+        return
+    if stage.name:
+        log.info("stage %s", stage.name)
+    if stage.begin:
+        seed_rng(seed, BEGIN)
+        stage.begin()
 
 
-def _result(stage: Stage, trainer: pl.Trainer, status: str) -> StageResult:
-    report, patience, checkpoints = (
-        callback_of(trainer, cls) for cls in (ConsoleReporter, GeometricPatience, BestAndLast)
-    )
+def _fit(
+    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, checkpoint: Path | None
+) -> BaseException | None:
+    """Fit; what it raised, or None."""
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except BaseException as error:
+        return error
+    received = find_callback(trainer, GracefulStop).received
+    return None if received is None else StoppedBySignal(received)
+
+
+def _finish(stage: Stage, trainer: pl.Trainer, result: StageResult) -> None:
+    """Load the stage's best weights into its module, and keep its result for a run that is resumed later."""
+    if checkpoints := find_callback(trainer, BestAndLast):
+        load_weights(stage.module, checkpoints.best_path)
+        if trainer.is_global_zero:
+            write_json(checkpoints.directory / STAGE, asdict(result))
+
+
+def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> StageResult:
+    reporter, checkpoints = find_callback(trainer, ConsoleReporter), find_callback(trainer, BestAndLast)
     return StageResult(
         name=stage.name,
-        stopped_by=_stopped_by(trainer, status, patience is not None and patience.stopped),
-        epochs=report.epoch if report else trainer.current_epoch,
+        stopped_by=_stopped_by(trainer, error),
+        epochs=reporter.epoch if reporter else trainer.current_epoch,
         updates=trainer.global_step,
         steps=trainer.fit_loop.epoch_loop.logging_step,
-        seconds=report.seconds if report else 0.0,
+        seconds=reporter.seconds if reporter else 0.0,
         max_chunk_batches=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
         best=checkpoints.best if checkpoints else None,
-        evaluated=report.evaluated if report else {},
+        evaluated=reporter.evaluated if reporter else {},
     )
 
 
-def _stopped_by(trainer: pl.Trainer, status: str, out_of_patience: bool) -> str:
-    if status != "finished":
-        return status
-    if out_of_patience:
+def _stopped_by(trainer: pl.Trainer, error: BaseException | None) -> str:
+    if error is not None:
+        # a rank whose peer has stopped before it fails for that
+        signalled = find_callback(trainer, GracefulStop).received is not None
+        return "interrupted" if signalled or not isinstance(error, Exception) else "failed"
+    patience = find_callback(trainer, GeometricPatience)
+    if patience is not None and patience.stopped:
         return "patience"
     if trainer.global_step >= trainer.max_steps > 0:
         return "max_steps"

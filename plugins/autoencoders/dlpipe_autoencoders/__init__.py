@@ -1,1 +1,1 @@
-"""The autoencoders of the tutorials: denoising, contractive, and a stack of denoising ones."""
+"""The autoencoders of the tutorials: denoising, contractive, and stacked denoising."""

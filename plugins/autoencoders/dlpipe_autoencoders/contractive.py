@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from dlpipe.epoch_mean import EpochMean
 from dlpipe_autoencoders.contraction import squared_jacobian_norm
 from dlpipe_autoencoders.figures import first_test_images, reconstruction_figures
 from dlpipe_autoencoders.reconstruction import reconstruction_loss
 from dlpipe_autoencoders.tied import TiedLayers
-from dlpipe_supervised.classification import filter_figures
-from dlpipe_supervised.ranks import mean_over_ranks
+from dlpipe_supervised.filters import filter_figures
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -25,7 +25,7 @@ class ContractiveAutoencoder(pl.LightningModule):
     """Reconstruct x from a code h that changes little with x.
 
     h = sigmoid(x W + b), z = sigmoid(h W^T + b'), trained on the cross-entropy of z and x plus ``contraction`` times
-    the squared Frobenius norm of dh/dx, both means over the minibatch. An epoch's means of the two are logged as
+    the squared Frobenius norm of dh/dx, both means over the minibatch. The epoch means of the two are logged as
     train/reconstruction and train/contraction; validation and test log the first.
 
     Args:
@@ -35,10 +35,8 @@ class ContractiveAutoencoder(pl.LightningModule):
         contraction: weight of the norm.
 
     Source: Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, and the
-    tutorials' ``cA.py``, whose penalty has no gradient by mistake; here it has.
+    tutorials' ``cA.py``, whose penalty has no gradient by mistake; this one has.
     """
-
-    epoch_sums: Tensor
 
     def __init__(
         self,
@@ -51,8 +49,7 @@ class ContractiveAutoencoder(pl.LightningModule):
         self.image_shape = image_shape
         self.contraction = contraction
         self.layers = TiedLayers(num_visible, num_hidden)
-        # of the epoch so far, the same on all ranks: reconstruction, contraction, minibatches
-        self.register_buffer("epoch_sums", torch.zeros(3))
+        self.epoch_mean = EpochMean(2)  # reconstruction and contraction
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruction of x (examples, num_visible), the same shape, entries in [0, 1]."""
@@ -63,38 +60,34 @@ class ContractiveAutoencoder(pl.LightningModule):
         return self.layers.encode(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Reconstruction and contraction of a minibatch, weighed."""
+        """Reconstruction loss plus weighted contraction of a minibatch."""
         x, _ = batch
         codes = self.encode(x)
         reconstruction = reconstruction_loss(self.layers.decode(codes), x)
         contraction = squared_jacobian_norm(codes, self.layers.weight)
-        parts = torch.stack([reconstruction, contraction, torch.ones_like(contraction)]).detach()
-        self.epoch_sums += mean_over_ranks(parts)
+        self.epoch_mean.update(torch.stack([reconstruction.detach(), contraction.detach()]))
         return reconstruction + self.contraction * contraction
 
     def on_train_epoch_end(self) -> None:
-        """Log the means of the epoch's minibatches."""
-        reconstruction, contraction, minibatches = self.epoch_sums
-        means = {
-            "train/reconstruction": reconstruction / minibatches,
-            "train/contraction": contraction / minibatches,
-        }
+        """Log the epoch means."""
+        reconstruction, contraction = self.epoch_mean.compute()
+        means = {"train/reconstruction": reconstruction, "train/contraction": contraction}
         self.log_dict(means, batch_size=1, sync_dist=self.trainer.world_size > 1)
-        self.epoch_sums.zero_()
+        self.epoch_mean.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss: the reconstruction's."""
+        """Log val/loss, the reconstruction loss alone."""
         self._evaluate("val/loss", batch[0])
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss: the reconstruction's."""
+        """Log test/loss, the reconstruction loss alone."""
         self._evaluate("test/loss", batch[0])
 
     def _evaluate(self, name: str, x: Tensor) -> None:
         self.log(name, reconstruction_loss(self.layers.decode(self.encode(x)), x), batch_size=len(x))
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred hidden units look at."""
+        """The weights of the first hundred hidden units as images."""
         return filter_figures(self.layers.weight.t(), self.image_shape)
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:

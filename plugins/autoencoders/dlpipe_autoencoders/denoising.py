@@ -13,7 +13,7 @@ from dlpipe_autoencoders.corruption import corrupt
 from dlpipe_autoencoders.figures import first_test_images, reconstruction_figures
 from dlpipe_autoencoders.reconstruction import reconstruction_loss
 from dlpipe_autoencoders.tied import TiedLayers
-from dlpipe_supervised.classification import filter_figures
+from dlpipe_supervised.filters import filter_figures
 
 Positive = Annotated[int, Field(gt=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
@@ -23,16 +23,16 @@ Level = Annotated[float, Field(ge=0, lt=1)]
 class DenoisingAutoencoder(pl.LightningModule):
     """Reconstruct x from a copy x~ of it in which some entries are set to zero.
 
-    h = sigmoid(x~ W + b), z = sigmoid(h W^T + b'), trained on the cross-entropy of z and the clean x. Validation and
-    test are the same loss with noise that is the same each time. (The loss from the clean x, which it does not see in
-    training, stops falling after half of the published epochs.)
+    h = sigmoid(x~ W + b), z = sigmoid(h W^T + b'), trained on the cross-entropy of z and the clean x. Validation
+    and test use the same loss with noise from a fixed seed. (The loss on clean x, which training never sees, stops
+    falling after half of the published epochs.)
 
     Args:
         num_visible: entries of one example, in [0, 1].
-        image_shape: channels, height, width, to draw filters and reconstructions with; nothing is drawn for another
-            form, as [1000] of codes.
+        image_shape: channels, height, width, to draw filters and reconstructions with; nothing is drawn for other
+            shapes, such as [1000] of codes.
         num_hidden: entries of a code.
-        corruption: probability of an entry to be set to zero.
+        corruption: probability that an entry is set to zero.
 
     Source: Vincent et al. (2008), Extracting and Composing Robust Features with Denoising Autoencoders, and "Denoising
     Autoencoders (dA)", which validates nothing.
@@ -68,19 +68,19 @@ class DenoisingAutoencoder(pl.LightningModule):
         self._evaluate("test/loss", batch[0])
 
     def _evaluate(self, name: str, x: Tensor) -> None:
-        logits = self.layers.decode(self.encode(self._corrupted_alike(x)))
+        logits = self.layers.decode(self.encode(self._corrupt_with_fixed_seed(x)))
         self.log(name, reconstruction_loss(logits, x), batch_size=len(x))
 
-    def _corrupted_alike(self, x: Tensor) -> Tensor:
-        """A copy of x with the noise that such x always gets."""
+    def _corrupt_with_fixed_seed(self, x: Tensor) -> Tensor:
+        """A copy of x with noise from a fixed seed."""
         return corrupt(x, self.corruption, torch.Generator(x.device).manual_seed(0))
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred hidden units look at."""
+        """The weights of the first hundred hidden units as images."""
         return filter_figures(self.layers.weight.t(), self.image_shape)
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-        """Test images, the same corrupted, and what is reconstructed from that, one below the other."""
+        """Test images, the same corrupted, and their reconstructions, one below the other."""
         x = first_test_images(data).to(self.device)
-        corrupted = self._corrupted_alike(x)
+        corrupted = self._corrupt_with_fixed_seed(x)
         return reconstruction_figures([x, corrupted, self(corrupted)], self.image_shape)

@@ -1,4 +1,4 @@
-"""Pictures of what an autoencoder makes of images."""
+"""Pictures of reconstructed images."""
 
 import math
 
@@ -12,12 +12,12 @@ from dlpipe.figures import tile_raster_images
 
 
 def reconstruction_figures(rows: list[Tensor], image_shape: list[int]) -> dict[str, NDArray[np.uint8]]:
-    """Images above what was made of them, a column each.
+    """Images above their reconstructions, one column per image.
 
-    Empty for what is no image, or has several channels.
+    Empty if the rows are not images of one channel.
 
     Args:
-        rows: such as images, corrupted images, reconstructions; each (images, height * width).
+        rows: for example images, corrupted images and reconstructions; each (images, height * width).
         image_shape: channels, height, width.
     """
     if len(image_shape) != 3 or math.prod(image_shape[1:]) != rows[0].shape[1]:
@@ -28,6 +28,6 @@ def reconstruction_figures(rows: list[Tensor], image_shape: list[int]) -> dict[s
 
 
 def first_test_images(data: pl.LightningDataModule, count: int = 10) -> Tensor:
-    """x (count, features) of the first examples that the dataset tests on."""
+    """x (count, features) of the first test examples."""
     x: Tensor = next(iter(data.test_dataloader()))[0]
     return x[:count]

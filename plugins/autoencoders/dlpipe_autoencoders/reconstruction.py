@@ -1,4 +1,4 @@
-"""What an autoencoder is trained on."""
+"""The loss of an autoencoder."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,11 +9,11 @@ def reconstruction_loss(logits: Tensor, x: Tensor) -> Tensor:
 
     The cross-entropy is summed over pixels and averaged over examples. The mean over pixels, which
     `F.binary_cross_entropy` gives by default, is 784 times smaller on MNIST and needs another learning rate.
-    Log and sigmoid are one step, which cannot give log(0).
+    Log and sigmoid are computed together, which cannot give log(0).
 
     Args:
         logits: (examples, pixels).
-        x: what is to be reconstructed, the same shape, entries in [0, 1].
+        x: the target, the same shape, entries in [0, 1].
 
     Source: "Denoising Autoencoders (dA)".
     """

@@ -1,18 +1,12 @@
 """The stack of denoising autoencoders (SdA)."""
 
-from functools import partial
 from typing import Annotated, final
 
-import numpy as np
-import pytorch_lightning as pl
-import torch
-from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from dlpipe.stages import Stage
 from dlpipe_autoencoders.denoising import DenoisingAutoencoder
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.pretrained_classifier import PretrainedClassifier, PretrainedLayer, layer_sizes
 from dlpipe_supervised.shifts import shifted_columns
 from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
@@ -22,22 +16,21 @@ Level = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
-class StackedDenoisingAutoencoder(pl.LightningModule):
+class StackedDenoisingAutoencoder(PretrainedClassifier):
     """A classifier of sigmoid layers, each pre-trained as the encoder of a denoising autoencoder.
 
-    Stage ``pretrain/k`` trains autoencoder k on the codes that those below it make of the clean x; its own corruption
-    is of these codes. Stage ``finetune`` copies the encoders into `network` and trains all of it on the labels, without
-    that corruption. The autoencoders stay as they were.
+    Autoencoder k is trained on the codes that the encoders below it compute from the clean x; its corruption is applied
+    to these codes. Fine-tuning uses no corruption.
 
     Args:
         num_features: entries of one example, in [0, 1].
         num_classes: classes to tell apart.
         image_shape: channels, height, width, to draw the filters with.
         hidden_sizes: units of each layer.
-        corruption: of each layer, the probability of an entry of its input to be set to zero.
-        input_dropout: in fine-tuning, the probability that an entry of x is left out; the tutorial's is 0.
-        hidden_dropout: the same of the units of each layer.
-        max_shift: in fine-tuning, the pixels by which a minibatch's images are moved at most, in each direction.
+        corruption: for each layer, the probability that an entry of its input is set to zero.
+        input_dropout: probability that an entry of x is dropped in fine-tuning; 0 in the tutorial.
+        hidden_dropout: the same for the units of each layer.
+        max_shift: in fine-tuning, shift a minibatch's images by at most this many pixels, in each direction.
 
     Source: Vincent et al. (2010), Stacked Denoising Autoencoders, and "Stacked Denoising Autoencoders (SdA)", where
     layers and autoencoders share their weights.
@@ -54,56 +47,20 @@ class StackedDenoisingAutoencoder(pl.LightningModule):
         hidden_dropout: Level = 0.0,
         max_shift: NotNegative = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         if len(corruption) != len(hidden_sizes):
             raise ValueError(
                 f"corruption={corruption} is for {len(corruption)} layers, but hidden_sizes={hidden_sizes} has "
                 f"{len(hidden_sizes)}; give a level for each layer"
             )
-        self.image_shape = image_shape
-        below = [num_features, *hidden_sizes[:-1]]
-        shapes = [image_shape, *([size] for size in hidden_sizes[:-1])]
-        options = zip(below, shapes, hidden_sizes, corruption, strict=True)
-        self.autoencoders = nn.ModuleList(DenoisingAutoencoder(*own) for own in options)
+        sizes = layer_sizes(num_features, image_shape, hidden_sizes)
+        self.autoencoders = nn.ModuleList(
+            DenoisingAutoencoder(*size, level) for size, level in zip(sizes, corruption, strict=True)
+        )
         shifts = shifted_columns(image_shape, max_shift)
         self.network = SigmoidNetwork(num_features, hidden_sizes, num_classes, input_dropout, hidden_dropout, shifts)
 
-    def stages(self) -> list[Stage]:
-        """Each autoencoder, from the lowest up, and the network."""
-        pretraining = [
-            Stage(f"pretrain/{depth}", autoencoder, encode=partial(self.encode, depth=depth) if depth else None)
-            for depth, autoencoder in enumerate(self._autoencoders())
-        ]
-        return [*pretraining, Stage("finetune", self.network, begin=self.copy_weights)]
-
-    def encode(self, x: Tensor, depth: int) -> Tensor:
-        """What the lowest ``depth`` encoders make of x (examples, num_features), one after the other."""
-        for autoencoder in self._autoencoders()[:depth]:
-            x = autoencoder.encode(x)
-        return x
-
-    def copy_weights(self) -> None:
-        """Give the network's layers the weights and hidden biases of the autoencoders, and a softmax of zeros."""
-        layers = [autoencoder.layers for autoencoder in self._autoencoders()]
-        self.network.take_layers([(layer.weight, layer.hidden_bias) for layer in layers])
-
-    def _autoencoders(self) -> list[DenoisingAutoencoder]:
-        return list(self.autoencoders)  # type: ignore[arg-type]  # a ModuleList does not say of what
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (examples, num_classes) of x (examples, num_features)."""
-        return self.network(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
-
-    def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred units of the lowest layer look at, before and after fine-tuning."""
-        before = filter_figures(self._autoencoders()[0].layers.weight.t(), self.image_shape)
-        after = filter_figures(self.network.hidden[0].get_parameter("weight"), self.image_shape)
-        return {**{f"pretrained_{name}": sheet for name, sheet in before.items()}, **after}
+    def pretrained_layers(self) -> list[PretrainedLayer]:
+        """The encoders."""
+        autoencoders: list[DenoisingAutoencoder] = list(self.autoencoders)  # type: ignore[arg-type]  # a ModuleList of them
+        return [PretrainedLayer(da, da.layers.weight, da.layers.hidden_bias) for da in autoencoders]

@@ -15,22 +15,8 @@ TIGHT = {"rtol": 1e-12, "atol": 1e-14}
 
 
 @pytest.fixture
-def make():
-    """A small model in double precision."""
-
-    def build(contraction):
-        torch.manual_seed(0)
-        model = ContractiveAutoencoder(12, [1, 3, 4], num_hidden=5, contraction=contraction).double()
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter)
-        return model
-
-    return build
-
-
-@pytest.fixture
-def x():
-    return torch.rand(7, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+def make(build):
+    return lambda contraction: build(ContractiveAutoencoder, 12, [1, 3, 4], num_hidden=5, contraction=contraction)
 
 
 def definition(model, x):

@@ -11,22 +11,8 @@ TIGHT = {"rtol": 1e-12, "atol": 1e-14}
 
 
 @pytest.fixture
-def make():
-    """A small model in double precision, none of whose parameters is zero."""
-
-    def build(corruption):
-        torch.manual_seed(0)
-        model = DenoisingAutoencoder(12, [1, 3, 4], num_hidden=5, corruption=corruption).double()
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter)
-        return model
-
-    return build
-
-
-@pytest.fixture
-def x():
-    return torch.rand(7, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+def make(build):
+    return lambda corruption: build(DenoisingAutoencoder, 12, [1, 3, 4], num_hidden=5, corruption=corruption)
 
 
 def reconstruct(model, x):

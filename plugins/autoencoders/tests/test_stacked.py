@@ -8,18 +8,8 @@ from dlpipe_autoencoders.stacked import StackedDenoisingAutoencoder
 
 
 @pytest.fixture
-def model():
-    """Small, in double precision, none of its parameters zero."""
-    torch.manual_seed(0)
-    model = StackedDenoisingAutoencoder(12, 3, [1, 3, 4], [5, 6, 4], [0.1, 0.2, 0.3]).double()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter)
-    return model
-
-
-@pytest.fixture
-def x():
-    return torch.rand(7, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+def model(build):
+    return build(StackedDenoisingAutoencoder, 12, 3, [1, 3, 4], [5, 6, 4], [0.1, 0.2, 0.3])
 
 
 def codes(model, x):

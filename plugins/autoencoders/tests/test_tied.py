@@ -10,13 +10,8 @@ TIGHT = {"rtol": 1e-12, "atol": 1e-14}
 
 
 @pytest.fixture
-def layers():
-    """Small, in double precision, none of its parameters zero."""
-    torch.manual_seed(0)
-    layers = TiedLayers(5, 3).double()
-    for parameter in layers.parameters():
-        torch.nn.init.normal_(parameter)
-    return layers
+def layers(build):
+    return build(TiedLayers, 5, 3)
 
 
 @pytest.fixture

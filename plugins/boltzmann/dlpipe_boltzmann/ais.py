@@ -17,8 +17,8 @@ class LogPartition(NamedTuple):
 
     Args:
         value: the estimate.
-        standard_error: of the value, as far as chains have seen where Z lies. Near 1 a single chain outweighs all
-            others, and the value is likely too small: take more temperatures.
+        standard_error: of the value, provided that the chains reach the mass of Z. Near 1 a single chain outweighs all
+            others, and the value is likely too small: use more temperatures.
     """
 
     value: float

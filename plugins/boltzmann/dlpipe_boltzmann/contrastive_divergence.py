@@ -1,4 +1,4 @@
-"""The training signal: data against what a short Gibbs chain makes of it."""
+"""The loss of contrastive divergence (CD-k) and its persistent form (PCD-k)."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from dlpipe_boltzmann.gibbs import ChainEnd, run_chain, sample_units
 
 
 class ContrastiveDivergence(NamedTuple):
-    """What an update needs, and what tells how it goes.
+    """The loss of an update and the ends of its chains.
 
     Args:
-        loss: a scalar; its gradient is the estimate of that of minus the mean log-likelihood.
-        end: of the chains.
-        preactivation: of the hidden units at the end, (chains, num_hidden): a sample of them goes on as a
+        loss: a scalar; its gradient estimates the gradient of the negative mean log-likelihood.
+        end: last states of the chains.
+        preactivation: of the hidden units at the end, (chains, num_hidden); a sample of them continues a
             persistent chain.
     """
 
@@ -30,16 +30,16 @@ def contrastive_divergence(
     chain: Tensor | None = None,
     generator: Generator | None = None,
 ) -> ContrastiveDivergence:
-    """mean F(x) - mean F(end of the chains), where the end counts as a constant.
+    """mean F(x) - mean F(end of the chains), where the end is treated as a constant.
 
-    The first term is of x itself, also where it is grey; a chain is binary. The value of the loss is no measure of
+    The first term uses x itself, grey levels included; chains are binary. The value of the loss does not measure
     progress.
 
     Args:
-        parameters: to be differentiated.
+        parameters: of the machine; differentiated.
         x: a minibatch, (batch, num_visible).
-        num_steps: of the chains; visible samples.
-        chain: hidden states (chains, num_hidden) that persistent chains were left in (PCD); None to start from a
+        num_steps: Gibbs steps of each chain.
+        chain: last hidden states (chains, num_hidden) of persistent chains (PCD); None to start from a
             sample of p(h | x) (CD).
         generator: torch's global one if None.
 

@@ -1,7 +1,6 @@
-"""The restricted Boltzmann machine of binary units: its energy, and what follows from it in closed form.
+"""The restricted Boltzmann machine of binary units: its energy, its free energy and its conditional means.
 
-p(v, h) = exp(-E(v, h)) / Z. Visible units v and hidden units h are 0 or 1; what is said of v holds for values between,
-too, such as grey levels.
+p(v, h) = exp(-E(v, h)) / Z. Visible units v and hidden units h are 0 or 1; v may also lie between, as grey levels do.
 """
 
 from typing import NamedTuple
@@ -12,9 +11,9 @@ from torch import Tensor
 
 
 class Parameters(NamedTuple):
-    """What defines a machine.
+    """Weights and biases of a machine.
 
-    A bias may have a row for each example of a minibatch, as where it depends on the frames before.
+    A bias may have a row for each example of a minibatch, for example where it depends on earlier frames.
 
     Args:
         W: weights, (num_visible, num_hidden).
@@ -27,7 +26,7 @@ class Parameters(NamedTuple):
     c: Tensor
 
     def detach(self) -> "Parameters":
-        """The same numbers, of which nothing is differentiated."""
+        """The same tensors, detached from the graph."""
         return Parameters(self.W.detach(), self.b.detach(), self.c.detach())
 
 
@@ -67,7 +66,7 @@ def free_energy(parameters: Parameters, v: Tensor) -> Tensor:
 def mean_free_energy(parameters: Parameters, v: Tensor, preactivation: Tensor) -> Tensor:
     """The mean of `free_energy` over a batch, a scalar, from the `hidden_preactivation` of v.
 
-    One sum over all units where rows and then their mean take several passes, also backwards.
+    One sum over all units: summing rows and then averaging takes several passes, in backward too.
     """
     b = parameters.b
     visible = v.mean(0).dot(b) if b.ndim == 1 else (v * b).sum() / len(v)

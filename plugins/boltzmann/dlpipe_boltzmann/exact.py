@@ -10,9 +10,9 @@ STATES_AT_ONCE = 4096
 
 
 def all_states(num_units: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Every binary state, (2^num_units, num_units); row r has the digits of r, the last unit the units' place."""
-    places = torch.arange(num_units - 1, -1, -1)
-    return (torch.arange(2**num_units).unsqueeze(1) >> places & 1).to(dtype)
+    """Every binary state, (2^num_units, num_units); row r is r in binary, the last unit the least significant bit."""
+    shifts = torch.arange(num_units - 1, -1, -1)
+    return (torch.arange(2**num_units).unsqueeze(1) >> shifts & 1).to(dtype)
 
 
 def log_partition(parameters: Parameters) -> Tensor:

@@ -9,7 +9,7 @@ from dlpipe_boltzmann.energy import Parameters, hidden_preactivation, visible_pr
 
 
 class ChainEnd(NamedTuple):
-    """Where chains have come to.
+    """The last state of Gibbs chains.
 
     Args:
         preactivation: of the visible units in the last step, (chains, num_visible); its sigmoid is their mean.
@@ -45,7 +45,7 @@ def sample_visible(parameters: Parameters, h: Tensor, generator: Generator | Non
 def run_chain(parameters: Parameters, h: Tensor, num_steps: int, generator: Generator | None = None) -> ChainEnd:
     """Go h -> v -> h -> ... -> v, with ``num_steps`` visible samples.
 
-    Every state is a sample, never a mean; `sample_hidden` of the last v is the hidden state to go on from.
+    Every state is a sample, never a mean; to continue a chain, start from `sample_hidden` of the last v.
 
     Args:
         parameters: of the machine.
@@ -54,7 +54,7 @@ def run_chain(parameters: Parameters, h: Tensor, num_steps: int, generator: Gene
         generator: torch's global one if None.
 
     Raises:
-        ValueError: there is less than one step.
+        ValueError: ``num_steps`` is less than 1.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps}: a chain has at least one step")

@@ -33,7 +33,7 @@ def pseudo_likelihood(parameters: Parameters, v: Tensor) -> Tensor:
     preactivation = hidden_preactivation(parameters, v)
     before = _hidden_part(preactivation)
     total = torch.zeros_like(before)
-    # added at once: small results kept between large temporary ones would leave gigabytes of gaps on the heap
+    # summed in the loop: a list of small results between large temporaries would fragment the heap by gigabytes
     for bit in torch.split(torch.arange(v.shape[1], device=v.device), 1):
         total += _log_conditional(parameters, v, preactivation, before, bit)
     return total
@@ -52,5 +52,5 @@ def _log_conditional(parameters: Parameters, v: Tensor, preactivation: Tensor, b
 
 
 def _hidden_part(preactivation: Tensor) -> Tensor:
-    """sum_j softplus(c_j + (v W)_j): what the hidden units take from the free energy, (batch,)."""
+    """sum_j softplus(c_j + (v W)_j): the hidden units' part of minus the free energy, (batch,)."""
     return F.softplus(preactivation).sum(1)

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
+from dlpipe.epoch_mean import EpochMean
 from dlpipe_boltzmann.contrastive_divergence import contrastive_divergence
 from dlpipe_boltzmann.energy import Parameters, hidden_mean, visible_preactivation
 from dlpipe_boltzmann.gibbs import sample_units
 from dlpipe_boltzmann.pseudo_likelihood import pseudo_likelihood, stochastic_pseudo_likelihood
 from dlpipe_boltzmann.reconstruction import reconstruction_log_likelihood
 from dlpipe_boltzmann.sheets import sample_figures, sample_files
-from dlpipe_supervised.classification import filter_figures
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
-from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -26,18 +26,18 @@ Positive = Annotated[int, Field(gt=0)]
 class RBM(pl.LightningModule):
     """p(v, h) proportional to exp(b.v + c.h + v W h) for binary v and h, trained by PCD-k or CD-k.
 
-    Grey levels stand for the probabilities of their pixels; they are not binarised, but for the pseudo-likelihood. What
-    is logged of training is computed with the parameters before each update: by PCD ``train/pseudo_likelihood``, of one
-    bit of each example, which moves on by one every update; by CD ``train/reconstruction``. Both rise towards 0.
+    Grey levels are used as probabilities; only the pseudo-likelihood rounds them to binary values. Training logs, with
+    the parameters before each update, ``train/pseudo_likelihood`` for PCD, of one bit of each example, the next bit at
+    every update; ``train/reconstruction`` for CD. Both rise towards 0.
 
     Args:
         num_visible: entries of one example.
-        image_shape: channels, height, width, to draw filters and samples with; no filters are drawn of another form, as
-            [1000] of hidden units.
+        image_shape: channels, height, width, to draw filters and samples with; no filters are drawn for other shapes,
+            such as [1000] of hidden units.
         num_hidden: hidden units.
         k: Gibbs steps of an update.
-        persistent: whether chains go on from update to update (PCD) instead of beginning at the data (CD).
-        num_chains: persistent ones, of which there may be other than examples in a minibatch.
+        persistent: whether chains continue from update to update (PCD) instead of restarting at the data (CD).
+        num_chains: number of persistent chains, independent of the batch size.
         sampling_steps: Gibbs steps from the test images to `sample`, and between rows of the figure.
 
     Source: "Restricted Boltzmann Machines"; W from U[-a, a], a = 4 sqrt(6 / (num_visible + num_hidden)), the rest 0.
@@ -45,8 +45,6 @@ class RBM(pl.LightningModule):
 
     chain: Tensor | None
     bit: Tensor
-    monitored: Tensor
-    updates: Tensor
 
     def __init__(
         self,
@@ -68,8 +66,7 @@ class RBM(pl.LightningModule):
         uniform_(self.W, sigmoid_bound(num_visible, num_hidden))
         self.register_buffer("chain", torch.zeros(num_chains, num_hidden) if persistent else None)
         self.register_buffer("bit", torch.zeros(1, dtype=torch.int64))
-        self.register_buffer("monitored", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.epoch_mean = EpochMean(dtype=torch.float64)
 
     @property
     def machine(self) -> Parameters:
@@ -78,7 +75,7 @@ class RBM(pl.LightningModule):
 
     @property
     def monitor(self) -> str:
-        """The name of what tells how training goes."""
+        """The name of the monitored metric."""
         return "reconstruction" if self.chain is None else "pseudo_likelihood"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,35 +83,33 @@ class RBM(pl.LightningModule):
         return hidden_mean(self.machine, x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """mean F(x) - mean F(end of the chains) of a minibatch; its labels are not looked at."""
+        """mean F(x) - mean F(end of the chains) of a minibatch; its labels are ignored."""
         x, _ = batch
-        found = contrastive_divergence(self.machine, x, self.k, self.chain)
+        result = contrastive_divergence(self.machine, x, self.k, self.chain)
         with torch.no_grad():
             if self.chain is None:
-                monitored = reconstruction_log_likelihood(x, found.end.preactivation)
+                monitored = reconstruction_log_likelihood(x, result.end.preactivation)
             else:
                 monitored = stochastic_pseudo_likelihood(self.machine, x.round(), self.bit).mean()
                 self.bit.add_(1).remainder_(len(self.b))
-                self.chain.copy_(sample_units(found.preactivation))
-            self.monitored.add_(mean_over_ranks(monitored))
-            self.updates.add_(1)
-        return found.loss
+                self.chain.copy_(sample_units(result.preactivation))
+        self.epoch_mean.update(monitored)
+        return result.loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean over the epoch's updates."""
-        self.log(f"train/{self.monitor}", self.monitored / self.updates, sync_dist=self.trainer.world_size > 1)
-        self.monitored.zero_()
-        self.updates.zero_()
+        """Log the epoch mean of the monitored metric."""
+        self.log(f"train/{self.monitor}", self.epoch_mean.compute(), sync_dist=self.trainer.world_size > 1)
+        self.epoch_mean.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log what training is monitored by, without its chance: of bits spread over the examples, or of the means."""
+        """Log the monitored metric, deterministically: with bits spread over the examples, or with means."""
         x, _ = batch
         if self.chain is None:
-            found = reconstruction_log_likelihood(x, visible_preactivation(self.machine, self(x)))
+            value = reconstruction_log_likelihood(x, visible_preactivation(self.machine, self(x)))
         else:
             bits = torch.arange(len(x), device=x.device) * x.shape[1] // len(x)
-            found = stochastic_pseudo_likelihood(self.machine, x.round(), bits).mean()
-        self.log(f"val/{self.monitor}", found, batch_size=len(x))
+            value = stochastic_pseudo_likelihood(self.machine, x.round(), bits).mean()
+        self.log(f"val/{self.monitor}", value, batch_size=len(x))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log test/pseudo_likelihood of all bits."""
@@ -122,11 +117,11 @@ class RBM(pl.LightningModule):
         self.log("test/pseudo_likelihood", pseudo_likelihood(self.machine, x.round()).mean(), batch_size=len(x))
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred hidden units look at."""
+        """The weights of the first hundred hidden units as images."""
         return filter_figures(self.W.t(), self.image_shape)
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-        """Samples along chains that begin at test images."""
+        """Samples along chains that start at test images."""
         return sample_figures([self.machine], data, self.image_shape, self.sampling_steps)
 
     def sample(self, count: int, data: pl.LightningDataModule) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""Samples from machines stacked on each other, of which a single one is the smallest stack."""
+"""Samples from a stack of machines, or from a single one."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from dlpipe_boltzmann.gibbs import run_chain, sample_hidden, sample_units
 def sample_stack(machines: Sequence[Parameters], x: Tensor, num_rows: int, num_steps: int) -> Tensor:
     """Means of the visible units along Gibbs chains, (num_rows, chains, num_visible).
 
-    A chain runs in the top machine, from the means of x in those below it, and is read every ``num_steps`` steps. What
-    it is then at is sampled downwards layer by layer; of the lowest layer the means are shown. Nothing shown goes back
-    into the chain, which stays binary.
+    A chain runs in the top machine, starting from x passed upwards as means. Every ``num_steps`` steps its visible
+    state is sampled downwards layer by layer, with means for the lowest layer. This does not affect the chain, which
+    stays binary.
 
     Args:
         machines: from the lowest to the top one; the hidden units of each are the visible ones of the next.
         x: where chains start, (chains, num_visible).
-        num_rows: how often they are read.
-        num_steps: Gibbs steps from one time to the next.
+        num_rows: samples of each chain.
+        num_steps: Gibbs steps between them.
 
     Source: "Restricted Boltzmann Machines", section "Sampling"; for a stack, Hinton, Osindero and Teh (2006), A fast
     learning algorithm for deep belief nets, section 7.

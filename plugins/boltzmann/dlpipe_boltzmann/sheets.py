@@ -1,4 +1,4 @@
-"""What the models draw and give as samples: Gibbs chains that begin at test images."""
+"""Figures and files of samples: Gibbs chains that start at test images."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ CHAINS, ROWS = 20, 10  # of the tutorial's figure
 def sample_figures(
     machines: Sequence[Parameters], data: pl.LightningDataModule, image_shape: list[int], num_steps: int
 ) -> dict[str, NDArray[np.uint8]]:
-    """A column a chain, a row every ``num_steps`` Gibbs steps; empty for what is no grey image.
+    """One column per chain, one row every ``num_steps`` Gibbs steps; empty if the examples are not grey images.
 
-    Of 28 x 28 pixels it is the tutorial's 291 x 579, with two more black lines at the bottom than it needs.
+    For 28 x 28 pixels it has the tutorial's 291 x 579, two black lines at the bottom included.
     """
     start = consecutive_test_examples(data, CHAINS).to(machines[0].W.device)
     if not _is_grey(start, image_shape):
@@ -34,7 +34,7 @@ def sample_figures(
 def sample_files(
     machines: Sequence[Parameters], data: pl.LightningDataModule, image_shape: list[int], num_steps: int, count: int
 ) -> dict[str, NDArray[Any]]:
-    """``samples.npy``, (count, num_visible): means, each after ``num_steps`` steps of a chain; and ``samples.png``."""
+    """``samples.npy``, (count, num_visible): means after ``num_steps`` steps of a chain each; and ``samples.png``."""
     start = consecutive_test_examples(data, count).to(machines[0].W.device)
     (means,) = sample_stack(machines, start, 1, num_steps)
     picture = {"samples.png": _tiled(means, image_shape)} if _is_grey(means, image_shape) else {}
@@ -42,7 +42,7 @@ def sample_files(
 
 
 def consecutive_test_examples(data: pl.LightningDataModule, count: int) -> Tensor:
-    """(count, features) from a random one of the test set on, and from its first again where it ends."""
+    """(count, features) consecutive test examples from a random one on, wrapping around."""
     x = torch.cat([x for x, _ in data.test_dataloader()])
     first = torch.randint(len(x), (1,), device=x.device)
     return x[(first + torch.arange(count, device=x.device)) % len(x)]
@@ -53,7 +53,7 @@ def _is_grey(x: Tensor, image_shape: list[int]) -> bool:
 
 
 def _tiled(x: Tensor, image_shape: list[int]) -> NDArray[np.uint8]:
-    """Rows of `CHAINS` images with a black line between."""
+    """Rows of `CHAINS` images, separated by black lines."""
     _, height, width = image_shape
     columns = min(CHAINS, len(x))
     return tile_raster_images(x.numpy(force=True), (height, width), (-(-len(x) // columns), columns), (1, 1))

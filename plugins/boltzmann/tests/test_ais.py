@@ -49,9 +49,9 @@ def test_z_is_unbiased_with_few_temperatures_too(tiny, num_temperatures, generat
 def test_the_standard_error_is_the_spread_of_repeated_estimates(tiny, generator):
     runs = [estimate_log_partition(tiny, 200, 3, generator=generator) for _ in range(400)]
     spread = torch.tensor([run.value for run in runs], dtype=torch.float64).std()
-    message = torch.tensor([run.standard_error for run in runs], dtype=torch.float64).mean()
+    reported = torch.tensor([run.standard_error for run in runs], dtype=torch.float64).mean()
     # the relative standard error of a standard deviation is 1 / sqrt(2 n)
-    assert abs(spread / message - 1) < 5 / math.sqrt(2 * 400)
+    assert abs(spread / reported - 1) < 5 / math.sqrt(2 * 400)
 
 
 def test_without_weights_the_estimate_is_exact(generator):

@@ -10,17 +10,9 @@ from dlpipe_boltzmann.dbn import DeepBeliefNetwork
 
 
 @pytest.fixture
-def make():
-    """A small network on 2 x 3 pixels, none of whose parameters is zero."""
-
-    def build():
-        torch.manual_seed(0)
-        model = DeepBeliefNetwork(6, 2, [1, 2, 3], [5, 4, 3], sampling_steps=2).double()
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter)
-        return model
-
-    return build
+def model(build):
+    """On 2 x 3 pixels."""
+    return build(DeepBeliefNetwork, 6, 2, [1, 2, 3], [5, 4, 3], sampling_steps=2)
 
 
 @pytest.fixture
@@ -53,22 +45,20 @@ def test_dropout_is_of_the_classifier():
     assert (model.network.input_dropout, model.network.hidden_dropout) == (0.3, 0.4)
 
 
-def test_the_stages_are_the_layers_from_the_lowest_up_and_then_the_classifier(make):
-    model = make()
+def test_the_stages_are_the_layers_from_the_lowest_up_and_then_the_classifier(model):
     stages = model.stages()
     assert [stage.name for stage in stages] == ["pretrain/0", "pretrain/1", "pretrain/2", "finetune"]
     assert [stage.module for stage in stages] == [*model.rbms, model.network]
     assert [tuple(rbm.W.shape) for rbm in model.rbms] == [(6, 5), (5, 4), (4, 3)]
 
 
-def test_layers_are_pre_trained_by_cd(make):
-    for rbm in make().rbms:
+def test_layers_are_pre_trained_by_cd(model):
+    for rbm in model.rbms:
         assert rbm.chain is None
         assert rbm.k == 1
 
 
-def test_a_layer_trains_on_the_means_of_those_below_it(make, x):
-    model = make()
+def test_a_layer_trains_on_the_means_of_those_below_it(model, x):
     encode = [stage.encode for stage in model.stages()]
     means = written_out(model, x)
     assert encode[0] is None
@@ -77,16 +67,14 @@ def test_a_layer_trains_on_the_means_of_those_below_it(make, x):
         torch.testing.assert_close(encode[depth](x), means[depth], rtol=1e-12, atol=1e-14)
 
 
-def test_fine_tuning_begins_with_the_means_of_the_hidden_units(make, x):
-    model = make()
+def test_fine_tuning_begins_with_the_means_of_the_hidden_units(model, x):
     with torch.no_grad():
         model.stages()[-1].begin()
     for depth, means in enumerate(written_out(model, x)):
         torch.testing.assert_close(model.network.encode(x, depth), means, rtol=1e-12, atol=1e-14)
 
 
-def test_fine_tuning_leaves_the_generative_weights_alone(make, x):
-    model = make()
+def test_fine_tuning_leaves_the_generative_weights_alone(model, x):
     with torch.no_grad():
         model.stages()[-1].begin()
     before = [value.clone() for value in model.rbms.state_dict().values()]
@@ -97,14 +85,12 @@ def test_fine_tuning_leaves_the_generative_weights_alone(make, x):
     assert not torch.equal(model.network.encode(x, 1), written_out(model, x)[1])
 
 
-def test_predictions_are_those_of_the_classifier(make, x):
-    model = make()
+def test_predictions_are_those_of_the_classifier(model, x):
     wanted = torch.softmax(model.network(x), 1)
     torch.testing.assert_close(model.predict_step((x, torch.zeros(8)), 0), wanted)
 
 
-def test_samples_are_drawn_from_the_generative_weights(make, data):
-    model = make()
+def test_samples_are_drawn_from_the_generative_weights(model, data):
     drawn = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -118,8 +104,7 @@ def test_samples_are_drawn_from_the_generative_weights(make, data):
     assert (model.sample(100, data)["samples.npy"] != drawn[0]).any()
 
 
-def test_filters_are_drawn_before_and_after_fine_tuning(make):
-    model = make()
+def test_filters_are_drawn_before_and_after_fine_tuning(model):
     figures = model.figures()
     assert {name: sheet.shape for name, sheet in figures.items()} == {
         "pretrained_filters": (2, 19),
@@ -138,8 +123,8 @@ def test_the_units_of_upper_layers_look_at_no_image():
     assert [list(rbm.figures()) for rbm in model.rbms] == [["filters"], []]
 
 
-def test_samples_are_drawn_as_a_sheet(make, data):
-    assert make().data_figures(data)["samples"].shape == (31, 79)  # ten rows of twenty, of 2 x 3 pixels
+def test_samples_are_drawn_as_a_sheet(model, data):
+    assert model.data_figures(data)["samples"].shape == (31, 79)  # ten rows of twenty, of 2 x 3 pixels
 
 
 def test_the_model_keeps_the_plugin_contract():

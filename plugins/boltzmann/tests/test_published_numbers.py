@@ -18,10 +18,10 @@ PUBLISHED = [
     ids=["PCD", "CD"],
 )
 def test_updates_are_fused(train, options):
-    message, summary, _ = train(*options, "model.sampling_steps=1")
+    output, summary, _ = train(*options, "model.sampling_steps=1")
     assert summary["status"] == "finished"
-    assert "not fused" not in message
-    assert "every minibatch" not in message
+    assert "not fused" not in output
+    assert "every minibatch" not in output
 
 
 @pytest.mark.slow

@@ -18,20 +18,17 @@ LABELS = torch.zeros(4, dtype=torch.int64)
 
 
 @pytest.fixture
-def make():
-    """A small machine on 2 x 3 pixels, none of whose parameters is zero; what it logs is in ``logged``."""
+def make(build):
+    """A machine on 2 x 3 pixels; what it logs is in ``logged``."""
 
-    def build(**options):
-        torch.manual_seed(0)
-        model = RBM(6, [1, 2, 3], num_hidden=5, **{"num_chains": 4, **options}).double()
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter)
+    def run(**options):
+        model = build(RBM, 6, [1, 2, 3], num_hidden=5, **{"num_chains": 4, **options})
         model.logged = {}
         model.log = lambda name, value, **_: model.logged.update({name: float(value.detach())})
         model._trainer = types.SimpleNamespace(world_size=1)
         return model
 
-    return build
+    return run
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""From the name of an energy to the energy."""
+"""Energies by name."""
 
 import importlib
 import inspect
@@ -72,7 +72,7 @@ def _make(cls: Callable[..., Any], name: str, options: Mapping[str, Any]) -> Any
         raise ValueError(f"energy_options={dict(options)}: {error}; energy {name} takes {takes}") from error
     try:
         return cls(**options)
-    except Exception as error:  # of anybody's class
+    except Exception as error:  # user code may raise anything
         given = f" with energy_options={dict(options)}" if options else ""
-        message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"energy {name} cannot be made{given}: {message}") from error
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"energy {name} cannot be made{given}: {reason}") from error

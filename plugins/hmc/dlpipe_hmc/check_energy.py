@@ -1,4 +1,4 @@
-"""Whether an energy is one that Hamiltonian Monte Carlo can follow."""
+"""Checks that Hamiltonian Monte Carlo can use an energy."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from dlpipe_hmc.energy import Energy, autograd_gradient, gradient_of
 
 
 def check_form(energy: Any, name: str) -> None:
-    """Refuse what cannot be called, or says not or wrongly how many coordinates it has.
+    """Check that an energy is callable and that ``dim``, ``mean`` and ``covariance`` are valid.
 
     Raises:
-        ValueError: with the attribute at fault and what it has to be.
+        ValueError: names the wrong attribute and what it has to be.
     """
     if not callable(energy):
         raise ValueError(f"energy {name} is a {type(energy).__name__}; a callable is wanted: positions to energies")
@@ -23,8 +23,8 @@ def check_form(energy: Any, name: str) -> None:
     for moment, shape in (("mean", (dim,)), ("covariance", (dim, dim))):
         value = getattr(energy, moment, None)
         if value is not None and getattr(value, "shape", None) != shape:
-            message = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"energy {name} has a {moment} of {message}; a tensor {shape} is wanted, or none")
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"energy {name} has a {moment} of {found}; a tensor {shape} is wanted, or none")
     if (covariance := getattr(energy, "covariance", None)) is not None:
         try:
             check_covariance(covariance if covariance.is_floating_point() else covariance.double(), dim)
@@ -34,18 +34,18 @@ def check_form(energy: Any, name: str) -> None:
 
 @torch.no_grad()
 def check_values(energy: Energy, name: str, positions: Tensor) -> None:
-    """Refuse an energy that is not one finite number a chain at ``positions``, or has no right gradient there.
+    """Check that an energy gives one finite number per chain at ``positions``, and a correct gradient.
 
     Raises:
-        ValueError: with what the energy gave, what is wanted and what to do.
+        ValueError: says what the energy gave, what is wanted and what to do.
     """
     _check_numbers(
         f"energy {name}", _energies(energy, name, positions), (len(positions),), "sum over the last dimension"
     )
-    found = _gradients(energy, name, positions)
-    _check_numbers(f"the gradient of energy {name}", found, tuple(positions.shape), "one number a coordinate")
+    gradients = _gradients(energy, name, positions)
+    _check_numbers(f"the gradient of energy {name}", gradients, tuple(positions.shape), "one number a coordinate")
     if hasattr(energy, "gradient"):
-        _check_own_gradient(energy, name, positions, found)
+        _compare_with_autograd(energy, name, positions, gradients)
 
 
 def _check_numbers(what: str, values: Any, shape: tuple[int, ...], advice: str) -> None:
@@ -67,7 +67,7 @@ def _check_numbers(what: str, values: Any, shape: tuple[int, ...], advice: str) 
 def _energies(energy: Energy, name: str, positions: Tensor) -> Tensor:
     try:
         return energy(positions)
-    except Exception as error:  # of anybody's code
+    except Exception as error:  # user code may raise anything
         raise ValueError(f"energy {name} {_raised(error, positions)}") from error
 
 
@@ -80,7 +80,7 @@ def _gradients(energy: Energy, name: str, positions: Tensor) -> Tensor:
     if hasattr(energy, "gradient"):
         try:
             return gradient_of(energy)(positions)
-        except Exception as error:  # of anybody's code
+        except Exception as error:  # user code may raise anything
             raise ValueError(f"the gradient of energy {name} {_raised(error, positions)}") from error
     try:
         return autograd_gradient(energy, positions)
@@ -91,12 +91,12 @@ def _gradients(energy: Energy, name: str, positions: Tensor) -> Tensor:
         ) from error
 
 
-def _check_own_gradient(energy: Energy, name: str, positions: Tensor, own: Tensor) -> None:
-    """Hold it against autograd's, where there is one."""
+def _compare_with_autograd(energy: Energy, name: str, positions: Tensor, gradients: Tensor) -> None:
+    """Compare it with autograd's, if autograd gives one."""
     try:
         by_autograd = autograd_gradient(energy, positions)
-    except RuntimeError:  # which is why it has its own
+    except RuntimeError:  # not differentiable by autograd
         return
-    if not torch.allclose(own, by_autograd, rtol=1e-3, atol=1e-3 * float(by_autograd.abs().max())):
-        off = float((own - by_autograd).abs().max())
+    if not torch.allclose(gradients, by_autograd, rtol=1e-3, atol=1e-3 * float(by_autograd.abs().max())):
+        off = float((gradients - by_autograd).abs().max())
         raise ValueError(f"gradient of energy {name} is off by {off:.3g} from what autograd gives; mend or remove it")

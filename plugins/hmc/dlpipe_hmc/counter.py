@@ -1,4 +1,4 @@
-"""What Lightning takes for an optimizer."""
+"""An optimizer that does nothing."""
 
 from collections.abc import Callable
 from typing import Any, final
@@ -14,4 +14,4 @@ class Counter(torch.optim.Optimizer):
         super().__init__([torch.zeros(0)], {})
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # no closure, no loss
-        """Be counted."""
+        """Do nothing; Lightning counts the call."""

@@ -1,4 +1,4 @@
-"""How far draws are from the density, and how many independent ones they are worth."""
+"""Diagnostics of draws: errors of their moments, effective sample size, R-hat."""
 
 import math
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from dlpipe import DlpipeError
 
-ENOUGH = 4  # draws a chain, with fewer of which ArviZ gives no number
+MIN_DRAWS = 4  # per chain, the fewest that ArviZ gives a number for
 
 
 def moment_errors(draws: Tensor, mean: Tensor | None, covariance: Tensor | None) -> dict[str, float]:
     """The largest absolute error of any entry of the draws' mean and covariance, for those that are known.
 
     Args:
-        draws: (draws, chains, dim), of all of which together the moments are taken.
+        draws: (draws, chains, dim); the moments are those of all draws together.
         mean: of the density, (dim,).
         covariance: of the density, (dim, dim).
     """
@@ -27,19 +27,19 @@ def moment_errors(draws: Tensor, mean: Tensor | None, covariance: Tensor | None)
     if mean is not None:
         errors["mean_error"] = float((rows.mean(0) - mean.cpu()).abs().max())
     if covariance is not None:
-        found = torch.cov(rows.T).reshape(covariance.shape)  # of a single coordinate torch makes a scalar
-        errors["covariance_error"] = float((found - covariance.cpu()).abs().max())
+        estimate = torch.cov(rows.T).reshape(covariance.shape)  # torch.cov of one coordinate is a scalar
+        errors["covariance_error"] = float((estimate - covariance.cpu()).abs().max())
     return errors
 
 
 def convergence(draws: Tensor) -> dict[str, float]:
     """The least bulk effective sample size of any coordinate and, of several chains, the largest rank-normalised R-hat.
 
-    Where a chain never moved in a coordinate there is no effective sample size: NaN. Of chains of which none did, each
-    where it started, R-hat is as large as rounding lets it be, or NaN.
+    If a chain never moved in a coordinate, the effective sample size is NaN; if no chain moved, R-hat is as large as
+    rounding allows, or NaN.
 
     Args:
-        draws: (draws, chains, dim), at least `ENOUGH` draws.
+        draws: (draws, chains, dim), at least `MIN_DRAWS` draws.
 
     Source: Vehtari et al. (2021), Rank-normalization, folding, and localization: an improved R-hat, by ArviZ.
     """
@@ -56,7 +56,7 @@ def _of_coordinates(statistic: Callable[..., NDArray[np.float64]], draws: Tensor
 
 
 def chain_after_chain(draws: Tensor) -> Tensor:
-    """All draws in rows (chains * draws, dim), the first chain's first, of draws (draws, chains, dim)."""
+    """Draws (draws, chains, dim) as rows (chains * draws, dim), the first chain's first."""
     return draws.transpose(0, 1).flatten(0, 1)
 
 
@@ -68,7 +68,7 @@ def thinned(draws: Tensor, count: int) -> Tensor:
         count: at most draws * chains.
 
     Raises:
-        DlpipeError: there are not so many.
+        DlpipeError: there are fewer.
     """
     rows = chain_after_chain(draws)
     if not 1 <= count <= len(rows):
@@ -76,6 +76,6 @@ def thinned(draws: Tensor, count: int) -> Tensor:
             f"{count} samples were asked for, and {draws.shape[1]} chains of {draws.shape[0]} draws have {len(rows)}; "
             f"ask for at most so many (-n {len(rows)}), or run with more model.num_draws or model.num_chains"
             if len(rows)
-            else "the run has no draws yet: its burn-in is not over; go on with it, or run with less model.num_burn_in"
+            else "the run has no draws yet: its burn-in is not over; resume it, or run with less model.num_burn_in"
         )
     return rows[torch.arange(count, device=rows.device) * len(rows) // count]

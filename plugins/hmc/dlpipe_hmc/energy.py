@@ -1,4 +1,4 @@
-"""What an energy is, and its gradient."""
+"""The interface of energies, and their gradients."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +14,8 @@ class Energy(Protocol):
     A class that is registered in the entry-point group ``dlpipe.energies`` need not inherit from this; one that a
     config names by its dotted path must.
 
-    It may have more: ``mean`` (dim,) and ``covariance`` (dim, dim) where they are known, to hold the draws against, and
-    ``gradient``, which gives (chains, dim) of positions (chains, dim) and is a good deal faster than autograd.
+    Optional: ``mean`` (dim,) and ``covariance`` (dim, dim), which the draws are compared with, and ``gradient``, which
+    gives (chains, dim) for positions (chains, dim) and is much faster than autograd.
     """
 
     dim: int

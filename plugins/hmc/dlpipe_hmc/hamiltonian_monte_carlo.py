@@ -13,7 +13,7 @@ from torch import Tensor
 from dlpipe_hmc.build_energy import build_energy
 from dlpipe_hmc.check_energy import check_values
 from dlpipe_hmc.counter import Counter
-from dlpipe_hmc.diagnostics import ENOUGH, chain_after_chain, convergence, moment_errors, thinned
+from dlpipe_hmc.diagnostics import MIN_DRAWS, chain_after_chain, convergence, moment_errors, thinned
 from dlpipe_hmc.energy import gradient_of
 from dlpipe_hmc.move import begin, hmc_move
 from dlpipe_hmc.pictures import adaptation_picture, pair_picture, trace_picture
@@ -39,23 +39,23 @@ class HamiltonianMonteCarlo(pl.LightningModule):
             ``dlpipe.energies``, or the dotted path of a class of your own that inherits from
             `dlpipe_hmc.energy.Energy`.
         energy_options: arguments of the energy's class.
-        num_chains: how many, at once.
+        num_chains: chains that run at once.
         num_burn_in: moves of each chain before its first draw.
-        num_draws: moves of each chain whose ends are kept.
+        num_draws: recorded moves of each chain, after the burn-in.
         num_leapfrog_steps: of a move.
         initial_step_size: of a leapfrog step; the tutorial's test starts at its minimum.
-        step_size_min: what the step size is clipped to,
-        step_size_max: and to.
-        step_size_increase: its factor where the average acceptance rate is above the target,
-        step_size_decrease: and where it is not.
-        target_acceptance: of the acceptance rate, and where its average starts.
-        acceptance_smoothing: what the old average of the acceptance rate counts in the new one.
+        step_size_min: lower bound of the step size.
+        step_size_max: upper bound of the step size.
+        step_size_increase: factor of the step size when the average acceptance rate is above the target.
+        step_size_decrease: factor of the step size otherwise.
+        target_acceptance: target of the average acceptance rate, and its initial value.
+        acceptance_smoothing: weight of the old average in the new one.
 
     Raises:
-        ValueError: the energy is not usable, or the initial step size is not between its bounds.
+        ValueError: the energy cannot be used, or the initial step size is out of bounds.
 
-    Source: "Hybrid Monte-Carlo Sampling". The step sizes are those of its test; its sampler's own start at 0.01 and
-    are at most 0.25.
+    Source: "Hybrid Monte-Carlo Sampling". The step sizes are those of its test; its sampler starts at 0.01 and is
+    at most 0.25.
     """
 
     positions: Tensor
@@ -113,11 +113,11 @@ class HamiltonianMonteCarlo(pl.LightningModule):
         self.register_buffer("acceptances", torch.zeros(num_moves))  # of each move: the share of the chains
 
     def configure_optimizers(self) -> Counter:
-        """One that only counts: there is nothing to optimize."""
+        """An optimizer that only counts steps: there is nothing to optimize."""
         return Counter()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Make as many moves as the batch has rows; the mean energy, log the means of step size and acceptance."""
+        """Make as many moves as the batch has rows, log mean step size and acceptance; returns the mean energy."""
         count = int(self.count)
         energy = self.advance(len(batch[0]))
         means = {
@@ -130,10 +130,10 @@ class HamiltonianMonteCarlo(pl.LightningModule):
 
     @torch.no_grad()
     def advance(self, num_moves: int) -> Tensor:
-        """Make moves of all chains, and keep their ends once the burn-in is over; the mean energy over them, a scalar.
+        """Move all chains, record their positions after the burn-in, and return the mean energy, a scalar.
 
         Raises:
-            ValueError: the burn-in and all draws are made.
+            ValueError: more moves than the burn-in and all draws need.
         """
         first, last = int(self.count), int(self.count) + num_moves
         if last > len(self.step_sizes):
@@ -167,34 +167,37 @@ class HamiltonianMonteCarlo(pl.LightningModule):
         return self.draws[: max(0, int(self.count) - self.num_burn_in)]
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log of the draws: step size, acceptance rate, errors of mean and covariance, effective sample size, R-hat."""
+        """Log the draws' step size, acceptance rate, errors of mean and covariance, effective sample size and R-hat."""
         made = len(self.drawn)
-        if made < ENOUGH:
+        if made < MIN_DRAWS:
             log.warning("%d moves made, %d of them draws: too few to test", int(self.count), made)
             return
         moves = slice(self.num_burn_in, int(self.count))
-        found = {"acceptance": float(self.acceptances[moves].mean()), "step_size": float(self.step_sizes[moves].mean())}
+        metrics = {
+            "acceptance": float(self.acceptances[moves].mean()),
+            "step_size": float(self.step_sizes[moves].mean()),
+        }
         known = (getattr(self.energy, moment, None) for moment in ("mean", "covariance"))
-        found |= moment_errors(self.drawn, *known) | convergence(self.drawn)
-        self.log_dict({f"test/{name}": value for name, value in found.items()}, batch_size=made)
+        metrics |= moment_errors(self.drawn, *known) | convergence(self.drawn)
+        self.log_dict({f"test/{name}": value for name, value in metrics.items()}, batch_size=made)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """Traces and pairs of the draws' coordinates, and how the step size was found."""
+        """Traces and pairs of the draws' coordinates, and the adaptation of the step size."""
         count = int(self.count)
         if not count:
             return {}
         step_sizes, acceptances = (made[:count].numpy(force=True) for made in (self.step_sizes, self.acceptances))
-        found = {"adaptation": adaptation_picture(step_sizes, acceptances, self.num_burn_in, self.target_acceptance)}
+        figures = {"adaptation": adaptation_picture(step_sizes, acceptances, self.num_burn_in, self.target_acceptance)}
         if len(self.drawn):
-            found["trace"] = trace_picture(self.drawn.numpy(force=True))
-            found["pairs"] = pair_picture(chain_after_chain(self.drawn).numpy(force=True))
-        return found
+            figures["trace"] = trace_picture(self.drawn.numpy(force=True))
+            figures["pairs"] = pair_picture(chain_after_chain(self.drawn).numpy(force=True))
+        return figures
 
     def sample(self, count: int, data: pl.LightningDataModule) -> dict[str, NDArray[Any]]:
         """``count`` draws (count, dim), evenly spaced along chain after chain, and their pairs of coordinates.
 
         Raises:
-            DlpipeError: there are not so many.
+            DlpipeError: there are fewer.
         """
         samples = thinned(self.drawn, count).numpy(force=True)
         return {"samples.npy": samples, "samples.png": pair_picture(samples)}

@@ -1,4 +1,4 @@
-"""Whether a move is made: the rule that keeps the density what it is, however coarse the steps."""
+"""Metropolis acceptance, which leaves the density invariant whatever the step size."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ def hamiltonian(energies: Tensor, velocities: Tensor) -> Tensor:
 
 
 def metropolis_accept(before: Tensor, after: Tensor, uniform: Tensor) -> Tensor:
-    """exp(H_before - H_after) >= u, for each chain by itself; never for an H that is infinite or not a number.
+    """exp(H_before - H_after) >= u, independently for each chain; False where H_after is not finite.
 
     Args:
         before: H at the start of the move, (chains,), finite.

@@ -11,7 +11,7 @@ from dlpipe_hmc.metropolis import hamiltonian, metropolis_accept
 
 
 class Chains(NamedTuple):
-    """Where the chains are, with what the next move needs to know there."""
+    """Positions of the chains, with their energies and gradients."""
 
     positions: Tensor  # (chains, dim)
     energies: Tensor  # (chains,)
@@ -31,17 +31,17 @@ def hmc_move(
     num_leapfrog_steps: int,
     generator: Generator | None = None,
 ) -> tuple[Chains, Tensor]:
-    """Draw velocities from N(0, 1), follow the dynamics, and accept or reject its end, for each chain by itself.
+    """Draw velocities from N(0, 1), follow the dynamics, and accept or reject the end, independently for each chain.
 
-    Leaves the density exp(-E) as it is. A chain whose end is rejected stays where it was.
+    Leaves the density exp(-E) invariant. A chain whose end is rejected does not move.
 
     Args:
         chains: before the move.
         energy: E, gives (chains,) of positions (chains, dim).
         gradient: of E, gives (chains, dim).
         step_size: of the leapfrog steps.
-        num_leapfrog_steps: of the move; each takes one gradient.
-        generator: of the random draws; None for torch's own.
+        num_leapfrog_steps: of the move; each computes one gradient.
+        generator: torch's global one if None.
 
     Returns:
         The chains after the move, and which were accepted: (chains,), bool.

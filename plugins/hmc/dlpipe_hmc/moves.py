@@ -1,4 +1,4 @@
-"""The moves of a Markov chain in the place of a dataset."""
+"""The moves of a Markov chain as a dataset."""
 
 from typing import Annotated, final
 
@@ -14,15 +14,15 @@ NotNegative = Annotated[int, Field(ge=0)]
 
 @final
 class Moves(pl.LightningDataModule):
-    """An example is a move to make, with no features: a minibatch of n says no more than "n moves".
+    """An example is a move to make, without features: a minibatch of n means "make n moves".
 
-    So Lightning's cost a step is shared by ``batch_size`` moves. The test set is one batch of all draws.
+    ``batch_size`` moves share the cost of one step of Lightning's loop. The test set is one batch of all draws.
 
     Args:
-        num_burn_in: moves whose ends are not kept.
-        num_draws: moves whose ends are.
-        num_epochs: equal parts that they are made in.
-        batch_size: moves in a step of Lightning's; None for all of an epoch.
+        num_burn_in: moves that are not recorded.
+        num_draws: moves that are.
+        num_epochs: equal parts of all moves.
+        batch_size: moves in a training step; None for all of an epoch.
 
     Raises:
         ValueError: ``num_epochs`` does not divide the number of moves.
@@ -44,13 +44,13 @@ class Moves(pl.LightningDataModule):
 
     def train_dataloader(self) -> Minibatches:
         """Minibatches of an epoch's moves."""
-        return _nothing(self.moves_per_epoch, self.batch_size)
+        return _empty_examples(self.moves_per_epoch, self.batch_size)
 
     def test_dataloader(self) -> Minibatches:
         """One batch, as many as there are draws."""
-        return _nothing(self.num_draws, self.num_draws)
+        return _empty_examples(self.num_draws, self.num_draws)
 
 
-def _nothing(examples: int, batch_size: int) -> Minibatches:
+def _empty_examples(examples: int, batch_size: int) -> Minibatches:
     split = Split(torch.empty(examples, 0), torch.zeros(examples, dtype=torch.int64))
     return TensorMinibatches(split, batch_size, EpochSampler(examples, seed=0, shuffle=False))

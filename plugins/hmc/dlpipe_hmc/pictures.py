@@ -1,11 +1,11 @@
-"""Pictures of draws: traces, pairs of coordinates, and how the step size was found."""
+"""Pictures of draws: traces, pairs of coordinates, and the adaptation of the step size."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlpipe.figures import picture_of
+from dlpipe.figures import figure_to_image
 
 # shown at most
 COORDINATES = 6
@@ -35,7 +35,7 @@ def trace_picture(draws: NDArray[np.floating]) -> NDArray[np.uint8]:
             trace.plot(chain, linewidth=0.5)
         density.set_ylabel(f"x{coordinate + 1}")
     panels[-1, 1].set_xlabel("draw")
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
 def pair_picture(points: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -54,7 +54,7 @@ def pair_picture(points: NDArray[np.floating]) -> NDArray[np.uint8]:
     for index in range(shown):
         panels[index, 0].set_ylabel(f"x{index + 1}")
         panels[-1, index].set_xlabel(f"x{index + 1}")
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
 def _draw_pair(axes: Axes, points: NDArray[np.floating], row: int, column: int) -> None:
@@ -87,4 +87,4 @@ def adaptation_picture(
     below.set(ylabel="acceptance rate", xlabel="move")
     for axes in (above, below):
         axes.axvline(num_burn_in, color="grey", linestyle="--")
-    return picture_of(figure)
+    return figure_to_image(figure)

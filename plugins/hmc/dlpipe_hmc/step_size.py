@@ -1,4 +1,4 @@
-"""How the step size follows the acceptance rate."""
+"""Adaptation of the step size to the acceptance rate."""
 
 
 def adapt_step_size(
@@ -15,7 +15,7 @@ def adapt_step_size(
     """Step size and average acceptance after one more move.
 
     The step size grows by ``increase`` where the average *before* the move was above the target, else it shrinks by
-    ``decrease``; then the average takes the move in.
+    ``decrease``; then the average is updated with the move.
 
     Args:
         step_size: of the move.
@@ -24,9 +24,9 @@ def adapt_step_size(
         target_acceptance: of the average.
         increase: more than 1.
         decrease: less than 1.
-        step_size_min: the step size is clipped to,
-        step_size_max: and to.
-        smoothing: what the old average counts in the new one, 0 to 1.
+        step_size_min: lower bound of the step size.
+        step_size_max: upper bound of the step size.
+        smoothing: weight of the old average in the new one, 0 to 1.
 
     Source: "Hybrid Monte-Carlo Sampling", section "Implementing HMC With Theano", function ``hmc_updates``.
     """

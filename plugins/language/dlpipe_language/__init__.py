@@ -1,1 +1,1 @@
-"""Recurrent networks that fill slots in sentences and judge reviews."""
+"""Recurrent networks for slot filling and sentiment analysis, and their datasets."""

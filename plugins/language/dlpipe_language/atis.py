@@ -1,16 +1,14 @@
 """ATIS: requests for flights whose words are labelled with slots."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, SequenceSplit, SplitName, find_or_download, read_pickles, sha256_of
+from dlpipe.data import RemoteFile, RemoteFileMixin, SequenceSplit, SplitName, read_pickles
 from dlpipe_language.sentences import LabelledSentences, labelled
 from dlpipe_language.vocabulary import UNKNOWN, Vocabulary, travel_words
 
-NAME = "atis"
 MIRROR = "http://lisaweb.iro.umontreal.ca/transfert/lisa/users/mesnilgr/atis/"
 SHA256 = (
     "42f22ed2fedd8914ff6c48ad9758425ce4cd587218e8e85e600000c805115253",
@@ -21,55 +19,37 @@ SHA256 = (
 )
 
 
-class Atis(LabelledSentences):
-    """3,983 train, 995 val and 893 test sentences of 572 words with 127 labels, in one of five divisions.
+class Atis(RemoteFileMixin, LabelledSentences):
+    """3,983 train, 995 val and 893 test sentences of 572 words with 127 labels, in one of five folds.
 
-    Source: Hemphill et al. (1990), The ATIS spoken language systems pilot corpus, as Mesnil et al. (2013) divide it:
-    lower case, ``DIGIT`` for each digit, ``<UNK>`` for what occurs once. The test sentences are those of each fold.
+    Source: Hemphill et al. (1990), The ATIS spoken language systems pilot corpus, as split by Mesnil et al. (2013):
+    lower case, ``DIGIT`` for each digit, ``<UNK>`` for words that occur once. All folds have the same test sentences.
 
     Args:
         fold: 0 to 4.
-        directory: with the files ``atis.fold0.pkl.gz`` to 4; None looks in ``$DLPIPE_DATA/atis`` and the user's cache.
-        offline: whether nothing is downloaded.
-        rest: as for `LabelledSentences`.
+        directory: with the files ``atis.fold0.pkl.gz`` to 4; None searches ``$DLPIPE_DATA/atis`` and the user's cache.
+        offline: never download.
+        options: as for `LabelledSentences`.
     """
 
-    def __init__(
-        self,
-        *,
-        fold: Annotated[int, Field(ge=0, le=4)],
-        directory: str | None,
-        offline: bool,
-        **rest: Any,
-    ) -> None:
-        super().__init__(**rest)
-        self.directory = directory
-        self.offline = offline
+    dataset_name = "atis"
+
+    def __init__(self, *, fold: Annotated[int, Field(ge=0, le=4)], **options: Any) -> None:
+        super().__init__(**options)
         name = f"atis.fold{fold}.pkl.gz"
-        self.file = RemoteFile(name, SHA256[fold], (MIRROR + name,))
-
-    def prepare_data(self) -> None:
-        """Find the fold, or download it into the user's cache.
-
-        Raises:
-            DataError: it is nowhere to be had.
-        """
-        self._path()
-
-    def _path(self) -> Path:
-        return find_or_download(self.file, NAME, self.directory, self.offline)
+        self.remote_file = RemoteFile(name, SHA256[fold], (MIRROR + name,))
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """Sentences of words (x) and labels (y)."""
-        path = self._path()
+        path = self.path()
         (content,) = read_pickles(path)
         try:
             *sets, names = content
             self.vocabulary, self.labels = Vocabulary(_in_order(names["words2idx"])), _in_order(names["labels2idx"])
             if UNKNOWN not in self.vocabulary:
                 raise ValueError(f"its words have no {UNKNOWN}, which other words are")
-            found = [labelled(words, labels, self.num_words) for words, _, labels in sets]
-            return dict(zip(("train", "val", "test"), found, strict=True))
+            splits = [labelled(words, labels, self.num_words) for words, _, labels in sets]
+            return dict(zip(("train", "val", "test"), splits, strict=True))
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             raise DataError(f"{path} is not (train, val, test, dictionaries) of sentences: {error}") from error
 
@@ -77,16 +57,12 @@ class Atis(LabelledSentences):
         """The words of a request, written as ATIS writes them."""
         return travel_words(text, self.vocabulary)
 
-    def checksums(self) -> dict[str, str]:
-        """File name to sha256."""
-        return {self.file.name: sha256_of(self._path())}
-
 
 def _in_order(numbers: dict[str, int]) -> list[str]:
-    """Names by their numbers, which are 0 to as many.
+    """Names in the order of their numbers.
 
     Raises:
-        ValueError: they aren't.
+        ValueError: the numbers are not 0, 1, 2 and so on.
     """
     names = sorted(numbers, key=numbers.__getitem__)
     if [numbers[name] for name in names] != list(range(len(names))):

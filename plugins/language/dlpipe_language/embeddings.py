@@ -1,4 +1,4 @@
-"""Vectors of words on the unit sphere, and which of them lie close together."""
+"""Word embeddings on the unit sphere, and their nearest neighbours."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 @torch.no_grad()
 def to_unit_sphere(vectors: Tensor) -> None:
-    """Divide each row of ``vectors`` (words, size) by its length, in place; a row of zeros stays."""
+    """Divide each row of ``vectors`` (words, size) by its length, in place; rows of zeros are unchanged."""
     lengths = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     vectors.div_(lengths.clamp_(min=torch.finfo(vectors.dtype).tiny))
 
 
 def nearest(vectors: Tensor, count: int) -> Tensor:
-    """For each row the rows with the largest cosine to it, closest first, itself left out: (words, count).
+    """For each row the other rows with the largest cosine similarity, closest first: (words, count).
 
     Args:
         vectors: (words, size).
-        count: how many, less than there are words.
+        count: number of neighbours, less than the number of words.
     """
     units = vectors.detach().clone()
     to_unit_sphere(units)
@@ -35,10 +35,10 @@ class OntoUnitSphere(pl.Callback):
         self._hook: Any = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin."""
+        """Hook into the optimizer."""
         (optimizer,) = trainer.optimizers
         self._hook = optimizer.register_step_post_hook(lambda *_: to_unit_sphere(self.vectors))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """End."""
+        """Remove the hook."""
         self._hook.remove()

@@ -1,4 +1,4 @@
-"""Made-up requests for flights, whose slots are known: ATIS in small, without its files."""
+"""Synthetic requests for flights: a small ATIS that needs no files."""
 
 import functools
 import hashlib
@@ -27,18 +27,18 @@ RELATIVE = ("before", "after", "around")
 
 
 class SyntheticFlights(LabelledSentences):
-    """Synthetic: 600 train, 150 val and 150 test requests that a grammar writes, with the slots it put there.
+    """Synthetic: 600 train, 150 val and 150 test requests written by a grammar, labelled with their slots.
 
-    The same sentences for every seed. What makes them a task is that a city is one to leave or to go to, and a day one
-    of departure or of arrival, by words before it, some of them several words away.
+    The same sentences for every seed. Earlier words decide whether a city is the origin or the destination, and whether
+    a day is of departure or of arrival; some of them are several words away.
 
     Args:
-        rest: as for `LabelledSentences`.
+        options: as for `LabelledSentences`.
     """
 
-    def __init__(self, **rest: Any) -> None:
-        super().__init__(**rest)
-        self.vocabulary, self.labels = Vocabulary(_made()[0]), _made()[1]
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.vocabulary, self.labels = Vocabulary(_generate()[0]), _generate()[1]
 
     def words_of(self, text: str) -> list[str]:
         """The words of a request."""
@@ -53,19 +53,21 @@ class SyntheticFlights(LabelledSentences):
                 [[labels[label] for _, label in sentence] for sentence in sentences],
                 self.num_words,
             )
-            for name, sentences in _made()[2].items()
+            for name, sentences in _generate()[2].items()
         }
 
     def checksums(self) -> dict[str, str]:
         """sha256 over the sentences of each split."""
-        return {name: hashlib.sha256(repr(sentences).encode()).hexdigest() for name, sentences in _made()[2].items()}
+        return {
+            name: hashlib.sha256(repr(sentences).encode()).hexdigest() for name, sentences in _generate()[2].items()
+        }
 
 
 Sentence = list[tuple[str, str]]  # words and their labels
 
 
 @functools.cache
-def _made() -> tuple[list[str], list[str], dict[SplitName, list[Sentence]]]:
+def _generate() -> tuple[list[str], list[str], dict[SplitName, list[Sentence]]]:
     """Words and labels, in alphabetical order, and the sentences of each split."""
     draw = random.Random(0)
     splits = {name: [list(_request(draw)) for _ in range(size)] for name, size in SIZES.items()}

@@ -1,4 +1,4 @@
-"""The learning rate halved, from the best weights on, for as long as nothing gets better."""
+"""Halving the learning rate, from the best weights on, while there is no new best."""
 
 import logging
 from typing import Any
@@ -12,16 +12,16 @@ log = logging.getLogger(__name__)
 
 
 class HalveAndGoBack(pl.Callback):
-    """Where a metric has had no new best for some epochs: halve the learning rate and take the best weights again.
+    """After some epochs without a new best: halve the learning rate and restore the best weights.
 
-    The rate is halved after each epoch from then on, until there is a new best; the weights are taken once, and trained
-    on with the smaller and smaller rates: what the tutorial's code does, where the best network and the one in training
-    are one object after the first halving.
+    The rate is then halved after each epoch until there is a new best; the weights are restored once and trained on
+    with ever smaller rates. This is what the tutorial's code does, where the best network and the one in training are
+    the same object after the first halving.
 
     Args:
         monitor: the metric; larger is better.
-        epochs: so many.
-        least_lr: a smaller learning rate ends the run.
+        epochs: number of epochs without a new best.
+        least_lr: training stops below this learning rate.
 
     Source: "Recurrent Neural Networks with Word Embeddings", ``decay``.
     """
@@ -34,13 +34,13 @@ class HalveAndGoBack(pl.Callback):
         self.best_epoch = 0
         self.weights: dict[str, torch.Tensor] = {}
         self.is_back = False
-        self.last_halved = -1  # an epoch
+        self.last_halved = -1  # epoch number
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse a schedule, which would set the learning rate that is halved.
+        """Check that no LR scheduler sets the learning rate as well.
 
         Raises:
-            PluginError: there is one.
+            PluginError: there is an LR scheduler.
         """
         if trainer.lr_scheduler_configs:
             scheduler = type(trainer.lr_scheduler_configs[0].scheduler).__name__
@@ -48,17 +48,17 @@ class HalveAndGoBack(pl.Callback):
             raise PluginError(f"{message}: set model.halve_after=null or scheduler=none")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep new best weights, or go back to them."""
+        """Save new best weights, or restore them and halve the learning rate."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        value = trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor]))  # all ranks judge alike
+        value = trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor]))  # all ranks decide alike
         if value > self.best:
             self.best, self.best_epoch = value, trainer.current_epoch
             self.weights = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
             self.is_back = False
         elif trainer.current_epoch - self.best_epoch >= self.epochs and trainer.current_epoch > self.last_halved:
             self.last_halved = trainer.current_epoch
-            message = "" if self.is_back else "the best weights again, and "
+            restored = "" if self.is_back else "the best weights again, and "
             if not self.is_back:
                 pl_module.load_state_dict(self.weights)
                 self.is_back = True
@@ -66,12 +66,12 @@ class HalveAndGoBack(pl.Callback):
                 for group in optimizer.param_groups:
                     group["lr"] /= 2
             rate = trainer.optimizers[0].param_groups[0]["lr"]
-            log.info("no new best %s: %slearning rate %.3g", self.monitor, message, rate)
+            log.info("no new best %s: %slearning rate %.3g", self.monitor, restored, rate)
             if rate < self.least_lr:
                 trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value, its epoch and weights, whether they have been taken again, and the epoch last halved in."""
+        """The best value, its epoch and weights, whether they were restored, and the epoch of the last halving."""
         names = ("best", "best_epoch", "is_back", "last_halved", "weights")
         return {name: getattr(self, name) for name in names}
 

@@ -1,4 +1,4 @@
-"""IMDB: reviews of films, from their text."""
+"""IMDB: film reviews, from their text."""
 
 import logging
 import lzma
@@ -7,24 +7,23 @@ import tarfile
 import zlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, find, find_or_download, sha256_of
+from dlpipe.data import RemoteFile, RemoteFileMixin, find, sha256_of
 from dlpipe_language.moses import review_words
 from dlpipe_language.reviews import (
     HALVES,
     Half,
     LoadedReviews,
     Reviews,
-    by_frequency,
     cache_path,
     cached_reviews,
-    numbered,
+    to_split,
+    words_by_frequency,
 )
 
 log = logging.getLogger(__name__)
-NAME = "imdb"
 WITHOUT_UNLABELLED = "aclImdb_labeled.tar.xz"
 ORIGINAL = RemoteFile(
     "aclImdb_v1.tar.gz",
@@ -35,53 +34,46 @@ MEMBER = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg)/(\d+)_\d+\.txt")
 
 
 @final
-class Imdb(Reviews):
-    """25,000 train and 25,000 test reviews of films, half of them positive.
+class Imdb(RemoteFileMixin, Reviews):
+    """25,000 train and 25,000 test film reviews, half of them positive.
 
-    Words are those of Moses' tokeniser, see `review_words`, as in the tutorial's own files; the vocabulary is that of
-    the training reviews. That takes some minutes, once: what comes of it is kept in the user's cache.
+    They are tokenized by Moses' rules, see `review_words`, as in the tutorial's own files; the vocabulary is that of
+    the training reviews. Tokenizing takes some minutes, once: the result is stored in the user's cache.
 
     Source: Maas et al. (2011), Learning word vectors for sentiment analysis.
 
     Args:
-        directory: with ``aclImdb_v1.tar.gz`` or ``aclImdb_labeled.tar.xz``, which is the same without the reviews that
-            have no label; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.
-        offline: whether nothing is downloaded.
-        reviews: as for `Reviews`.
+        directory: with ``aclImdb_v1.tar.gz`` or ``aclImdb_labeled.tar.xz``, the same without the unlabelled
+            reviews; None searches ``$DLPIPE_DATA/imdb`` and the user's cache.
+        offline: never download.
+        options: as for `Reviews`.
     """
 
-    def __init__(self, *, directory: str | None, offline: bool, **reviews: Any) -> None:
-        super().__init__(**reviews)
-        self.directory = directory
-        self.offline = offline
+    dataset_name = "imdb"
+    remote_file = ORIGINAL
 
     def prepare_data(self) -> None:
-        """Find the archive, or download it into the user's cache, and take its reviews apart where they have not been.
+        """Find the archive, or download it into the user's cache, and tokenize its reviews unless they are cached.
 
         Raises:
-            DataError: it is nowhere to be had, or damaged.
+            DataError: it cannot be found or downloaded, or is damaged.
         """
-        if not _cache_path(self._path()).is_file():
+        if not _cache_path(self.path()).is_file():
             self.load_reviews()
 
     def load_reviews(self) -> LoadedReviews:
-        """Positive reviews before negative ones, each kind in the order of its numbers."""
-        path = self._path()
+        """Positive reviews before negative ones, each kind in the order of their numbers."""
+        path = self.path()
         return cached_reviews(_cache_path(path), lambda: _read(path))
 
-    def _path(self) -> Path:
-        smaller = find(WITHOUT_UNLABELLED, NAME, self.directory)
+    def path(self) -> Path:
+        """Where the smaller archive is, or else the original one."""
         try:
-            return smaller or find_or_download(ORIGINAL, NAME, self.directory, self.offline)
+            return find(WITHOUT_UNLABELLED, self.dataset_name, self.directory) or super().path()
         except DataError as error:
             raise DataError(
                 f"{error} {WITHOUT_UNLABELLED}, the same without the unlabelled reviews, does as well"
             ) from error
-
-    def checksums(self) -> dict[str, str]:
-        """File name to sha256."""
-        path = self._path()
-        return {path.name: sha256_of(path)}
 
 
 def _cache_path(path: Path) -> Path:
@@ -91,34 +83,34 @@ def _cache_path(path: Path) -> Path:
 def _read(path: Path) -> LoadedReviews:
     texts = _texts(path)
     log.info("taking %d reviews apart into words; this is done once, and takes minutes", sum(map(len, texts.values())))
-    reviews = {half: [(review_words(text), label) for text, label in own] for half, own in texts.items()}
-    for half, own in reviews.items():
-        for number, (found, _) in enumerate(own):
-            if not found:
+    reviews = {half: [(review_words(text), label) for text, label in labelled] for half, labelled in texts.items()}
+    for half, labelled in reviews.items():
+        for number, (words, _) in enumerate(labelled):
+            if not words:
                 raise DataError(f"{path}: review number {number} from 0 of {half} has no words; take a good copy")
-    words = by_frequency(words for words, _ in reviews["train"])
+    words = words_by_frequency(words for words, _ in reviews["train"])
     numbers = {word: number for number, word in enumerate(words)}
-    return words, {half: numbered(own, numbers) for half, own in reviews.items()}
+    return words, {half: to_split(labelled, numbers) for half, labelled in reviews.items()}
 
 
 def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
-    """The reviews with their labels, positive ones first, each kind in the order of its numbers."""
-    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    """The reviews with their labels, positive ones first, each kind in the order of their numbers."""
+    texts: dict[tuple[str, str], list[tuple[int, str]]] = {}
     try:
         with tarfile.open(path) as archive:
             for member in archive:
-                message = MEMBER.fullmatch(member.name)
-                if message and member.isfile():
+                match = MEMBER.fullmatch(member.name)
+                if match and member.isfile():
                     content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
                     first_line = content.decode().strip().split("\n")[0]  # as the tutorial's
-                    found.setdefault((message[1], message[2]), []).append((int(message[3]), first_line))
+                    texts.setdefault((match[1], match[2]), []).append((int(match[3]), first_line))
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
-        reason = str(error).split("\n", 1)[0]  # tarfile tells of every compression that it is not
+        reason = str(error).split("\n", 1)[0]  # tarfile lists every compression that it tried
         raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
-    missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in found]
+    missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in texts]
     if missing:
         raise DataError(f"{path} has no reviews in {', '.join(missing)}: it is another archive, or not whole")
     return {
-        half: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(found[half, kind])]
+        half: [(text, label) for kind, label in (("pos", 1), ("neg", 0)) for _, text in sorted(texts[half, kind])]
         for half in HALVES
     }

@@ -1,4 +1,4 @@
-"""IMDB's reviews as the tutorial's own files have them: numbers of words."""
+"""IMDB's reviews from the tutorial's own files, where words are numbers already."""
 
 from pathlib import Path
 from typing import Any, final
@@ -6,8 +6,8 @@ from typing import Any, final
 import torch
 
 from dlpipe import DataError
-from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_places, sha256_of
-from dlpipe_language.reviews import BEFORE_WORDS, PADDING_WORD, LoadedReviews, Reviews, cache_path, cached_reviews
+from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_folders, sha256_of
+from dlpipe_language.reviews import PADDING_WORD, SPECIAL_WORDS, LoadedReviews, Reviews, cache_path, cached_reviews
 
 NAME = "imdb"
 FILES = ("imdb.pkl", "imdb.dict.pkl")
@@ -17,11 +17,11 @@ FILES = ("imdb.pkl", "imdb.dict.pkl")
 class ImdbPickles(Reviews):
     """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed (``.gz``) or not.
 
-    They are read by an unpickler that takes plain containers and arrays alone, once: what comes of it is kept in the
-    user's cache. Their server is gone; the same words are taken from the text of the reviews by the dataset ``imdb``.
+    They are read once, by an unpickler that allows only plain containers and arrays, and stored in the user's cache.
+    Their server is offline; the dataset ``imdb`` tokenizes the same words from the text of the reviews.
 
     Args:
-        directory: with both files; None looks in ``$DLPIPE_DATA/imdb`` and the user's cache.
+        directory: with both files; None searches ``$DLPIPE_DATA/imdb`` and the user's cache.
         reviews: as for `Reviews`.
     """
 
@@ -33,20 +33,20 @@ class ImdbPickles(Reviews):
         """Find the files.
 
         Raises:
-            DataError: one is not there.
+            DataError: one is missing.
         """
         self._paths()
 
     def _paths(self) -> list[Path]:
         paths = []
         for name in FILES:
-            found = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
-            if found is None:
-                places = " or ".join(map(str, search_places(NAME, self.directory)))
+            path = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
+            if path is None:
+                folders = " or ".join(map(str, search_folders(NAME, self.directory)))
                 raise DataError(
-                    f"no {name}.gz and no {name} in {places}; dataset=imdb takes the reviews from their text"
+                    f"no {name}.gz and no {name} in {folders}; dataset=imdb takes the reviews from their text"
                 )
-            paths.append(found)
+            paths.append(path)
         return paths
 
     def load_reviews(self) -> LoadedReviews:
@@ -66,12 +66,12 @@ def _read(reviews: Path, dictionary: Path) -> LoadedReviews:
 
 
 def _words(numbers: Any, path: Path) -> list[str]:
-    """Words by their numbers."""
+    """Words in the order of their numbers."""
     try:
         words = sorted(numbers, key=numbers.__getitem__)
-        if [numbers[word] for word in words] != list(range(len(BEFORE_WORDS), len(BEFORE_WORDS) + len(words))):
-            raise ValueError(f"its words are not numbered from {len(BEFORE_WORDS)}")
-        return [*BEFORE_WORDS, *(word.encode("latin1").decode() for word in words)]  # byte strings of Python 2
+        if [numbers[word] for word in words] != list(range(len(SPECIAL_WORDS), len(SPECIAL_WORDS) + len(words))):
+            raise ValueError(f"its words are not numbered from {len(SPECIAL_WORDS)}")
+        return [*SPECIAL_WORDS, *(word.encode("latin1").decode() for word in words)]  # byte strings of Python 2
     except (TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is no dictionary of words and numbers: {error}") from error
 
@@ -79,7 +79,7 @@ def _words(numbers: Any, path: Path) -> list[str]:
 def _split(content: Any, path: Path) -> SequenceSplit:
     try:
         reviews, labels = content
-        x, y = Ragged.of([torch.tensor(review) for review in reviews], fill=PADDING_WORD), torch.tensor(labels)
+        x, y = Ragged.of([torch.tensor(review) for review in reviews], padding_value=PADDING_WORD), torch.tensor(labels)
         if x.values.dtype != torch.int64 or x.values.ndim != 1 or int(x.values.min()) < 1:
             raise ValueError("what a review holds is not numbers of words, which begin at 1")
         if y.dtype != torch.int64 or y.shape != (len(x),) or not bool(((y == 0) | (y == 1)).all()):

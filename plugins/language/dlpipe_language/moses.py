@@ -1,4 +1,4 @@
-"""The words of a review, by the rules of Moses' tokeniser, as the tutorial takes them."""
+"""Tokenizing reviews by Moses' rules, as the tutorial does."""
 
 import functools
 import string
@@ -8,10 +8,10 @@ LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def review_words(text: str) -> list[str]:
-    """Words and marks of a text, in lower case.
+    """Words and punctuation of a text, in lower case.
 
-    ``"It's <br />GOOD!"`` gives it &apos;s &lt; br / &gt; good !: marks stand alone, contractions are taken apart, and
-    what XML gives a meaning is escaped. ASCII letters alone are made small.
+    ``"It's <br />GOOD!"`` gives it &apos;s &lt; br / &gt; good !: punctuation is separated, contractions are split, and
+    XML's special characters are escaped. Only ASCII letters are lowered.
 
     Source: ``tokenizer.perl -l en`` of Moses, by sacremoses, and "LSTM Networks for Sentiment Analysis",
     ``imdb_preprocess.py``.

@@ -1,4 +1,4 @@
-"""Pictures of what a network of words has learnt."""
+"""Pictures of embeddings and slot scores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlpipe.figures import picture_of
+from dlpipe.figures import figure_to_image
 from dlpipe_language.slots import ALL, SlotScore
 
 ROW = 0.22  # inches
 
 
 def neighbour_picture(neighbours: Mapping[str, Sequence[str]]) -> NDArray[np.uint8]:
-    """A line a word: the words whose embeddings are closest to its own, closest first.
+    """One line per word: the words with the closest embeddings, closest first.
 
     Args:
         neighbours: by word.
@@ -26,11 +26,11 @@ def neighbour_picture(neighbours: Mapping[str, Sequence[str]]) -> NDArray[np.uin
         height = 1 - (row + 1) / (len(neighbours) + 1)
         figure.text(0.2, height, word, ha="right", weight="bold", va="center")
         figure.text(0.22, height, "  ".join(near), va="center")
-    return picture_of(figure)
+    return figure_to_image(figure)
 
 
 def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
-    """A bar a type of slot, those most frequent in the text above: its F1 and how many there are.
+    """One bar per slot type, the most frequent on top: its F1 and its count.
 
     Args:
         scores: by type.
@@ -45,4 +45,4 @@ def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
     axes.set_yticks(range(len(kinds)), [f"{kind} ({scores[kind].total})" for kind in kinds])
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel=f"F1; of all slots {scores[ALL].f1:.4f}")
-    return picture_of(figure)
+    return figure_to_image(figure)

@@ -1,7 +1,7 @@
-"""The hidden units of Elman's and Jordan's recurrent networks, with logistic units, over whole sentences.
+"""Hidden states of Elman's and Jordan's recurrent networks with logistic units, over whole sentences.
 
-On a CPU a step of Elman's costs less in Python than in torch's kernel for tanh units, which can compute it too; on a
-GPU, where a call costs more than what it computes, that kernel takes all steps at once.
+On a CPU a step of Elman's network is faster in Python than by torch's kernel for tanh units, which can compute it too;
+on a GPU, where launching costs more than computing, that kernel does all steps in one call.
 
 Source: "Recurrent Neural Networks with Word Embeddings", and Mesnil et al. (2013), Investigation of
 recurrent-neural-network architectures for spoken language understanding, for Jordan's.
@@ -18,7 +18,7 @@ def elman(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     """h_t = sigmoid(inputs_t + h_(t-1) weight), with h_0 = initial: (examples, steps, units).
 
     Args:
-        inputs: (examples, steps, units), what comes from below, bias included.
+        inputs: (examples, steps, units), the input's contribution, bias included.
         weight: (units, units), from the unit of its row to that of its column.
         initial: (units,).
     """
@@ -31,10 +31,10 @@ def elman_backwards(inputs: Tensor, weight: Tensor, initial: Tensor, lengths: Te
     """h_t = sigmoid(inputs_t + h_(t+1) weight), with h_(length+1) = initial: (examples, steps, units).
 
     Args:
-        inputs: (examples, steps, units), what comes from below, bias included.
+        inputs: (examples, steps, units), the input's contribution, bias included.
         weight: (units, units), from the unit of its row to that of its column.
         initial: (units,).
-        lengths: (examples,); beyond them what is given means nothing.
+        lengths: (examples,); states beyond them are meaningless.
     """
     steps = torch.arange(inputs.shape[1], device=inputs.device)
     mirrored = lengths.unsqueeze(1) - 1 - steps
@@ -47,7 +47,7 @@ def elman_by_tanh(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     half = torch.eye(len(weight), dtype=weight.dtype, device=weight.device) / 2
     weights = [half, weight.t() / 4, weight.sum(0) / 4, torch.zeros_like(initial)]
     before = (2 * initial - 1).expand(1, len(inputs), -1).contiguous()
-    # a layer with biases, without dropout, forward, examples first; in training cuDNN keeps what a gradient needs
+    # a layer with biases, without dropout, forward, examples first; in training cuDNN saves what backward needs
     units, _ = torch.rnn_tanh(inputs, before, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return (units + 1) / 2
 
@@ -56,7 +56,7 @@ def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, 
     """h_t = sigmoid(inputs_t + s_(t-1) weight), where s_t = softmax(h_t out_weight + out_bias), s_0 = initial.
 
     Args:
-        inputs: (examples, steps, units), what comes from below, bias included.
+        inputs: (examples, steps, units), the input's contribution, bias included.
         weight: (classes, units), from an output to a hidden unit.
         initial: (classes,).
         out_weight: (units, classes).
@@ -65,11 +65,11 @@ def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, 
     Returns:
         h, (examples, steps, units).
     """
-    message = initial.expand(len(inputs), -1)
+    output = initial.expand(len(inputs), -1)
     states = []
     for below in inputs.unbind(1):
-        state = torch.sigmoid(torch.addmm(below, message, weight))
-        message = torch.softmax(torch.addmm(out_bias, state, out_weight), 1)
+        state = torch.sigmoid(torch.addmm(below, output, weight))
+        output = torch.softmax(torch.addmm(out_bias, state, out_weight), 1)
         states.append(state)
     return torch.stack(states, 1)
 
@@ -77,13 +77,15 @@ def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, 
 class _Elman(torch.autograd.Function):
     """`elman`, with the gradient of the weight as one product over all steps.
 
-    Autograd would make and add one matrix a step; so a sentence of 11 words takes two thirds of the time. It can be
+    Autograd would add up one matrix per step; this takes two thirds of its time for a sentence of 11 words. It can be
     differentiated once.
     """
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
-        states = torch.cat([initial.expand(1, len(inputs), -1), inputs.transpose(0, 1)])  # of step 0 too, steps first
+        states = torch.cat(
+            [initial.expand(1, len(inputs), -1), inputs.transpose(0, 1)]
+        )  # including step 0, steps first
         for before, state in pairwise(states.unbind()):
             state.addmm_(before, weight).sigmoid_()
         ctx.save_for_backward(states, weight)
@@ -91,14 +93,14 @@ class _Elman(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if torch.is_grad_enabled():  # torch's own once_differentiable lets some second derivatives be wrong
+        if torch.is_grad_enabled():  # torch's once_differentiable misses some cases
             raise RuntimeError("the recurrence can be differentiated once: leave create_graph out")
         states, weight = ctx.saved_tensors
         transposed, slopes = weight.t(), (states * (1 - states)).unbind()
-        # of a state first, of what it is the sigmoid of once its step is done
-        found = torch.cat([torch.zeros_like(states[:1]), gradients[0].transpose(0, 1)])
-        steps = found.unbind()
+        # each step's is that of its state, and after the loop that of its pre-activation
+        gradient = torch.cat([torch.zeros_like(states[:1]), gradients[0].transpose(0, 1)])
+        steps = gradient.unbind()
         for step in range(len(steps) - 1, 0, -1):
             steps[step - 1].addmm_(steps[step].mul_(slopes[step]), transposed)
-        of_weight = states[:-1].flatten(0, 1).t() @ found[1:].flatten(0, 1)
-        return found[1:].transpose(0, 1), of_weight, found[0].sum(0)
+        weight_gradient = states[:-1].flatten(0, 1).t() @ gradient[1:].flatten(0, 1)
+        return gradient[1:].transpose(0, 1), weight_gradient, gradient[0].sum(0)

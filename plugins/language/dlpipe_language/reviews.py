@@ -19,25 +19,26 @@ from dlpipe_language.vocabulary import UNKNOWN, Vocabulary
 
 Half = Literal["train", "test"]
 HALVES: tuple[Half, Half] = ("train", "test")
-LoadedReviews = tuple[list[str], dict[Half, SequenceSplit]]  # words by their numbers, and reviews
-FORMAT = 1  # of the cache files; files of another format are not read
-PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; words begin at 2
-BEFORE_WORDS = ("<PAD>", UNKNOWN)
-DIVISION_SEED = 123  # the tutorial's
+LoadedReviews = tuple[list[str], dict[Half, SequenceSplit]]  # words in the order of their numbers, and reviews
+FORMAT = 1  # of the cache's files; others are ignored
+PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; other words start at 2
+SPECIAL_WORDS = ("<PAD>", UNKNOWN)
+SPLIT_SEED = 123  # the tutorial's
 
 
 class Reviews(SequenceDataModule):
     """Reviews as numbers of words, each with 1 for positive or 0 for negative.
 
-    x (reviews, words) of int64: the most frequent words of the training reviews from 2 on, 1 for others, 0 beyond a
-    review's end; y (reviews,) of int64. A part of the training reviews, the same for every ``seed``, is for validation.
+    x (reviews, words) of int64: the most frequent words of the training reviews from 2 on, 1 for others, 0 as
+    padding; y (reviews,) of int64. The validation reviews are a part of the training reviews, the same for every
+    ``seed``.
 
     Args:
-        num_words: numbers run from 0 to num_words - 1; rarer words are unknown.
-        validation: this fraction of the training reviews is for validation.
-        shorter_than: training and validation reviews with as many words or more are left out; null keeps all. Test
-            reviews are kept whatever their length.
-        test_size: so many test reviews, drawn at random but always the same; null takes all.
+        num_words: size of the vocabulary; rarer words are unknown.
+        validation: fraction of the training reviews that is for validation.
+        shorter_than: drop training and validation reviews with this many words or more; null drops none. Test
+            reviews are never dropped.
+        test_size: number of test reviews, a random subset that is always the same; null for all.
         batching: as for `SequenceDataModule`.
 
     Source: "LSTM Networks for Sentiment Analysis", ``imdb.py``.
@@ -63,23 +64,23 @@ class Reviews(SequenceDataModule):
 
     @abstractmethod
     def load_reviews(self) -> LoadedReviews:
-        """The words by their numbers, `BEFORE_WORDS` first, and reviews, as `numbered` gives them."""
+        """The words in the order of their numbers, `SPECIAL_WORDS` first, and the reviews, as `to_split` gives them."""
 
     def words_of(self, text: str) -> list[str]:
         """The words of a review, as the vocabulary writes them."""
         return review_words(text)
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
-        """Divide the training reviews, and make rare words unknown.
+        """Split off the validation reviews, and replace rare words by the unknown one.
 
         Raises:
-            DataError: no review is short enough, or fewer words or test reviews are there than were asked for.
+            DataError: no review is short enough, or there are fewer words or test reviews than asked for.
         """
         words, parts = self.load_reviews()
         if self.num_words > len(words):
             raise DataError(f"dataset.num_words={self.num_words}: there are {len(words)}; take as many or fewer")
         self.vocabulary = Vocabulary(words[: self.num_words])
-        train, test = (self._limited(parts[part]) for part in ("train", "test"))
+        train, test = (self._replace_rare_words(parts[part]) for part in ("train", "test"))
         lengths = train.x.lengths
         rows = torch.nonzero(lengths < (self.shorter_than or torch.inf)).flatten()
         if not len(rows):
@@ -92,55 +93,61 @@ class Reviews(SequenceDataModule):
         if not 0 < count < len(rows):
             message = f"dataset.validation={self.validation} of {len(rows)} reviews leaves none for"
             raise DataError(f"{message} {'validation' if count else 'training'}; take between 1/{len(rows)} and 1")
-        return {"train": _chosen(train, rows[:count]), "val": _chosen(train, rows[count:]), "test": self._tested(test)}
+        return {
+            "train": _select(train, rows[:count]),
+            "val": _select(train, rows[count:]),
+            "test": self._test_subset(test),
+        }
 
-    def _limited(self, split: SequenceSplit) -> SequenceSplit:
+    def _replace_rare_words(self, split: SequenceSplit) -> SequenceSplit:
         values = split.x.values
         known = torch.where(values < self.num_words, values, UNKNOWN_WORD)
         return SequenceSplit(Ragged(known, split.x.ends, PADDING_WORD), split.y)
 
-    def _tested(self, test: SequenceSplit) -> SequenceSplit:
+    def _test_subset(self, test: SequenceSplit) -> SequenceSplit:
         if self.test_size is None:
             return test
         if self.test_size > len(test.x):
             raise DataError(f"dataset.test_size={self.test_size}: there are {len(test.x)}; take fewer, or null")
-        return _chosen(test, _permutation(len(test.x))[: self.test_size])
+        return _select(test, _permutation(len(test.x))[: self.test_size])
 
 
-def numbered(reviews: Iterable[tuple[list[str], int]], numbers: dict[str, int]) -> SequenceSplit:
-    """A split of reviews given as words and 1 for positive or 0.
+def to_split(reviews: Iterable[tuple[list[str], int]], numbers: dict[str, int]) -> SequenceSplit:
+    """A split of reviews, each given as its words and its label, 1 for positive or 0.
 
     Args:
-        reviews: each with at least a word.
-        numbers: of words; others are unknown.
+        reviews: each with at least one word.
+        numbers: each word's number; other words are unknown.
     """
     x, y = [], []
     for words, label in reviews:
         x.append(torch.tensor([numbers.get(word, UNKNOWN_WORD) for word in words]))
         y.append(label)
-    return SequenceSplit(Ragged.of(x, fill=PADDING_WORD), torch.tensor(y))
+    return SequenceSplit(Ragged.of(x, padding_value=PADDING_WORD), torch.tensor(y))
 
 
 def cache_path(name: str) -> Path:
-    """The file in the user's cache for reviews.
+    """The file in the user's cache for parsed reviews.
 
     Args:
-        name: contains the checksum of the source.
+        name: must contain the checksum of the source.
     """
     return cache_directory("reviews") / f"{name}-{FORMAT}.npz"
 
 
-def cached_reviews(path: Path, load: Callable[[], LoadedReviews]) -> LoadedReviews:
-    """What ``load`` returns, cached in the file that `cache_path` gives."""
-    found = cached(path, lambda: _to_cache_entry(*load()))
+def cached_reviews(entry: Path, read: Callable[[], LoadedReviews]) -> LoadedReviews:
+    """The result of ``read``, from the cache if it has been read before."""
+    stored = cached(entry, lambda: _to_cache(*read()))
     parts: dict[Half, SequenceSplit] = {}
     for half in HALVES:
-        words, ends, labels = (torch.from_numpy(found.arrays[f"{half}_{what}"]) for what in ("words", "ends", "labels"))
+        words, ends, labels = (
+            torch.from_numpy(stored.arrays[f"{half}_{what}"]) for what in ("words", "ends", "labels")
+        )
         parts[half] = SequenceSplit(Ragged(words.long(), ends, PADDING_WORD), labels)
-    return found.metadata, parts
+    return stored.metadata, parts
 
 
-def _to_cache_entry(words: list[str], parts: dict[Half, SequenceSplit]) -> CacheEntry:
+def _to_cache(words: list[str], parts: dict[Half, SequenceSplit]) -> CacheEntry:
     arrays: dict[str, NDArray[Any]] = {}
     for half, (x, y) in parts.items():
         assert isinstance(y, Tensor)
@@ -148,20 +155,20 @@ def _to_cache_entry(words: list[str], parts: dict[Half, SequenceSplit]) -> Cache
     return CacheEntry(arrays, words)
 
 
-def by_frequency(reviews: Iterable[list[str]]) -> list[str]:
-    """The words by their numbers: `BEFORE_WORDS`, then those of the reviews, the most frequent first.
+def words_by_frequency(reviews: Iterable[list[str]]) -> list[str]:
+    """`SPECIAL_WORDS`, then the words of the reviews, the most frequent first.
 
-    Words that are equally frequent are in the order of their bytes.
+    Equally frequent words are in the order of their bytes.
     """
     counts = Counter(word for words in reviews for word in words)
-    return [*BEFORE_WORDS, *sorted(counts, key=lambda word: (-counts[word], word.encode()))]
+    return [*SPECIAL_WORDS, *sorted(counts, key=lambda word: (-counts[word], word.encode()))]
 
 
 def _permutation(count: int) -> Tensor:
-    """The same at every start: the division is none of what a seed changes."""
-    return torch.from_numpy(np.random.RandomState(DIVISION_SEED).permutation(count))
+    """Always the same: the split does not depend on the run's seed."""
+    return torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(count))
 
 
-def _chosen(split: SequenceSplit, rows: Tensor) -> SequenceSplit:
+def _select(split: SequenceSplit, rows: Tensor) -> SequenceSplit:
     assert isinstance(split.y, Tensor)
     return SequenceSplit(split.x.take(rows), split.y[rows])

@@ -10,18 +10,18 @@ from dlpipe import DataError
 from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit, SplitName
 from dlpipe_language.vocabulary import Vocabulary
 
-NO_LABEL = -100  # beyond the end of a sentence
+NO_LABEL = -100  # padding, as `F.cross_entropy` ignores it
 
 
 class LabelledSentences(SequenceDataModule):
-    """Sentences as numbers of words, with a number of a label for each.
+    """Sentences as numbers of words, with the number of a label for each word.
 
-    x (sentences, words) of int64, ``num_words`` beyond the end; y the same, `NO_LABEL` beyond the end. A subclass has
-    `vocabulary` and `labels`, the names of these numbers, from `setup` on.
+    x (sentences, words) of int64, padded with ``num_words``; y the same, padded with `NO_LABEL`. A subclass sets
+    `vocabulary` and `labels`, the names of these numbers, in `load_splits` at the latest.
 
     Args:
-        num_words: words in the vocabulary; numbers run from 0 to num_words - 1.
-        num_labels: labels run from 0 to num_labels - 1.
+        num_words: size of the vocabulary.
+        num_labels: number of labels.
         batching: as for `SequenceDataModule`.
     """
 
@@ -37,14 +37,15 @@ class LabelledSentences(SequenceDataModule):
     def words_of(self, text: str) -> list[str]:
         """The words of a text, as the vocabulary writes them."""
 
-    def _check(self, name: SplitName, split: SequenceSplit) -> None:
-        for what, said, there in (
+    def check_split(self, name: SplitName, split: SequenceSplit) -> None:
+        """Compare the numbers of words and labels with the config, and check what the base checks."""
+        for option, configured, actual in (
             ("num_words", self.num_words, len(self.vocabulary)),
             ("num_labels", self.num_labels, len(self.labels)),
         ):
-            if said != there:
-                raise DataError(f"dataset.{what}={said}: there are {there}; set it to {there}")
-        super()._check(name, split)
+            if configured != actual:
+                raise DataError(f"dataset.{option}={configured}: there are {actual}; set it to {actual}")
+        super().check_split(name, split)
         assert isinstance(split.y, Ragged)
         for what, values, count in (
             ("word", split.x.values, self.num_words),
@@ -57,21 +58,21 @@ class LabelledSentences(SequenceDataModule):
 
 
 def labelled(words: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], num_words: int) -> SequenceSplit:
-    """A split of sentences given as numbers.
+    """A split of sentences given as numbers of words and of labels.
 
     Raises:
-        ValueError: there are none, or they are not numbers.
+        ValueError: there are no sentences, or they do not consist of numbers.
     """
     return SequenceSplit(_numbers(words, num_words), _numbers(labels, NO_LABEL))
 
 
-def _numbers(rows: Sequence[Sequence[int]], fill: int) -> Ragged:
-    """Rows of whole numbers.
+def _numbers(rows: Sequence[Sequence[int]], padding: int) -> Ragged:
+    """Rows of integers.
 
     Raises:
-        ValueError: they are something else.
+        ValueError: they are not integers.
     """
-    found = Ragged.of([torch.as_tensor(row) for row in rows], fill)
-    if found.values.ndim != 1 or found.values.is_floating_point():
+    numbers = Ragged.of([torch.as_tensor(row) for row in rows], padding)
+    if numbers.values.ndim != 1 or numbers.values.is_floating_point():
         raise ValueError("what a sentence holds is not a row of whole numbers")
-    return replace(found, values=found.values.long())
+    return replace(numbers, values=numbers.values.long())

@@ -1,4 +1,4 @@
-"""The LSTM that tells positive from negative reviews."""
+"""The LSTM for sentiment analysis of reviews."""
 
 from typing import Annotated, Any, final
 
@@ -9,11 +9,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlpipe import DataError
-from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.data import SequenceBatch, length_mask
 from dlpipe_language.history import HistoryStopping
 from dlpipe_language.reviews import Reviews
-from dlpipe_language.vocabulary import read_words
-from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
+from dlpipe_language.vocabulary import truncate_words
+from dlpipe_supervised.classifier import log_scores
+from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
@@ -25,21 +26,21 @@ class LstmSentiment(pl.LightningModule):
     """softmax(W m + b), where m is the mean over a review's words of the outputs of an LSTM over their embeddings.
 
     Args:
-        num_words: words in the vocabulary.
-        embedding_size: entries of a word's vector.
+        num_words: size of the vocabulary.
+        embedding_size: size of a word's embedding.
         num_hidden: units of the LSTM.
-        word_dropout: probability that a word is left out in training, its vector 0 and those of others the larger; the
-            tutorial's is 0.
-        dropout: probability that an entry of m is set to 0 in training; otherwise m is multiplied by 1 - dropout.
+        word_dropout: probability that a word's embedding is zeroed in training, the others being scaled up; 0 in the
+            tutorial.
+        dropout: probability that an entry of m is zeroed in training; in evaluation m is multiplied by 1 - dropout.
         l2: weight of sum W^2 in the loss.
-        patience: validations that the history of val/error is judged by, see `History`; None never stops.
-        validate_every: updates between validations, counted over epochs; None validates at the end of each.
+        patience: validations without improvement of val/error before training stops, see `History`; None never stops.
+        validate_every: updates between validations, counted across epochs; None validates after each epoch.
 
     Source: "LSTM Networks for Sentiment Analysis"; embeddings from 0.01 U[0, 1], the matrices of each gate orthogonal,
     W from 0.01 N(0, 1), biases 0, also the forget gate's.
     """
 
-    can_be_fused = False  # torch's LSTM is one call; a recording is of its steps, and for one length of reviews
+    can_be_fused = False  # torch's LSTM is one call already, and a recording would hold for one length of reviews only
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class LstmSentiment(pl.LightningModule):
         self.lstm.bias_hh_l0.requires_grad_(False)  # torch has two biases, which would learn twice as fast as one
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """What places the validations and stops by their history."""
+        """The callback that schedules validations and stops by their history."""
         return [HistoryStopping("val/error", self.patience, self.validate_every)]
 
     def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
@@ -83,12 +84,12 @@ class LstmSentiment(pl.LightningModule):
             vectors = vectors * F.dropout(torch.ones_like(vectors[:, :, :1]), self.word_dropout)
         outputs, _ = self.lstm(vectors)
         mean = mean_over_words(outputs, lengths)
-        keep = 1 - self.dropout
-        mean = mean * (torch.rand_like(mean) < keep) if self.training else mean * keep
+        keep_probability = 1 - self.dropout
+        mean = mean * (torch.rand_like(mean) < keep_probability) if self.training else mean * keep_probability
         return self.output(mean)  # type: ignore[no-any-return]  # nn.Module calls give Any
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """W with the decay that is the gradient of l2 * sum W^2, the rest without."""
+        """W with a decay of 2 * l2, the gradient of l2 * sum W^2; the other parameters without."""
         trained = [p for p in self.parameters() if p.requires_grad and p is not self.output.weight]
         return [
             {"params": [self.output.weight], "weight_decay": 2 * self.l2},
@@ -97,7 +98,7 @@ class LstmSentiment(pl.LightningModule):
 
     @torch.no_grad()
     def penalty(self) -> Tensor:
-        """l2 * sum W^2, which the weight decay stands for; a scalar."""
+        """l2 * sum W^2, which the weight decay implements; a scalar."""
         return self.l2 * self.output.weight.square().sum()
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -107,32 +108,25 @@ class LstmSentiment(pl.LightningModule):
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Log val/loss and val/error."""
-        self._evaluate("val", batch)
+        words, labels, lengths = batch
+        log_scores(self, "val", self(words, lengths), labels)
 
     def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Log test/loss and test/error."""
-        self._evaluate("test", batch)
-
-    def _evaluate(self, split: str, batch: SequenceBatch) -> None:
         words, labels, lengths = batch
-        logits = self(words, lengths)
-        metrics = {
-            f"{split}/error": zero_one_loss(logits, labels),
-            f"{split}/loss": negative_log_likelihood(logits, labels),
-        }
-        self.log_dict(metrics, batch_size=len(labels))
+        log_scores(self, "test", self(words, lengths), labels)
 
     def check_data(self, data: pl.LightningDataModule) -> None:
-        """Refuse what is no dataset of reviews with as many words.
+        """Check that the dataset has reviews and the model's vocabulary size.
 
         Raises:
-            DataError: it isn't.
+            DataError: it is another kind of dataset, or the sizes differ.
         """
-        num_words = self._data(data).num_words
+        num_words = self._reviews_of(data).num_words
         if num_words != self.embeddings.num_embeddings:
             raise DataError(f"model.num_words={self.embeddings.num_embeddings}: the dataset has {num_words}")
 
-    def _data(self, data: pl.LightningDataModule) -> Reviews:
+    def _reviews_of(self, data: pl.LightningDataModule) -> Reviews:
         if not isinstance(data, Reviews):
             message = f"lstm is trained on reviews that are positive or negative, and {type(data).__name__} has none"
             raise DataError(f"{message}: choose imdb, imdb_pickles or synthetic_reviews")
@@ -144,26 +138,26 @@ class LstmSentiment(pl.LightningModule):
         return torch.softmax(self(words, lengths), 1)
 
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
-        """A line with the likelier class and its probability, and what could not be read."""
-        reviews = self._data(data)
-        words, left = read_words(reviews.words_of(text))
+        """A line with the likelier class and its probability, then lines about words that were not read."""
+        reviews = self._reviews_of(data)
+        words, notes = truncate_words(reviews.words_of(text))
         if not words:
             return ["no words"]
         numbers = torch.tensor([[reviews.vocabulary.number(word) for word in words]], device=self.device)
         with torch.inference_mode():
-            (chances,) = torch.softmax(self(numbers, torch.tensor([len(words)], device=self.device)), 1)
-        label = int(chances.argmax())
+            (probabilities,) = torch.softmax(self(numbers, torch.tensor([len(words)], device=self.device)), 1)
+        label = int(probabilities.argmax())
         unknown = sorted({word for word in words if word not in reviews.vocabulary})
-        message = [f"unknown words: {' '.join(unknown)}"] if unknown else []
-        return [f"{CLASSES[label]}, probability {float(chances[label]):.6f}", *message, *left]
+        warning = [f"unknown words: {' '.join(unknown)}"] if unknown else []
+        return [f"{CLASSES[label]}, probability {float(probabilities[label]):.6f}", *warning, *notes]
 
 
 def mean_over_words(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """The mean over the steps that are in a sequence: (sequences, units).
+    """The mean over each sequence's own steps, padding excluded: (sequences, units).
 
     Args:
         outputs: (sequences, steps, units).
         lengths: (sequences,).
     """
-    there = mask_of(lengths, outputs.shape[1]).to(outputs.dtype)
-    return torch.bmm(there.unsqueeze(1), outputs).squeeze(1) / lengths.unsqueeze(1)
+    mask = length_mask(lengths, outputs.shape[1]).to(outputs.dtype)
+    return torch.bmm(mask.unsqueeze(1), outputs).squeeze(1) / lengths.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""The recurrent network that fills slots in sentences."""
+"""The recurrent network for slot filling."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
@@ -12,14 +12,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlpipe import DataError
-from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.data import SequenceBatch, length_mask
 from dlpipe_language.embeddings import OntoUnitSphere, nearest
 from dlpipe_language.halving import HalveAndGoBack
 from dlpipe_language.pictures import neighbour_picture, slot_picture
 from dlpipe_language.recurrence import elman, elman_backwards, jordan
 from dlpipe_language.sentences import NO_LABEL, LabelledSentences
 from dlpipe_language.slots import ALL, SlotScore, slot_scores
-from dlpipe_language.vocabulary import read_words
+from dlpipe_language.vocabulary import truncate_words
 from dlpipe_language.windows import check_window, context_windows
 
 Positive = Annotated[int, Field(gt=0)]
@@ -28,30 +28,31 @@ Level = Annotated[float, Field(ge=0, lt=1)]
 
 @final
 class RnnSlu(pl.LightningModule):
-    """A network of Elman's or Jordan's over windows of word embeddings, with a label for each word.
+    """An Elman or Jordan network over windows of word embeddings, which labels each word.
 
     The loss is the mean over sentences of the mean over a sentence's words of -log p(label). After every update each
-    embedding, also that of what is beyond a sentence, is divided by its length.
+    embedding, that of the padding included, is normalised to length 1.
 
     Args:
-        num_words: words in the vocabulary; one more embedding is that of what is beyond a sentence.
-        num_labels: labels to tell apart.
-        recurrence: ``elman``, whose hidden units see those of the word before, or ``jordan``, whose see its output; or
-            ``bidirectional``: as many units again as Elman's, which see those of the word after (Schuster and Paliwal,
-            1997, Bidirectional recurrent neural networks).
-        window: odd; words around each, itself included, that the network sees at once.
-        embedding_size: entries of a word's vector.
+        num_words: size of the vocabulary; there is one more embedding, for padding.
+        num_labels: number of labels.
+        recurrence: ``elman`` feeds the previous word's hidden units back, ``jordan`` its output; ``bidirectional`` adds
+            an Elman network of the same size that runs backwards (Schuster and Paliwal, 1997, Bidirectional recurrent
+            neural networks).
+        window: odd number of words that the network sees at each word, the word itself in the middle.
+        embedding_size: size of a word's embedding.
         num_hidden: recurrent units.
-        input_dropout: probability that an entry of a window is left out in training; the tutorial's is 0.
-        hidden_dropout: the same of what the labels are told from.
-        halve_after: epochs without a better val/f1 after which the best weights are gone back to, and the learning rate
-            is halved, also after each epoch from then on; None never does.
-        least_lr: a smaller learning rate ends the run.
+        input_dropout: probability that an entry of a window is dropped in training; 0 in the tutorial.
+        hidden_dropout: the same for the hidden units.
+        halve_after: epochs without a better val/f1 after which the best weights are restored and the learning rate is
+            halved, then again after each epoch; None never halves.
+        least_lr: training stops below this learning rate.
 
     Raises:
         ValueError: ``window`` is even.
 
-    Source: "Recurrent Neural Networks with Word Embeddings"; embeddings and weights from 0.2 U[-1, 1], the rest 0.
+    Source: "Recurrent Neural Networks with Word Embeddings"; embeddings and weights from 0.2 U[-1, 1],
+    biases and initial states 0.
     """
 
     def __init__(
@@ -76,24 +77,24 @@ class RnnSlu(pl.LightningModule):
         self.hidden_dropout = hidden_dropout
         self.halve_after = halve_after
         self.least_lr = least_lr
-        message = num_labels if recurrence == "jordan" else num_hidden
+        num_fed_back = num_labels if recurrence == "jordan" else num_hidden
         directions = 2 if recurrence == "bidirectional" else 1
         self.embeddings = _uniform(num_words + 1, embedding_size)
         self.weight_in = _uniform(window * embedding_size, num_hidden)
-        self.weight_recurrent = _uniform(message, num_hidden)
+        self.weight_recurrent = _uniform(num_fed_back, num_hidden)
         self.weight_out = _uniform(directions * num_hidden, num_labels)
         self.bias_in = nn.Parameter(torch.zeros(num_hidden))
         self.bias_out = nn.Parameter(torch.zeros(num_labels))
-        self.initial = nn.Parameter(torch.zeros(message))
+        self.initial = nn.Parameter(torch.zeros(num_fed_back))
         if recurrence == "bidirectional":
             self.weight_in_back = _uniform(window * embedding_size, num_hidden)
             self.weight_recurrent_back = _uniform(num_hidden, num_hidden)
             self.bias_in_back = nn.Parameter(torch.zeros(num_hidden))
             self.initial_back = nn.Parameter(torch.zeros(num_hidden))
-        self._sentences: list[tuple[list[int], list[int]]] = []  # gold and guessed labels, in an evaluation
+        self._sentences: list[tuple[list[int], list[int]]] = []  # gold and predicted labels of the current evaluation
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """What keeps embeddings on the unit sphere, and what halves the learning rate."""
+        """Callbacks that normalise the embeddings and halve the learning rate."""
         halving = [HalveAndGoBack("val/f1", self.halve_after, self.least_lr)] if self.halve_after else []
         return [OntoUnitSphere(self.embeddings), *halving]
 
@@ -121,22 +122,22 @@ class RnnSlu(pl.LightningModule):
         return sentence_loss(self(words), labels, lengths)
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
-        """Log val/loss and val/error, of words, and keep the labels for val/f1."""
+        """Log val/loss and val/error, of words, and collect the labels for val/f1."""
         self._evaluate("val", batch)
 
     def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
-        """Log test/loss and test/error, of words, and keep the labels for test/f1."""
+        """Log test/loss and test/error, of words, and collect the labels for test/f1."""
         self._evaluate("test", batch)
 
     def _evaluate(self, split: str, batch: SequenceBatch) -> None:
         words, labels, lengths = batch
         logits = self(words)
-        guessed = logits.argmax(2)
+        predicted = logits.argmax(2)
         count = int(lengths.sum())
-        wrong = ((guessed != labels) & mask_of(lengths, words.shape[1])).sum() / count
+        wrong = ((predicted != labels) & length_mask(lengths, words.shape[1])).sum() / count
         self.log(f"{split}/loss", sentence_loss(logits, labels, lengths), batch_size=len(words))
         self.log(f"{split}/error", wrong, batch_size=count)
-        self._sentences += pairs_of_labels(labels, guessed, lengths)
+        self._sentences += label_pairs(labels, predicted, lengths)
 
     def on_validation_epoch_end(self) -> None:
         """Log val/f1."""
@@ -147,28 +148,28 @@ class RnnSlu(pl.LightningModule):
         self._log_f1("test")
 
     def _log_f1(self, split: str) -> None:
-        names = self._data(self.trainer.datamodule).labels  # type: ignore[attr-defined]  # Lightning sets it
-        score = scores_of(self._sentences, names)[ALL]
+        names = self._sentences_of(self.trainer.datamodule).labels  # type: ignore[attr-defined]  # Lightning sets it
+        score = score_pairs(self._sentences, names)[ALL]
         self._sentences = []
         self.log(f"{split}/f1", score.f1)
         if split == "test":
             self.log_dict({"test/precision": score.precision, "test/recall": score.recall})
 
     def check_data(self, data: pl.LightningDataModule) -> None:
-        """Refuse what is no dataset of labelled sentences with as many words and labels.
+        """Check that the dataset has labelled sentences and the model's numbers of words and labels.
 
         Raises:
-            DataError: it isn't.
+            DataError: it is another kind of dataset, or the numbers differ.
         """
-        own = self._data(data)
-        for what, said, there in (
-            ("num_words", self.padding, own.num_words),
-            ("num_labels", len(self.bias_out), own.num_labels),
+        dataset = self._sentences_of(data)
+        for option, configured, actual in (
+            ("num_words", self.padding, dataset.num_words),
+            ("num_labels", len(self.bias_out), dataset.num_labels),
         ):
-            if said != there:
-                raise DataError(f"model.{what}={said}: the dataset has {there}")
+            if configured != actual:
+                raise DataError(f"model.{option}={configured}: the dataset has {actual}")
 
-    def _data(self, data: pl.LightningDataModule) -> LabelledSentences:
+    def _sentences_of(self, data: pl.LightningDataModule) -> LabelledSentences:
         if not isinstance(data, LabelledSentences):
             message = f"rnn_slu is trained on sentences whose words are labelled, and {type(data).__name__} has none"
             raise DataError(f"{message}: choose atis or synthetic_flights")
@@ -179,46 +180,46 @@ class RnnSlu(pl.LightningModule):
         return torch.softmax(self(batch[0]), 2)
 
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
-        """A line a word, with its slot; what is not in the vocabulary is marked."""
-        own = self._data(data)
-        words, left = read_words(own.words_of(text))
+        """One line per word with its slot; unknown words are marked."""
+        dataset = self._sentences_of(data)
+        words, notes = truncate_words(dataset.words_of(text))
         if not words:
             return ["no words"]
-        numbers = torch.tensor([[own.vocabulary.number(word) for word in words]], device=self.device)
+        numbers = torch.tensor([[dataset.vocabulary.number(word) for word in words]], device=self.device)
         with torch.inference_mode():
             labels = self(numbers)[0].argmax(1).tolist()
         width = max(map(len, words))
         lines = [
-            f"{word:{width}}  {own.labels[label]}" + ("" if word in own.vocabulary else "  (unknown word)")
+            f"{word:{width}}  {dataset.labels[label]}" + ("" if word in dataset.vocabulary else "  (unknown word)")
             for word, label in zip(words, labels, strict=True)
         ]
-        return lines + left
+        return lines + notes
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
         """The nearest neighbours of frequent words, and F1 of each type of slot on the test set."""
-        own = self._data(data)
+        dataset = self._sentences_of(data)
         sentences: list[tuple[list[int], list[int]]] = []
-        for words, labels, lengths in own.test_dataloader():
-            guessed = self(words.to(self.device)).argmax(2)
-            sentences += pairs_of_labels(labels, guessed, lengths)
-        counts = torch.bincount(own.splits["train"].x.values.cpu(), minlength=self.padding)
+        for words, labels, lengths in dataset.test_dataloader():
+            predicted = self(words.to(self.device)).argmax(2)
+            sentences += label_pairs(labels, predicted, lengths)
+        counts = torch.bincount(dataset.splits["train"].x.values.cpu(), minlength=self.padding)
         frequent = counts.topk(min(20, self.padding)).indices
         near = nearest(self.embeddings[: self.padding], min(5, self.padding - 1))
-        word = own.vocabulary.words
+        word = dataset.vocabulary.words
         table = {word[row]: [word[other] for other in near[row].tolist()] for row in frequent.tolist()}
-        return {"neighbours": neighbour_picture(table), "slots": slot_picture(scores_of(sentences, own.labels))}
+        return {"neighbours": neighbour_picture(table), "slots": slot_picture(score_pairs(sentences, dataset.labels))}
 
 
-def pairs_of_labels(gold: Tensor, guessed: Tensor, lengths: Tensor) -> list[tuple[list[int], list[int]]]:
-    """Of each sentence the labels of its words and those guessed; both (sentences, steps), lengths (sentences,)."""
-    rows = zip(gold.tolist(), guessed.tolist(), lengths.tolist(), strict=True)
-    return [(message[:length], found[:length]) for message, found, length in rows]
+def label_pairs(gold: Tensor, predicted: Tensor, lengths: Tensor) -> list[tuple[list[int], list[int]]]:
+    """Gold and predicted labels of each sentence, without padding; both (sentences, steps), lengths (sentences,)."""
+    rows = zip(gold.tolist(), predicted.tolist(), lengths.tolist(), strict=True)
+    return [(labels[:length], guesses[:length]) for labels, guesses, length in rows]
 
 
-def scores_of(sentences: Sequence[tuple[list[int], list[int]]], names: Sequence[str]) -> dict[str, SlotScore]:
-    """As `slot_scores`, of pairs of numbers of labels."""
-    gold, guessed = ([[names[label] for label in pair[side]] for pair in sentences] for side in (0, 1))
-    return slot_scores(gold, guessed)
+def score_pairs(sentences: Sequence[tuple[list[int], list[int]]], names: Sequence[str]) -> dict[str, SlotScore]:
+    """`slot_scores` of pairs of label numbers."""
+    gold, predicted = ([[names[label] for label in pair[side]] for pair in sentences] for side in (0, 1))
+    return slot_scores(gold, predicted)
 
 
 def sentence_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
@@ -226,10 +227,10 @@ def sentence_loss(logits: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
 
     Args:
         logits: (sentences, steps, labels).
-        labels: (sentences, steps), `NO_LABEL` beyond a sentence's end.
+        labels: (sentences, steps), padded with `NO_LABEL`.
         lengths: (sentences,).
     """
-    if len(labels) == 1:  # the same in fewer calls
+    if len(labels) == 1:  # the same value in fewer calls
         return F.cross_entropy(logits[0], labels[0], ignore_index=NO_LABEL)
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=NO_LABEL, reduction="none")
     return (losses.view(labels.shape).sum(1) / lengths).mean()

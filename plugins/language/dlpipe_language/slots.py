@@ -1,4 +1,4 @@
-"""How well slots are found: precision, recall and F1 of chunks, by the rules of CoNLL's ``conlleval``."""
+"""Precision, recall and F1 of slots, by the rules of CoNLL's ``conlleval``."""
 
 import warnings
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class SlotScore(NamedTuple):
-    """Of one type of slot, or of all; each a fraction, 0 where it would be 0 / 0; ``total`` of them are in the text."""
+    """The scores of one slot type, or of all, as fractions, 0 for 0 / 0; ``total`` is the number of gold slots."""
 
     precision: float
     recall: float
@@ -17,25 +17,25 @@ class SlotScore(NamedTuple):
 ALL = ""
 
 
-def slot_scores(gold: Sequence[Sequence[str]], guessed: Sequence[Sequence[str]]) -> dict[str, SlotScore]:
-    """The score of each type of slot, and of all together under the name `ALL`.
+def slot_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, SlotScore]:
+    """The score of each slot type, and of all types under the key `ALL`.
 
-    A chunk counts as found where its first and last word and its type agree. B begins one, and so does I after O or
-    after another type.
+    A slot is correct if its first word, its last word and its type agree. B starts one, and so does I after O or after
+    another type.
 
     Args:
-        gold: of each sentence the labels of its words, ``B-city``, ``I-city`` or ``O``.
-        guessed: labels of the same words.
+        gold: the labels of each sentence's words, ``B-city``, ``I-city`` or ``O``.
+        predicted: labels of the same words.
     """
     from seqeval.metrics import classification_report
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".* seems not to be NE tag")  # such as a label without a type
+        warnings.filterwarnings("ignore", message=".* seems not to be NE tag")  # for example a label without a type
         warnings.filterwarnings("ignore", message="Mean of empty slice|invalid value encountered")  # no slot at all
-        report = classification_report(list(gold), list(guessed), output_dict=True, zero_division=0)
-    found = {
+        report = classification_report(list(gold), list(predicted), output_dict=True, zero_division=0)
+    scores = {
         kind: SlotScore(float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"]))
         for kind, row in report.items()
         if kind not in ("macro avg", "weighted avg")
     }
-    return {ALL: found.pop("micro avg"), **found}
+    return {ALL: scores.pop("micro avg"), **scores}

@@ -1,11 +1,11 @@
-"""Made-up reviews whose opinion is known: IMDB in small, without its files."""
+"""Synthetic reviews: a small IMDB that needs no files."""
 
 import functools
 import hashlib
 import random
 from typing import final
 
-from dlpipe_language.reviews import Half, LoadedReviews, Reviews, by_frequency, numbered
+from dlpipe_language.reviews import Half, LoadedReviews, Reviews, to_split, words_by_frequency
 
 SIZES: dict[Half, int] = {"train": 1200, "test": 300}
 THINGS = (
@@ -18,21 +18,21 @@ ADJECTIVES = (
 )
 DEGREES = ("", "", "really", "very", "quite", "so", "rather", "surprisingly")
 NEGATIONS = ("was not", "was never", "was n't", "was anything but")
-FILLERS = (
+NEUTRAL = (
     *("i saw it on a sunday .", "it was made in france .", "my brother came along .", "it runs for two hours ."),
     *("the story is set in a small town .", "we bought the tickets late .", "there is a dog in it ."),
     *("it is based on a book .", "a man comes home after ten years .", "i had read about it before ."),
 )
-DISSENT = 0.1  # opinions against the review's own
-NEGATED = 0.2  # opinions that say so by negating the contrary
+DISSENT = 0.1  # share of opinions that contradict the review's own
+NEGATED = 0.2  # share of opinions that negate the opposite adjective
 
 
 @final
 class SyntheticReviews(Reviews):
-    """Synthetic: 1,200 train and 300 test reviews of films that were never made, written by a grammar.
+    """Synthetic: 1,200 train and 300 test reviews of films, written by a grammar.
 
-    A review is positive where most of what it says is good. The same texts for every seed. Words are not enough to
-    tell: "not dull" is praise, and some opinions are against the review's own.
+    A review is positive if most of its opinions are. The same texts for every seed. Single words do not decide: "not
+    dull" is praise, and some opinions contradict the review's own.
 
     Args:
         reviews: as for `Reviews`.
@@ -40,29 +40,29 @@ class SyntheticReviews(Reviews):
 
     def load_reviews(self) -> LoadedReviews:
         """In the order in which they were written."""
-        reviews = {part: [(text.split(), label) for text, label in own] for part, own in _made().items()}
-        words = by_frequency(words for words, _ in reviews["train"])
+        reviews = {part: [(text.split(), label) for text, label in texts] for part, texts in _generate().items()}
+        words = words_by_frequency(words for words, _ in reviews["train"])
         numbers = {word: number for number, word in enumerate(words)}
-        return words, {part: numbered(own, numbers) for part, own in reviews.items()}
+        return words, {part: to_split(texts, numbers) for part, texts in reviews.items()}
 
     def checksums(self) -> dict[str, str]:
         """sha256 over the texts of each part."""
-        return {part: hashlib.sha256(repr(own).encode()).hexdigest() for part, own in _made().items()}
+        return {part: hashlib.sha256(repr(texts).encode()).hexdigest() for part, texts in _generate().items()}
 
 
 @functools.cache
-def _made() -> dict[Half, list[tuple[str, int]]]:
+def _generate() -> dict[Half, list[tuple[str, int]]]:
     draw = random.Random(0)
     return {part: [_review(draw, number % 2) for number in range(size)] for part, size in SIZES.items()}
 
 
 def _review(draw: random.Random, label: int) -> tuple[str, int]:
-    """A text and its label: opinions, most of them of the label's kind, among sentences that say nothing."""
+    """A text and its label: opinions, most of them of the label's kind, among neutral sentences."""
     count = draw.choice((3, 5, 7))
     against = min(sum(draw.random() < DISSENT for _ in range(count)), count // 2)
     kinds = [1 - label] * against + [label] * (count - against)
     sentences = [_opinion(draw, kind, thing) for kind, thing in zip(kinds, draw.sample(THINGS, count), strict=True)]
-    sentences += draw.sample(FILLERS, draw.randint(0, 2))
+    sentences += draw.sample(NEUTRAL, draw.randint(0, 2))
     draw.shuffle(sentences)
     return " ".join(sentences), label
 

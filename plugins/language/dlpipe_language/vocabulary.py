@@ -6,14 +6,14 @@ from collections.abc import Container, Sequence
 UNKNOWN = "<UNK>"
 DIGIT = "DIGIT"
 CONTRACTION = re.compile(r"(\w+)('(?:s|d|m|ll|re|t|ve))")
-LONGEST_TEXT = 10_000  # words; more would take gigabytes
+MAX_WORDS = 10_000  # of a text to predict; more would take gigabytes
 
 
 class Vocabulary:
-    """Words, numbered from 0 in the order given; others are `UNKNOWN`, where that is among them.
+    """Words, numbered from 0 in the order given; other words count as `UNKNOWN` if that is among them.
 
     Args:
-        words: each once.
+        words: without repetition.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -30,21 +30,21 @@ class Vocabulary:
         """The word's number, or that of `UNKNOWN`.
 
         Raises:
-            KeyError: it is not there, and `UNKNOWN` isn't either.
+            KeyError: neither the word nor `UNKNOWN` is in the vocabulary.
         """
-        found = self._numbers.get(word)
-        return self._numbers[UNKNOWN] if found is None else found
+        number = self._numbers.get(word)
+        return self._numbers[UNKNOWN] if number is None else number
 
 
 def travel_words(text: str, known: Container[str] = ()) -> list[str]:
-    """The words of a request, as those of ATIS were made.
+    """The words of a request, tokenized as in ATIS.
 
-    In lower case, without marks; contractions taken apart; each digit of a number the word `DIGIT`. What is ``known``
-    stays whole: ``"What's at St. Louis, 7pm?"`` gives what 's at st. louis DIGIT pm where ``st.`` is known.
+    Lower case, without punctuation, contractions split, and `DIGIT` for each digit. Words in ``known`` are not changed:
+    ``"What's at St. Louis, 7pm?"`` gives what 's at st. louis DIGIT pm where ``st.`` is known.
 
     Args:
         text: the request.
-        known: words that are written so.
+        known: words that contain punctuation, such as ``st.``.
     """
     return [word for rough in text.lower().split() for word in _travel_word(rough.strip(',;:!?"()'), known)]
 
@@ -62,8 +62,8 @@ def _travel_word(word: str, known: Container[str]) -> list[str]:
     return [DIGIT * len(part) if part.isdigit() else part for part in parts]
 
 
-def read_words(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words of a text that a model reads, and a line that says so where these are not all."""
-    if len(words) <= LONGEST_TEXT:
+def truncate_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """At most `MAX_WORDS` words, and a line that says so if there were more."""
+    if len(words) <= MAX_WORDS:
         return words, []
-    return words[:LONGEST_TEXT], [f"only the first {LONGEST_TEXT} of {len(words)} words are read"]
+    return words[:MAX_WORDS], [f"only the first {MAX_WORDS} of {len(words)} words are read"]

@@ -1,16 +1,16 @@
-"""Words with their neighbours."""
+"""Context windows of words."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def context_windows(words: Tensor, size: int, padding: int) -> Tensor:
-    """Around each word the ``size`` words that it is the middle of: (examples, steps, size).
+    """The ``size`` words around each word, itself in the middle: (examples, steps, size).
 
     Args:
         words: numbers (examples, steps).
-        size: odd; how many.
-        padding: number that stands before the first word and after the last.
+        size: odd.
+        padding: number used before the first word and after the last.
 
     Raises:
         ValueError: ``size`` is even or less than 1.
@@ -22,7 +22,7 @@ def context_windows(words: Tensor, size: int, padding: int) -> Tensor:
 
 
 def check_window(size: int) -> None:
-    """Refuse a window without a middle.
+    """Check that a window has a middle.
 
     Raises:
         ValueError: ``size`` is even or less than 1.

@@ -42,10 +42,10 @@ def test_backwards_is_forwards_of_each_sentence_turned_round():
         torch.testing.assert_close(found[row, :length], alone[0], rtol=1e-12, atol=1e-14)
     there = torch.arange(6) < lengths.unsqueeze(1)
 
-    def message(*parts):
+    def padded(*parts):
         return elman_backwards(*parts, lengths)[there]
 
-    assert torch.autograd.gradcheck(message, (inputs, weight, initial))
+    assert torch.autograd.gradcheck(padded, (inputs, weight, initial))
 
 
 def test_jordan_sees_its_output():
@@ -57,11 +57,11 @@ def test_jordan_sees_its_output():
         numbers(3, 2),
         numbers(2),
     )
-    message, wanted = initial, []
+    output, wanted = initial, []
     for step in range(4):
-        hidden = 1 / (1 + torch.exp(-(inputs[0, step] + message @ weight)))
+        hidden = 1 / (1 + torch.exp(-(inputs[0, step] + output @ weight)))
         scores = torch.exp(hidden @ out_weight + out_bias)
-        message = scores / scores.sum()
+        output = scores / scores.sum()
         wanted.append(hidden)
     found = jordan(inputs, weight, initial, out_weight, out_bias)
     torch.testing.assert_close(found[0], torch.stack(wanted), rtol=1e-12, atol=1e-14)

@@ -13,7 +13,7 @@ from dlpipe.data import sha256_of
 from dlpipe_language.imdb import Imdb
 from dlpipe_language.imdb_pickles import ImdbPickles
 from dlpipe_language.moses import review_words
-from dlpipe_language.reviews import by_frequency
+from dlpipe_language.reviews import words_by_frequency
 from dlpipe_language.synthetic_reviews import SyntheticReviews
 
 BATCHES = {"batch_size": 2, "shuffle": True, "drop_last": False, "bucket": 1, "eval_batch_size": 10, "seed": 0}
@@ -27,7 +27,7 @@ def test_words_are_those_of_moses():
 
 
 def test_words_are_numbered_by_how_often_they_occur():
-    assert by_frequency([["b", "a", "c"], ["c", "é", "a"], ["c"]]) == ["<PAD>", "<UNK>", "c", "a", "b", "é"]
+    assert words_by_frequency([["b", "a", "c"], ["c", "é", "a"], ["c"]]) == ["<PAD>", "<UNK>", "c", "a", "b", "é"]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_archive_is_taken_apart_once(archive, own_cache, monkeypatch):
     options = archive()
     Imdb(**options).prepare_data()
     (entry,) = own_cache.rglob("*.npz")
-    assert entry.name.startswith(sha256_of(Imdb(**options)._path()))
+    assert entry.name.startswith(sha256_of(Imdb(**options).path()))
     monkeypatch.setattr("dlpipe_language.imdb.review_words", lambda _: pytest.fail("it was taken apart again"))
     data = Imdb(**options)
     data.setup("fit")
@@ -113,7 +113,7 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"num_words": 100}, "dataset.num_words=100: there are 8; take as many or fewer"),
         ({"shorter_than": 2}, "dataset.shorter_than=2 leaves no review: the shortest has 2 words; take"),
@@ -122,7 +122,7 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
         ({"validation": 0.99}, r"dataset.validation=0.99 of \d+ reviews leaves none for training; take between 1/"),
         (
             {"directory": "/nowhere"},
-            "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave dataset.directory out to look in",
+            "no aclImdb_v1.tar.gz in /nowhere. Put it there, or leave out dataset.directory to search",
         ),
     ],
 )
@@ -194,9 +194,9 @@ class Called:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
-        ({"train": Called()}, "imdb.pkl is refused: it asks to call __builtin__.print"),
+        ({"train": Called()}, "imdb.pkl is refused: it would call __builtin__.print"),
         ({"train": ([[2]], [2])}, "is not .reviews, labels. twice: 1 reviews do not have a label each, 0 or 1"),
         ({"train": ([[2]], [0.5])}, "twice: 1 reviews do not have a label each, 0 or 1"),
         ({"train": ([[2], [3]], [1])}, "twice: 2 reviews do not have a label each, 0 or 1"),

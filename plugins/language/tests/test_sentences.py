@@ -45,14 +45,14 @@ def test_a_fold_is_read(fold):
     x, y = data.splits["train"]
     assert [x[row].tolist() for row in range(2)] == [[1, 0, 2], [2]]
     assert [y[row].tolist() for row in range(2)] == [[0, 0, 1], [1]]
-    assert x.fill == 3
+    assert x.padding_value == 3
     assert data.vocabulary.words == ["<UNK>", "flights", "boston"]
     assert data.labels == ["O", "B-city"]
     assert list(data.checksums()) == ["atis.fold3.pkl.gz"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"train": sentences(([1, 3], [0, 0]))},
@@ -63,7 +63,7 @@ def test_a_fold_is_read(fold):
             r"val has label numbers from 0 to 5; the dictionary has 0 to 1: ta",
         ),
         ({"test": sentences(([-1], [0]))}, r"test has word numbers from -1 to -1"),
-        ({"train": sentences(([1, 2], [0]))}, r"train: sequence number 0 from 0 has 2 entries but 1 labels"),
+        ({"train": sentences(([1, 2], [0]))}, r"train: sequence number 0 from 0 has 2 steps but 1 labels"),
         ({"train": sentences(([1], [0]), ([], []))}, r"train has an empty sequence, number 1 from 0; leave it out"),
         ({"train": ([], [], [])}, r"pkl.gz is not .train, val, test, dictionaries. of sentences: no sequences"),
         ({"content": "nothing"}, r"pkl.gz is not .train, val, test, dictionaries. of sentences"),
@@ -73,7 +73,7 @@ def test_a_fold_is_read(fold):
         ({"words": {"a": 0, "flights": 1, "boston": 2}}, r"its words have no <UNK>, which other words are"),
         ({"train": ([np.zeros((2, 2), int)], [], [np.zeros(2, int)])}, r"what a sentence holds is not a row of whole"),
         ({"train": ([np.zeros(2)], [], [np.zeros(2, int)])}, r"what a sentence holds is not a row of whole numbers"),
-        ({"fold": 2}, r"no atis.fold2.pkl.gz in .*. Put it there, or leave dataset.directory out to look in DLPIPE"),
+        ({"fold": 2}, r"no atis.fold2.pkl.gz in .*. Put it there, or leave out dataset.directory to search DLPIPE"),
     ],
 )
 def test_what_is_wrong_with_a_fold_is_told(fold, changes, message):
@@ -96,9 +96,9 @@ def test_the_real_folds_are_whole(real_atis, fold, words):
     assert [len(data.splits[name].x) for name in ("train", "val", "test")] == [3983, 995, 893]
     assert len(data.splits["train"].x.values) == words
     assert len(data.splits["test"].x.values) == 9198
-    message = [data.vocabulary.words[number] for number in data.splits["test"].x[0].tolist()]
+    words = [data.vocabulary.words[number] for number in data.splits["test"].x[0].tolist()]
     request = "I would like to find a flight from Charlotte to Las Vegas that makes a stop in St. Louis"
-    assert message == data.words_of(request)
+    assert words == data.words_of(request)
     outside = data.labels.index("O")
     assert float((data.splits["test"].y.values == outside).double().mean()) == pytest.approx(0.60176, abs=5e-6)
 

@@ -42,7 +42,7 @@ def test_the_parameters_are_those_of_the_tutorial():
 def test_padding_changes_no_output_no_loss_and_no_gradient(model):
     sentences = [torch.tensor([1, 2, 3, 4]), torch.tensor([5]), torch.tensor([6, 7])]
     labels = [torch.tensor([0, 1, 2, 3]), torch.tensor([1]), torch.tensor([2, 0])]
-    x, y = Ragged.of(sentences, fill=9), Ragged.of(labels, fill=NO_LABEL)
+    x, y = Ragged.of(sentences, padding_value=9), Ragged.of(labels, padding_value=NO_LABEL)
     together = model(x.padded(torch.arange(3)))
     for row, words in enumerate(sentences):
         torch.testing.assert_close(together[row, : len(words)], model(words[None])[0], rtol=1e-12, atol=1e-14)
@@ -120,7 +120,7 @@ def test_a_dataset_without_labelled_words_is_told():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("model=rnn_slu dataset=synthetic_reviews model.num_labels=2", "labelled, and SyntheticReviews has none"),
         ("model=rnn_slu model.num_labels=2", "dataset=synthetic_flights: model.num_labels=2: the dataset has 23"),

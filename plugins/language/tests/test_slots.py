@@ -17,11 +17,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("gold", "guessed", "counts"), CASES.values(), ids=CASES)
-def test_chunks_are_counted_as_conlleval_does(gold, guessed, counts):
+@pytest.mark.parametrize(("gold", "predicted", "counts"), CASES.values(), ids=CASES)
+def test_chunks_are_counted_as_conlleval_does(gold, predicted, counts):
     right, found = counts
     there = {"B-a I-a O B-b": 2, "B-a B-b": 2, "B-a B-a": 2, "O O": 0}.get(gold, 1)
-    score = slot_scores([gold.split()], [guessed.split()])[ALL]
+    score = slot_scores([gold.split()], [predicted.split()])[ALL]
     precision, recall = right / found if found else 0, right / there if there else 0
     f1 = 2 * precision * recall / (precision + recall) if right else 0
     assert score == pytest.approx(SlotScore(precision, recall, f1, there))
@@ -29,8 +29,8 @@ def test_chunks_are_counted_as_conlleval_does(gold, guessed, counts):
 
 def test_each_type_has_its_own_score():
     gold = [["B-city", "I-city", "O", "B-day"], ["B-day", "O"]]
-    guessed = [["B-city", "I-city", "O", "O"], ["B-day", "B-city"]]
-    scores = slot_scores(gold, guessed)
+    predicted = [["B-city", "I-city", "O", "O"], ["B-day", "B-city"]]
+    scores = slot_scores(gold, predicted)
     assert scores["city"] == pytest.approx(SlotScore(0.5, 1, 2 / 3, 1))
     assert scores["day"] == pytest.approx(SlotScore(1, 0.5, 2 / 3, 2))
     assert scores[ALL] == pytest.approx(SlotScore(2 / 3, 2 / 3, 2 / 3, 3))

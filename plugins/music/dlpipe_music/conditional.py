@@ -9,7 +9,7 @@ from dlpipe_boltzmann.energy import Parameters
 
 
 class Conditioning(NamedTuple):
-    """What the state of the recurrence adds to the biases.
+    """Weights from the state of the recurrence to the biases.
 
     Args:
         to_visible: W_uv, (num_recurrent, num_visible).
@@ -25,7 +25,7 @@ def conditional_machine(machine: Parameters, conditioning: Conditioning, u: Tens
 
     Args:
         machine: W, b (num_visible,) and c (num_hidden,).
-        conditioning: its weights.
+        conditioning: weights to the biases.
         u: u_{t-1} of each frame, (frames, num_recurrent).
 
     Source: Boulanger-Lewandowski et al. (2012), Modeling temporal dependencies in high-dimensional sequences,
@@ -40,7 +40,7 @@ def frames_of(values: Tensor, mask: Tensor | None) -> Tensor:
     """The frames of all pieces, one after the other: (frames, features) of (pieces, steps, features).
 
     Args:
-        values: padded where a piece is shorter than the longest.
+        values: padded to the longest piece.
         mask: which steps are in a piece, (pieces, steps); None for all.
     """
     return values.flatten(0, 1) if mask is None else values[mask]

@@ -1,4 +1,4 @@
-"""Music from the model: a frame is drawn, and the recurrence told of it, before the next."""
+"""Generating music: each frame is sampled, then fed to the recurrence before the next one."""
 
 import torch
 from torch import Generator, Tensor
@@ -22,10 +22,10 @@ def generate(
     """Zeros and ones (num_pieces, num_frames, num_visible), each frame the end of a Gibbs chain from an empty one.
 
     Args:
-        machine: whose biases the recurrence adds to.
-        conditioning: how.
+        machine: of a first frame.
+        conditioning: weights from the recurrence to the machine's biases.
         recurrence: starts at u_0 = 0.
-        num_pieces: drawn side by side.
+        num_pieces: generated in parallel.
         num_frames: of each piece.
         num_steps: Gibbs steps of a frame.
         generator: torch's global one if None.
@@ -34,7 +34,7 @@ def generate(
     u = machine.W.new_zeros(num_pieces, len(recurrence.bias))
     frames = []
     for _ in range(num_frames):
-        own = conditional_machine(machine, conditioning, u)
-        frames.append(run_chain(own, sample_hidden(own, silence, generator), num_steps, generator).v)
+        current = conditional_machine(machine, conditioning, u)
+        frames.append(run_chain(current, sample_hidden(current, silence, generator), num_steps, generator).v)
         u = next_state(recurrence, u, frames[-1])
     return torch.stack(frames, 1)

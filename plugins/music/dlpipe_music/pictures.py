@@ -15,7 +15,7 @@ def piano_roll_picture(
         roll: (frames, pitches) of zeros and ones.
         frame_seconds: length of a frame.
         lowest_pitch: MIDI number of the first pitch.
-        title: above it.
+        title: of the picture.
 
     Source: the tutorial's figures, with the same axes and words.
     """

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from dlpipe import DataError
-from dlpipe.data import SequenceBatch, mask_of
+from dlpipe.data import SequenceBatch, length_mask
+from dlpipe.epoch_mean import EpochMean
 from dlpipe_boltzmann.contrastive_divergence import contrastive_divergence
 from dlpipe_boltzmann.energy import Parameters, visible_preactivation
 from dlpipe_boltzmann.gibbs import sample_units
@@ -21,7 +22,6 @@ from dlpipe_music.midi import write_midi
 from dlpipe_music.pictures import piano_roll_picture
 from dlpipe_music.recurrence import Recurrence, states, states_before
 from dlpipe_music.tunes import Tunes
-from dlpipe_supervised.ranks import mean_over_ranks
 
 Positive = Annotated[int, Field(gt=0)]
 WEIGHT_SCALE, RECURRENT_SCALE = 0.01, 0.0001  # standard deviations of the initial W, and of all other matrices
@@ -29,32 +29,30 @@ WEIGHT_SCALE, RECURRENT_SCALE = 0.01, 0.0001  # standard deviations of the initi
 
 @final
 class RnnRbm(pl.LightningModule):
-    """A restricted Boltzmann machine over each frame, whose biases follow a recurrent network over the frames before.
+    """A restricted Boltzmann machine for each frame, whose biases depend on the earlier frames through a recurrence.
 
     u_t = tanh(b_u + v_t W_vu + u_{t-1} W_uu), u_0 = 0; frame t has the machine (W, b + u_{t-1} W_uv, c + u_{t-1} W_uh).
-    An update lowers the mean over frames of F(v) - F(v_k), by CD-k over all frames of its pieces at once, the end v_k a
-    constant; the gradient goes on through the biases into the recurrence. ``reconstruction`` is the tutorial's
-    monitor: the log-likelihood of a frame under the visible means one Gibbs step from v_k. It rises towards 0. In
-    validation and test it is of whole tunes, not cut into pieces, by draws that are the same every time.
+    The loss is the mean over frames of F(v) - F(v_k), by CD-k over all frames at once, with the end v_k as a constant;
+    the gradient flows through the biases into the recurrence. ``reconstruction``, the tutorial's monitor, is the
+    log-likelihood of a frame under the visible means one Gibbs step from v_k. It rises towards 0. Validation and test
+    compute it on whole tunes, with random numbers from a fixed seed.
 
     Args:
         num_visible: pitches, the entries of a frame.
-        lowest_pitch: MIDI number of the first, to write and draw with.
-        frame_seconds: length of a frame, for the same.
+        lowest_pitch: MIDI number of the first pitch, for MIDI files and pictures.
+        frame_seconds: length of a frame, for MIDI files and pictures.
         num_hidden: hidden units of the machine.
-        num_recurrent: units of the recurrent network.
+        num_recurrent: units of the recurrence.
         k: Gibbs steps of an update.
-        generated_frames: of each piece that is generated.
-        generation_steps: Gibbs steps of a generated frame, from an empty one.
+        generated_frames: length of a generated piece.
+        generation_steps: Gibbs steps of a generated frame, starting from silence.
 
     Source: "Modeling and generating sequences of polyphonic music with the RNN-RBM"; W from N(0, 0.01^2), the other
     matrices from N(0, 0.0001^2), biases 0.
     """
 
-    # as fast by autograd; and a recording is for one length of pieces, of which there are many
+    # not faster when recorded, and a recording would hold for one length of pieces only
     can_be_fused = False
-    monitored: Tensor
-    updates: Tensor
 
     def __init__(
         self,
@@ -85,8 +83,7 @@ class RnnRbm(pl.LightningModule):
         self.b = nn.Parameter(torch.zeros(num_visible))
         self.c = nn.Parameter(torch.zeros(num_hidden))
         self.b_u = nn.Parameter(torch.zeros(num_recurrent))
-        self.register_buffer("monitored", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.epoch_mean = EpochMean(dtype=torch.float64)
 
     @property
     def machine(self) -> Parameters:
@@ -104,47 +101,45 @@ class RnnRbm(pl.LightningModule):
         return Conditioning(self.W_uv, self.W_uh)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Parameters:
-        """The machine of each frame of x (pieces, steps, num_visible), with a row of its biases for each that counts.
+        """The machine of each frame of x (pieces, steps, num_visible): its biases have one row per frame.
 
         Args:
-            x: padded where a piece is shorter.
+            x: padded to the longest piece.
             mask: which steps are in a piece, (pieces, steps); None for all.
         """
         u = frames_of(states_before(states(self.recurrence, x)), mask)
         return conditional_machine(self.machine, self.conditioning, u)
 
     def check_data(self, data: pl.LightningDataModule) -> None:
-        """Refuse what is no dataset of tunes with such frames.
+        """Check that the dataset has tunes, with the model's frames.
 
         Raises:
-            DataError: it isn't.
+            DataError: it is another kind of dataset, or its frames differ.
         """
         if not isinstance(data, Tunes):
             message = f"rnn_rbm is trained on tunes, and {type(data).__name__} has none"
             raise DataError(f"{message}: choose nottingham, piano_midi, midi_folder or synthetic_tunes")
-        for what, said, there in (
+        for option, configured, actual in (
             ("num_visible", len(self.b), data.pitches.stop - data.pitches.start),
             ("lowest_pitch", self.lowest_pitch, data.pitches.start),
             ("frame_seconds", self.frame_seconds, data.frame_seconds),
         ):
-            if said != there:
-                raise DataError(f"model.{what}={said}: frames of the dataset have {there}; leave it out")
+            if configured != actual:
+                raise DataError(f"model.{option}={configured}: frames of the dataset have {actual}; leave it out")
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
-        """The loss of contrastive divergence over all frames of a minibatch of pieces, most often of one."""
+        """The loss of contrastive divergence over all frames of a minibatch of pieces, usually one."""
         machine, v = self._machine_and_frames(batch)
-        found = contrastive_divergence(machine, v, self.k)
+        result = contrastive_divergence(machine, v, self.k)
         with torch.no_grad():
-            means = visible_preactivation(machine, sample_units(found.preactivation))
-            self.monitored.add_(mean_over_ranks(reconstruction_log_likelihood(v, means)))
-            self.updates.add_(1)
-        return found.loss
+            means = visible_preactivation(machine, sample_units(result.preactivation))
+        self.epoch_mean.update(reconstruction_log_likelihood(v, means))
+        return result.loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean over the epoch's updates."""
-        self.log("train/reconstruction", self.monitored / self.updates, sync_dist=self.trainer.world_size > 1)
-        self.monitored.zero_()
-        self.updates.zero_()
+        """Log the epoch mean of train/reconstruction."""
+        self.log("train/reconstruction", self.epoch_mean.compute(), sync_dist=self.trainer.world_size > 1)
+        self.epoch_mean.reset()
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         """Log val/reconstruction, a mean over frames."""
@@ -155,12 +150,12 @@ class RnnRbm(pl.LightningModule):
         self._evaluate("test", batch, batch_idx)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """A generated piece, by draws that are the same for every checkpoint."""
+        """A generated piece, from the same seed for every checkpoint."""
         (piece,) = self.generate(1, self._generator(0))
         return {"generated": self._picture(piece, "generated piano-roll")}
 
     def data_figures(self, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
-        """What it was to learn: the beginning of a test tune."""
+        """The beginning of a test tune."""
         x = next(iter(data.test_dataloader())).x
         title = getattr(data, "title", "a tune of the test set")
         return {"test_tune": self._picture(x[-1, : self.generated_frames].numpy(force=True), title)}
@@ -175,14 +170,14 @@ class RnnRbm(pl.LightningModule):
         return files
 
     def generate(self, count: int, generator: Generator | None = None) -> NDArray[np.uint8]:
-        """Zeros and ones (count, generated_frames, num_visible); draws from torch's global generator if it is None."""
+        """Zeros and ones (count, generated_frames, num_visible); torch's global generator if None."""
         sizes = count, self.generated_frames, self.generation_steps
         pieces = generate(self.machine, self.conditioning, self.recurrence, *sizes, generator)
         return pieces.to(torch.uint8).numpy(force=True)
 
     def _machine_and_frames(self, batch: SequenceBatch) -> tuple[Parameters, Tensor]:
         x, _, lengths = batch
-        mask = mask_of(lengths, x.shape[1]) if len(x) > 1 else None
+        mask = length_mask(lengths, x.shape[1]) if len(x) > 1 else None
         return self(x, mask), frames_of(x, mask)
 
     def _evaluate(self, split: str, batch: SequenceBatch, batch_idx: int) -> None:

@@ -1,4 +1,4 @@
-"""Made-up tunes, so that there is something to train on with no file and no network."""
+"""Synthetic tunes, which need no files."""
 
 import functools
 import hashlib
@@ -16,15 +16,15 @@ SCALE = (0, 2, 4, 5, 7, 9, 11)
 PHRASES = ((0, 3, 4, 0), (0, 5, 3, 4), (0, 4, 0, 4), (5, 3, 4, 0))
 FORM = (0, 0, 1, 0)  # A A B A
 BAR = 8  # frames, of four beats
-BASS, MELODY = 48, 72  # MIDI numbers about which the tonics of chords and melody are
+BASS, MELODY = 48, 72  # MIDI numbers of the tonics of chords and melody, before transposition
 
 
 @final
 class SyntheticTunes(Tunes):
-    """84 tunes that a program made up: a melody over triads in the form A A B A, 132 frames each, in all keys.
+    """Synthetic: 84 tunes written by a program, a melody over triads in the form A A B A, 132 frames each, in all keys.
 
-    They are synthetic: no one composed or played them. The same ones for every seed; 60 train, 12 val, 12 test.
-    ``frame_seconds`` is only what is written and drawn.
+    The same tunes for every seed; 60 train, 12 val, 12 test. ``frame_seconds`` only affects written MIDI files and
+    pictures.
     """
 
     title = "synthetic_tunes (synthetic), a tune of the test set"
@@ -56,7 +56,7 @@ def _tune(draw: np.random.Generator) -> Roll:
 
 
 def _phrase(draw: np.random.Generator, chords: list[int]) -> Roll:
-    """A bar a chord; the melody takes steps along the scale, and a note of the chord on the first beat."""
+    """One bar per chord; the melody moves along the scale and has a note of the chord on the first beat."""
     roll = np.zeros((len(chords) * BAR, NUM_PITCHES), np.uint8)
     degree = 0
     for bar, chord in enumerate(chords):

@@ -24,20 +24,20 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class Tunes(SequenceDataModule):
-    """Tunes as frames of zeros and ones; a subclass says in `load_rolls` where they come from.
+    """Tunes as frames of zeros and ones; a subclass loads them in `load_rolls`.
 
-    Training sees the tunes in an order of each epoch, each cut into pieces that follow one another; validation and test
-    see whole tunes. What is told of a piece, y, is the number of its tune.
+    Training sees the tunes in a new order each epoch, cut into consecutive pieces; validation and test see whole tunes.
+    The label y of a piece is the number of its tune.
 
     Args:
         lowest_pitch: MIDI number of the first entry of a frame.
-        num_pitches: entries of a frame; pitches outside of them are left out.
+        num_pitches: entries of a frame; other pitches are dropped.
         frame_seconds: length of a frame.
-        piece_frames: of a piece at most.
+        piece_frames: largest number of frames in a piece.
         common_key: whether every tune is transposed to C major or A minor.
         batch_size: pieces in a training minibatch; None for all of them.
-        shuffle: whether each epoch has an order of its own.
-        drop_last: whether training leaves out a last minibatch that is not full.
+        shuffle: whether each epoch has a new order.
+        drop_last: whether training drops a last minibatch that is not full.
         eval_batch_size: tunes in an evaluation batch.
         seed: of the order.
     """
@@ -78,20 +78,20 @@ class Tunes(SequenceDataModule):
 
     @abstractmethod
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
-        """Read train, val and test: of each tune which of the 128 pitches sound, (frames, 128)."""
+        """Read train, val and test: each tune as (frames, 128), 1 where a pitch sounds."""
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """x of frames (num_pitches,) of float32, y (pieces,) or (tunes,) of int64."""
         rolls = self.load_rolls()
-        if lacking := [name for name, own in rolls.items() if not own]:
-            raise DataError(f"there are no tunes for {', '.join(lacking)}; each of train, val and test needs one")
-        return {name: self._split(own, cut=name == "train") for name, own in rolls.items()}
+        if missing := [name for name, split in rolls.items() if not split]:
+            raise DataError(f"there are no tunes for {', '.join(missing)}; each of train, val and test needs one")
+        return {name: self._split(split, cut=name == "train") for name, split in rolls.items()}
 
     def train_dataloader(self) -> SequenceMinibatches:
         """Minibatches of pieces, tune after tune."""
         split = self.splits["train"]
-        order = TuneOrder(split.y, self.seed, self.shuffle)  # type: ignore[arg-type]  # a tensor, as we made it
-        return SequenceMinibatches(split, *self.division(order), self.shard)
+        order = TuneOrder(split.y, self.seed, self.shuffle)  # type: ignore[arg-type]  # a tensor, as `_split` makes it
+        return SequenceMinibatches(split, **self.loader_arguments(order))
 
     def _split(self, rolls: list[Roll], cut: bool) -> SequenceSplit:
         if self.common_key:
@@ -108,7 +108,7 @@ class TuneOrder(EpochSampler):
     Args:
         tunes: the number of the tune of each piece, (pieces,), rising.
         seed: of the order.
-        shuffle: whether each epoch has an order of its own.
+        shuffle: whether each epoch has a new order.
     """
 
     def __init__(self, tunes: Tensor, seed: int, shuffle: bool) -> None:

@@ -71,8 +71,8 @@ def test_with_long_chains_the_gradient_is_that_of_the_likelihood_of_the_tune(mac
     copies = 40_000
 
     def machines(times):
-        message = states_before(states(recurrence, tune)).expand(times, -1, -1).flatten(0, 1)
-        return conditional_machine(machine, conditioning, message)
+        u = states_before(states(recurrence, tune)).expand(times, -1, -1).flatten(0, 1)
+        return conditional_machine(machine, conditioning, u)
 
     once = machines(1)
     likelihood = torch.stack([log_likelihood(row(once, frame), tune[0, frame].unsqueeze(0)) for frame in range(5)])

@@ -50,9 +50,9 @@ def test_gradients_are_those_of_finite_differences(recurrence, v, steps):
 
 
 def test_a_gradient_of_a_gradient_is_refused(recurrence, v):
-    message = states(Recurrence(*(parameter.requires_grad_() for parameter in recurrence)), v).sum()
+    total = states(Recurrence(*(parameter.requires_grad_() for parameter in recurrence)), v).sum()
     with pytest.raises(RuntimeError, match="can be differentiated once: leave create_graph out"):
-        torch.autograd.grad(message, recurrence.recurrent, create_graph=True)
+        torch.autograd.grad(total, recurrence.recurrent, create_graph=True)
 
 
 def test_without_gradients_the_states_are_the_same(recurrence, v):

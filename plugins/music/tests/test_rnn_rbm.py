@@ -112,7 +112,7 @@ def test_the_monitor_is_the_tutorials_formula_where_that_is_finite(make, pieces,
     assert set(h.unique().tolist()) <= {0.0, 1.0}
     v, m = pieces[0], visible_mean(machine, h).detach()
     naive = (v * m.log() + (1 - v) * (1 - m).log()).sum() / len(v)
-    assert float(model.monitored) == pytest.approx(float(naive))
+    assert float(model.epoch_mean.compute()) == pytest.approx(float(naive))
 
 
 def test_the_monitor_is_finite_where_the_tutorials_formula_is_minus_infinity(make, pieces):
@@ -120,8 +120,8 @@ def test_the_monitor_is_finite_where_the_tutorials_formula_is_minus_infinity(mak
     with torch.no_grad():
         model.b.fill_(-200.0)
     model.training_step(batch_of(pieces[0].float()), 0)
-    assert math.isfinite(float(model.monitored))
-    assert float(model.monitored) < -100
+    assert math.isfinite(float(model.epoch_mean.compute()))
+    assert float(model.epoch_mean.compute()) < -100
 
 
 def test_validation_is_over_frames_and_the_same_every_time(make, pieces):
@@ -181,7 +181,7 @@ def test_options_beyond_the_tutorial_train():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("model.num_visible=12", r"model.num_visible=12: frames of the dataset have 88; leave it out"),
         ("-m model.lowest_pitch=21,31", r"model.lowest_pitch=31: frames of the dataset have 21; leave it out"),

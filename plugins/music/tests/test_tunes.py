@@ -97,7 +97,7 @@ def test_an_archive_is_read_once_and_kept_by_its_checksum(archive, tune, own_cac
     data = Nottingham(**options)
     data.prepare_data()
     (entry,) = own_cache.rglob("*.npz")
-    assert entry.name.startswith(sha256_of(data._path()))
+    assert entry.name.startswith(sha256_of(data.path()))
     monkeypatch.setattr("dlpipe_music.midi_archives.read_files", lambda _: pytest.fail("it was read again"))
     data.setup("fit")
     assert data.splits["train"].x.values[:, 39].tolist() == [1, 1, 1, 1]
@@ -143,7 +143,7 @@ def test_bad_files_stop_the_run_or_are_named_counted_and_left_out(archive, tune,
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "message"),
     [
         ({"N/train/readme.txt": b""}, "has no MIDI files"),
         ({"N/train/a.mid": b"no"}, "none of the 1 MIDI files in .* can be read: N/train/a.mid"),
@@ -220,7 +220,7 @@ def test_a_folder_whose_bad_files_leave_too_few_says_how_many_there_are(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ([], "has no MIDI files"),
         (["a.txt"], "has no MIDI files"),
@@ -236,7 +236,7 @@ def test_a_folder_without_enough_tunes_is_refused(tmp_path, tune, files, message
 
 
 @pytest.mark.parametrize(
-    ("directory", "told"),
+    ("directory", "message"),
     [(None, "dataset.directory says where the MIDI files are"), ("/nowhere", "/nowhere is no folder")],
 )
 def test_a_folder_that_is_not_there_is_refused(directory, message):
@@ -248,7 +248,7 @@ def test_a_folder_that_is_not_there_is_refused(directory, message):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "damaged or no MATLAB file"),
         ({"traindata": np.zeros(1)}, "has no validdata, testdata"),
@@ -302,7 +302,7 @@ def test_the_real_archives_have_the_statistics_of_stats_json(real_music, dataset
         wanted = stats["valid" if name == "val" else name]
         assert len(rolls) == wanted["files"]
         assert 0.96 * wanted["seconds"] < sum(map(len, rolls)) * 0.3 < 1.005 * wanted["seconds"]
-        own = [notes for file, notes in _read(data._path()).notes.items() if split_of(file) == name]
+        own = [notes for file, notes in _read(data.path()).notes.items() if split_of(file) == name]
         assert sum(map(len, own)) == pytest.approx(wanted["note_on_events"], rel=0.001)
         sounding = np.flatnonzero(sum(roll.sum(0, dtype=int) for roll in rolls))
         assert wanted["lowest_pitch"] <= sounding[0] <= wanted["lowest_pitch"] + 3

@@ -1,4 +1,4 @@
-"""Initial weights as in the tutorials."""
+"""The tutorials' initial weights."""
 
 import math
 
@@ -17,12 +17,12 @@ def tanh_bound(fan_in: int, fan_out: int) -> float:
 def sigmoid_bound(fan_in: int, fan_out: int) -> float:
     """Four times `tanh_bound`: sigmoid(x) is (1 + tanh(x / 2)) / 2, a quarter as steep at 0.
 
-    Source: the rule of the tutorials' hidden layers, which they ascribe to the same paper.
+    Source: the tutorials' rule for sigmoid layers, which they attribute to the same paper.
     """
     return 4 * tanh_bound(fan_in, fan_out)
 
 
 @torch.no_grad()
 def uniform_(weight: Tensor, bound: float) -> None:
-    """Fill with U[-bound, bound]."""
+    """Draw from U[-bound, bound], in place."""
     weight.uniform_(-bound, bound)

@@ -4,38 +4,37 @@ import math
 from typing import Annotated, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.classifier import Classifier
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import tanh_bound, uniform_
-from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
-# examples whose maps fit in a core's cache from the convolution to the pooling; the arithmetic is the same
-AT_ONCE = 50
+# so few that their maps stay in a core's cache from convolution to pooling; the results are the same
+EXAMPLES_AT_ONCE = 50
 
 
 def pooled_size(size: int, filter_size: int, pool_size: int) -> int:
-    """Side of a map after a valid convolution and pooling that ignores a border that does not fill a window."""
+    """Side of a map after a valid convolution and pooling that ignores an incomplete window at the border."""
     return (size - filter_size + 1) // pool_size
 
 
 @final
-class LeNet(pl.LightningModule):
+class LeNet(Classifier):
     """Two stages of tanh(max-pool(convolve(x) + b)), a tanh layer and a softmax, trained on the NLL.
 
-    28 x 28 becomes 20 maps of 12 x 12, then 50 maps of 4 x 4, then 500 units. A simplification of LeNet-5: max
-    for mean pooling, softmax for the RBF output, every map sees every map below.
+    28 x 28 becomes 20 maps of 12 x 12, then 50 maps of 4 x 4, then 500 units. Simpler than LeNet-5: max
+    instead of mean pooling, softmax instead of RBF outputs, and every map is connected to every map below.
 
     Args:
         image_shape: channels, height, width.
-        num_classes: classes to tell apart.
-        num_maps: feature maps of the two stages.
+        num_classes: number of classes.
+        num_maps: feature maps of the two convolutions.
         filter_size: side of a filter.
         pool_size: side of a pooling window.
         num_hidden: units of the dense layer.
@@ -74,7 +73,7 @@ class LeNet(pl.LightningModule):
             fan_out = conv.out_channels * window // pool_size**2
             uniform_(conv.weight, tanh_bound(conv.in_channels * window, fan_out))
             conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # typed for modules' dtypes
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # Conv2d has a bias unless told otherwise
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]  # Conv2d has a bias by default
         uniform_(self.hidden.weight, tanh_bound(self.hidden.in_features, num_hidden))
         for zero in (self.hidden.bias, self.output.weight, self.output.bias):
             nn.init.zeros_(zero)
@@ -82,32 +81,15 @@ class LeNet(pl.LightningModule):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (examples, num_classes) of x (examples, channels * height * width)."""
         x = x.view(-1, *self.image_shape).contiguous(memory_format=torch.channels_last)
-        x = torch.cat([self._maps(part) for part in torch.split(x, AT_ONCE)])
+        x = torch.cat([self._maps(part) for part in torch.split(x, EXAMPLES_AT_ONCE)])
         x = torch.tanh(self.hidden(x))  # (examples, num_hidden)
         return self.output(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
 
     def _maps(self, x: Tensor) -> Tensor:
-        """The last maps of x (examples, channels, height, width), flat."""
+        """The second stage's maps of x (examples, channels, height, width), flattened."""
         for conv in (self.conv1, self.conv2):
             x = torch.tanh(F.max_pool2d(conv(x), self.pool_size))  # pooled first: a quarter of the tanhs
         return x.flatten(1)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean negative log-likelihood of a minibatch."""
-        x, y = batch
-        return negative_log_likelihood(self(x), y)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
         """The filters of the first stage."""

@@ -3,21 +3,20 @@
 from typing import Annotated, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlpipe_supervised.classification import evaluate, filter_figures
-from dlpipe_supervised.losses import negative_log_likelihood
+from dlpipe_supervised.classifier import Classifier
+from dlpipe_supervised.filters import filter_figures
 
 Positive = Annotated[int, Field(gt=0)]
-MANY = 128  # examples, from which on another order in memory is faster; the numbers are the same to rounding
+TRANSPOSED_FROM = 128  # examples; from there on W x^T is faster than x W^T, and equal up to rounding
 
 
 @final
-class LogisticRegression(pl.LightningModule):
+class LogisticRegression(Classifier):
     """Multi-class logistic regression: p(y | x) = softmax(W x + b), trained on the negative log-likelihood.
 
     W and b start at zero; the problem is convex, so every seed gives the same run where the order of
@@ -25,7 +24,7 @@ class LogisticRegression(pl.LightningModule):
 
     Args:
         num_features: entries of one example.
-        num_classes: classes to tell apart.
+        num_classes: number of classes.
         image_shape: channels, height, width, to draw the filters with.
 
     Source: "Classifying MNIST digits using Logistic Regression".
@@ -39,31 +38,14 @@ class LogisticRegression(pl.LightningModule):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (examples, num_classes) of x (examples, num_features); of many examples a class to a row of memory.
+        """Logits (examples, num_classes) of x (examples, num_features); column-major for many examples.
 
         For many examples and few classes W x^T takes half the time of x W^T, and softmax over its rows a tenth.
         """
-        if len(x) < MANY:
+        if len(x) < TRANSPOSED_FROM:
             return self.linear(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
         return torch.addmm(self.linear.bias.unsqueeze(1), self.linear.weight, x.t()).t()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean negative log-likelihood of a minibatch."""
-        x, y = batch
-        return negative_log_likelihood(self(x), y)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
-
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """One picture a class of the weights that speak for it."""
+        """The weights of each class as an image."""
         return filter_figures(self.linear.weight, self.image_shape)

@@ -1,4 +1,4 @@
-"""What a classifier is trained on and what it is scored by."""
+"""Loss and error rate of classifiers."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ def negative_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
     """-1/n sum_i log softmax(logits_i)[labels_i]: the mean over the minibatch, a scalar.
 
     The tutorials define it as a sum and compute the mean, so that the learning rate depends less on the
-    batch size. Log and softmax are one step, which cannot give log(0).
+    batch size. Log and softmax are computed together, which cannot give log(0).
 
     Args:
         logits: (examples, num_classes).
@@ -17,7 +17,7 @@ def negative_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
 
     Source: "Classifying MNIST digits using Logistic Regression", section "Defining a Loss Function".
     """
-    if logits.stride(0) == 1:  # a row of memory holds one class of all examples; softmax takes such rows as they are
+    if logits.stride(0) == 1:  # column-major: softmax over rows needs no copy
         return F.cross_entropy(logits.t().unsqueeze(0), labels.unsqueeze(0))
     return F.cross_entropy(logits, labels)
 

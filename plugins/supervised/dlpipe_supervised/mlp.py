@@ -3,37 +3,36 @@
 from typing import Annotated, Any, final
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlpipe_supervised.classification import evaluate, filter_figures
+from dlpipe_supervised.classifier import Classifier
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import tanh_bound, uniform_
-from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
 @final
-class MLP(pl.LightningModule):
+class MLP(Classifier):
     """softmax(W2 tanh(W1 x + b1) + b2), trained on NLL + l1 * sum |W| + l2 * sum W^2 over W1 and W2.
 
-    The penalties are over weights, not biases, and are divided by nothing: as SGD's ``weight_decay``, l2 * W^2
-    is 2 * l2. `parameter_groups` says so to the optimizer, which is cheaper than a term of the loss; the mean loss that
-    is reported for an epoch contains `penalty` all the same.
+    The penalties cover weights, not biases, and are not averaged. l2 * sum W^2 is a ``weight_decay`` of 2 * l2 in the
+    optimizer, set by `parameter_groups`, which is cheaper than a term of the loss; the reported epoch loss includes
+    `penalty` all the same.
 
     Args:
         num_features: entries of one example.
-        num_classes: classes to tell apart.
+        num_classes: number of classes.
         image_shape: channels, height, width, to draw the filters with.
         num_hidden: tanh units.
         l1: weight of sum |W|.
         l2: weight of sum W^2.
 
-    Source: "Multilayer Perceptron"; W1 from U[-a, a], a = sqrt(6 / (num_features + num_hidden)), the rest 0.
+    Source: "Multilayer Perceptron"; W1 from U[-a, a], a = sqrt(6 / (num_features + num_hidden)), biases and W2 0.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class MLP(pl.LightningModule):
         return self.output(torch.tanh(self.hidden(x)))  # type: ignore[no-any-return]  # nn.Module calls give Any
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Weights with the decay that is the gradient of l2 * sum W^2, biases without."""
+        """Weights with a decay of 2 * l2, the gradient of l2 * sum W^2; biases without."""
         return [
             {"params": [self.hidden.weight, self.output.weight], "weight_decay": 2 * self.l2},
             {"params": [self.hidden.bias, self.output.bias], "weight_decay": 0.0},
@@ -68,29 +67,16 @@ class MLP(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """NLL and l1 penalty of a minibatch; l2 is left to the optimizer."""
-        x, y = batch
-        loss = negative_log_likelihood(self(x), y)
+        loss = super().training_step(batch, batch_idx)
         if self.l1:
             loss = loss + self.l1 * (self.hidden.weight.abs().sum() + self.output.weight.abs().sum())
         return loss
 
     @torch.no_grad()
     def penalty(self) -> Tensor:
-        """l2 * sum W^2, which the weight decay stands for; a scalar."""
+        """l2 * sum W^2, which the weight decay implements; a scalar."""
         return self.l2 * (self.hidden.weight.square().sum() + self.output.weight.square().sum())
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
-
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """What the first hundred hidden units look at."""
+        """The weights of the first hundred hidden units as images."""
         return filter_figures(self.hidden.weight, self.image_shape)

@@ -4,37 +4,35 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated, final
 
-import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from dlpipe_supervised.classification import evaluate
+from dlpipe_supervised.classifier import Classifier
 from dlpipe_supervised.initialisation import sigmoid_bound, uniform_
-from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
-class SigmoidNetwork(pl.LightningModule):
+class SigmoidNetwork(Classifier):
     """Layers of sigmoid(W h + b), the first on x, and a softmax, trained on the mean negative log-likelihood.
 
-    `take_layers` begins with pre-trained sigmoid layers.
+    `take_layers` initialises it with pre-trained sigmoid layers.
 
     Args:
         num_features: entries of one example.
         hidden_sizes: units of each sigmoid layer.
-        num_classes: classes to tell apart.
-        input_dropout: probability that an entry of x is left out of a training step.
-        hidden_dropout: the same of the units of each sigmoid layer. What is left is scaled up to keep the mean.
-        shifts: (shifts, num_features) of int64, from `shifted_columns`: a training step looks at its minibatch moved
-            by one of them, drawn at random. None moves nothing.
+        num_classes: number of classes.
+        input_dropout: probability that an entry of x is dropped in a training step.
+        hidden_dropout: the same for the units of each sigmoid layer; the others are scaled up to keep the mean.
+        shifts: (shifts, num_features) of int64, from `shifted_columns`: each training step shifts its minibatch by one
+            of them, drawn at random. None for no shifts.
 
     Source: "Stacked Denoising Autoencoders" and "Deep Belief Networks"; W from U[-a, a],
-    a = 4 sqrt(6 / (fan_in + fan_out)), the rest 0.
+    a = 4 sqrt(6 / (fan_in + fan_out)), biases and the softmax layer 0.
     """
 
     shifts: Tensor | None
@@ -63,14 +61,14 @@ class SigmoidNetwork(pl.LightningModule):
         nn.init.zeros_(self.output.bias)
 
     def encode(self, x: Tensor, depth: int) -> Tensor:
-        """Activations (examples, hidden_sizes[depth - 1]) of sigmoid layer number ``depth``, counted from 1; x for 0.
+        """Activations (examples, hidden_sizes[depth - 1]) of sigmoid layer ``depth``, counted from 1; x for 0.
 
         Args:
             x: (examples, num_features).
-            depth: how many layers.
+            depth: number of layers.
 
         Raises:
-            ValueError: there are not so many.
+            ValueError: there are fewer layers.
         """
         if not 0 <= depth <= len(self.hidden):
             raise ValueError(f"depth {depth}: the network has {len(self.hidden)} sigmoid layers; take 0 to as many")
@@ -80,14 +78,14 @@ class SigmoidNetwork(pl.LightningModule):
 
     @torch.no_grad()
     def take_layers(self, pretrained: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Begin anew: the sigmoid layers are copies of pre-trained ones, from the lowest up, and the softmax is zero.
+        """Copy pre-trained sigmoid layers, from the lowest up, and set the softmax layer to zero.
 
         Args:
-            pretrained: of each layer the weight (units below, units), as tied autoencoders and RBMs have it, and the
+            pretrained: each layer's weight (units below, units), transposed as in tied autoencoders and RBMs, and its
                 bias (units,).
 
         Raises:
-            ValueError: it is another number of layers.
+            ValueError: the number of layers is not the network's.
         """
         if len(pretrained) != len(self.hidden):
             raise ValueError(
@@ -107,21 +105,9 @@ class SigmoidNetwork(pl.LightningModule):
         return self.output(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The mean negative log-likelihood of a minibatch, moved by one of the shifts."""
+        """The mean negative log-likelihood of a minibatch, shifted at random."""
         x, y = batch
         if self.shifts is not None:
-            drawn = torch.randint(len(self.shifts), (1,), device=x.device)
-            x = x.index_select(1, self.shifts.index_select(0, drawn).squeeze(0))
-        return negative_log_likelihood(self(x), y)
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log val/loss and val/error."""
-        evaluate(self, "val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log test/loss and test/error."""
-        evaluate(self, "test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (examples, num_classes)."""
-        return torch.softmax(self(batch[0]), 1)
+            index = torch.randint(len(self.shifts), (1,), device=x.device)
+            x = x.index_select(1, self.shifts.index_select(0, index).squeeze(0))
+        return super().training_step((x, y), batch_idx)

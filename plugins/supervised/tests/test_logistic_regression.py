@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from dlpipe_supervised.logistic_regression import MANY, LogisticRegression
+from dlpipe_supervised.logistic_regression import TRANSPOSED_FROM, LogisticRegression
 
 
-@pytest.mark.parametrize("examples", [5, MANY])
+@pytest.mark.parametrize("examples", [5, TRANSPOSED_FROM])
 def test_forward_is_the_dense_layer(examples):
     model = LogisticRegression(6, 3, [1, 2, 3]).double()
     torch.nn.init.normal_(model.linear.weight)

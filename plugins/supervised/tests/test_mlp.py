@@ -17,17 +17,8 @@ OPTIMIZERS = {
 
 
 @pytest.fixture
-def make():
-    """A small model in double precision, none of whose parameters is zero."""
-
-    def build(**penalties):
-        torch.manual_seed(0)
-        model = MLP(6, 3, [1, 2, 3], num_hidden=4, **penalties).double()
-        for parameter in model.parameters():
-            torch.nn.init.normal_(parameter)
-        return model
-
-    return build
+def make(build):
+    return lambda **penalties: build(MLP, 6, 3, [1, 2, 3], num_hidden=4, **penalties)
 
 
 @pytest.fixture

@@ -8,13 +8,8 @@ from dlpipe_supervised.sigmoid_network import SigmoidNetwork
 
 
 @pytest.fixture
-def network():
-    """Small, in double precision, none of its parameters zero."""
-    torch.manual_seed(0)
-    network = SigmoidNetwork(5, [4, 6, 3], 2).double()
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter)
-    return network
+def network(build):
+    return build(SigmoidNetwork, 5, [4, 6, 3], 2)
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_check_runs_both_passes_and_nothing_else(cli):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["check", "model=lenett"], "no model 'lenett'"),
         (["check", "optimizer.lr=-1"], "Invalid learning rate"),
@@ -156,10 +156,10 @@ def test_another_models_checkpoint_is_refused(copied, cli):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "no file"),
-        (b"not a picture", "is not a picture"),
+        (b"not a picture", "is not an image"),
         ((10, 12), "is 10 x 12; the model was trained on 28 x 28"),
     ],
     ids=["missing", "text", "other size"],

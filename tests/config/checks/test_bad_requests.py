@@ -125,7 +125,7 @@ FULL = {
         "optimizer._target_=torch.optim.Foo",
         r"optimizer._target_=torch.optim.Foo: cannot be",
     ),
-    "the pipeline's own argument": ("+trainer.logger=false", r"trainer.logger: is the pipeline's; choose with logger="),
+    "an argument of dlpipe's own": ("+trainer.logger=false", r"trainer.logger: is dlpipe's; choose with logger="),
     "model that a whole-set method cannot call": (
         "optimizer=cg model=lenet model.image_shape=[1,20,20]",
         r"RuntimeError: shape '\[-1, 1, 20, 20\]' is invalid",
@@ -176,7 +176,7 @@ def words(typed):
     return shlex.split(typed)
 
 
-@pytest.mark.parametrize(("typed", "told"), LIGHT.values(), ids=LIGHT)
+@pytest.mark.parametrize(("typed", "message"), LIGHT.values(), ids=LIGHT)
 def test_light_pass_refuses(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2
@@ -184,7 +184,7 @@ def test_light_pass_refuses(typed, message, cli):
     assert result.written == []
 
 
-@pytest.mark.parametrize(("typed", "told"), FULL.values(), ids=FULL)
+@pytest.mark.parametrize(("typed", "message"), FULL.values(), ids=FULL)
 def test_full_pass_refuses(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2

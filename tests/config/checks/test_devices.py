@@ -12,7 +12,7 @@ def problems(strategy, level=None, **callbacks):
     cfg = {"trainer": {"devices": 2, "strategy": "fsdp"}, "callbacks": callbacks, "recipe": {"significance": level}}
     cfg = OmegaConf.create(cfg)
     trainer = SimpleNamespace(world_size=2, num_nodes=1, accelerator=None, strategy=strategy)
-    return [str(problem) for problem in device_problems(cfg, trainer)]
+    return [str(problem) for problem in device_problems(cfg, cfg, trainer)]
 
 
 def test_a_spread_model_without_checkpoints_is_refused():

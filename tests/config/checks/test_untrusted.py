@@ -83,7 +83,7 @@ def test_a_module_of_the_standard_library_is_not_imported_to_look_at_it(run_dir,
         ("logger.csv.path", "OTHER/metrics.csv"),
         ("logger.csv.path", "RUN/../metrics.csv"),
         ("logger.tb", {"_target_": "pytorch_lightning.loggers.TensorBoardLogger", "save_dir": "OTHER"}),
-        ("trainer.profiler", "OTHER"),
+        ("callbacks.mine", {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": "OTHER"}),
         ("stage_configs.pretrain.callbacks.checkpoints.directory", "OTHER/checkpoints"),
     ],
 )

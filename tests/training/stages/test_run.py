@@ -241,7 +241,9 @@ def test_a_stage_that_is_over_needs_its_best_weights_alone(stacked, cli, tmp_pat
 def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
     nowhere = cli("model=stacked", "stages=[finetune]", "init_from=nowhere")
     assert nowhere.code == 2
-    assert "init_from=nowhere has no checkpoint of Stacked; name the directory of a run" in nowhere.err
+    assert (
+        f"init_from={nowhere.folder / 'nowhere'} has no checkpoint of Stacked; name the directory of a" in nowhere.err
+    )
     assert cli("model=stacked", "stages=[finetune]", "hydra.run.dir=first").code == 0
     missing = cli("model=stacked", "stages=[finetune]", "init_from=first")
     assert missing.code == 2
@@ -249,7 +251,7 @@ def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("stages=[finetun]", "no stage 'finetun'; did you mean 'finetune'?"),
         ("stages=[]", "stages=[]: List should have at least 1 item"),

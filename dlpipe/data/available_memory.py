@@ -1,22 +1,23 @@
-"""How much memory a dataset may take."""
+"""How much memory is available for a dataset."""
 
 import os
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
+FALLBACK_BYTES = 8 * 2**30  # Windows reports nothing that the standard library reads
 
 
-def free_bytes() -> int:
-    """Bytes that are free on this machine: the smaller of what the system and a container's limit have left.
+def available_bytes() -> int:
+    """Available memory in bytes: of the system, or of this process's container if that has less.
 
-    Where the system does not say what is free (macOS, Windows), all memory that it has, or 8 GiB.
+    If the system does not report available memory (macOS, Windows): its total memory, or 8 GiB.
     """
-    limited = _of_the_container()
-    return _of_the_system() if limited is None else min(limited, _of_the_system())
+    container = _container_bytes()
+    return _system_bytes() if container is None else min(container, _system_bytes())
 
 
-def _of_the_system() -> int:
+def _system_bytes() -> int:
     try:
         lines = MEMINFO.read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -25,11 +26,11 @@ def _of_the_system() -> int:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return 8 * 2**30
+        return FALLBACK_BYTES
 
 
-def _of_the_container() -> int | None:
-    """What a limit by cgroup v2 leaves, counting file caches that can be dropped as free; None without a limit."""
+def _container_bytes() -> int | None:
+    """What the cgroup v2 limit leaves, counting the reclaimable file cache as available; None without a limit."""
     try:
         limit = (CGROUP / "memory.max").read_text().strip()
         used = int((CGROUP / "memory.current").read_text())

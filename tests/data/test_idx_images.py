@@ -1,4 +1,4 @@
-"""Idx files, and datasets made of four of them."""
+"""Idx files, and datasets of four idx files."""
 
 import contextlib
 import gzip
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from dlpipe import DataError
-from dlpipe.data import idx
+from dlpipe.data import idx_images
 from dlpipe.data.idx_format import read_idx
 from dlpipe.data.split_cache import clear_split_cache
 
@@ -22,7 +22,7 @@ PACKINGS = {"plain": bytes, "gz": lambda content: gzip.compress(content, mtime=0
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory):
-    """What `read_idx` makes of some bytes."""
+    """Calls `read_idx` on a file with the given content."""
     path = tmp_path_factory.mktemp("idx") / "images"
 
     def read(content):
@@ -42,27 +42,27 @@ def flipped(content, bits):
 BITS = st.lists(st.integers(0, 1000), min_size=1, max_size=4, unique=True)
 
 
-def test_an_idx_file_is_read_as_the_format_is_described(reading):
+def test_an_idx_file_is_read_as_the_format_specifies(reading):
     content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 10, 20, 30, 40, 50, 255])
     assert reading(content).tolist() == [[10, 20, 30], [40, 50, 255]]
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @given(array=arrays(np.uint8, array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
-def test_an_array_comes_back_as_it_was_written(reading, idx_bytes, packing, array):
+def test_an_array_is_read_as_it_was_written(reading, idx_bytes, packing, array):
     np.testing.assert_array_equal(reading(PACKINGS[packing](idx_bytes(array))), array, strict=True)
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_a_file_cut_anywhere_is_refused(reading, idx_bytes, packing):
+def test_a_file_truncated_anywhere_is_refused(reading, idx_bytes, packing):
     content = PACKINGS[packing](idx_bytes(ARRAY))
     for length in range(len(content)):
-        with pytest.raises(DataError, match=r"images (holds|cannot be read|is not an idx file)"):
+        with pytest.raises(DataError, match=r"images (has|cannot be read|is not an idx file)"):
             reading(content[:length])
 
 
 @given(bits=BITS)
-def test_a_compressed_file_with_flipped_bits_is_refused_or_read_rightly(reading, idx_bytes, bits):
+def test_a_compressed_file_with_flipped_bits_is_refused_or_read_correctly(reading, idx_bytes, bits):
     try:
         array = reading(flipped(PACKINGS["gz"](idx_bytes(ARRAY)), bits))
     except DataError:
@@ -71,7 +71,7 @@ def test_a_compressed_file_with_flipped_bits_is_refused_or_read_rightly(reading,
 
 
 @given(bits=BITS)
-def test_a_plain_file_with_flipped_bits_is_refused_or_has_the_values_that_it_holds(reading, idx_bytes, bits):
+def test_an_uncompressed_file_with_flipped_bits_is_refused_or_read_as_it_is(reading, idx_bytes, bits):
     content = flipped(idx_bytes(ARRAY), bits)
     try:
         array = reading(content)
@@ -81,7 +81,7 @@ def test_a_plain_file_with_flipped_bits_is_refused_or_has_the_values_that_it_hol
 
 
 @given(header=st.lists(st.integers(0, 255), max_size=60), rank=st.integers(0, 255))
-def test_any_dimensions_are_refused_or_are_those_of_the_values(reading, header, rank):
+def test_any_dimensions_are_refused_or_match_the_values(reading, header, rank):
     content = bytes([0, 0, 8, rank, *header])
     try:
         array = reading(content)
@@ -97,7 +97,7 @@ def test_any_bytes_are_refused_or_an_array(reading, content):
 
 
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "message"),
     [
         (b"\0\0\x0d\1", "00 00 0d 01"),  # floats
         (b"\1\0\x08\1", "01 00 08 01"),
@@ -106,19 +106,21 @@ def test_any_bytes_are_refused_or_an_array(reading, content):
         (b"", "nothing"),
     ],
 )
-def test_a_wrong_magic_number_is_told(reading, start, message):
+def test_a_wrong_magic_number_is_refused(reading, start, message):
     with pytest.raises(DataError, match=f"is not an idx file of unsigned bytes: it begins with {message}$"):
         reading(start + b"\0\0\0\0" * (len(start) > 1))
 
 
-def test_too_few_values_are_told_with_both_counts(reading, idx_bytes):
-    message = r"holds 39 bytes, its header of dimensions \(2, 3, 4\) asks for 40: it is truncated or damaged; remove it"
+def test_the_error_about_missing_values_names_both_sizes(reading, idx_bytes):
+    message = (
+        r"has 39 bytes, but the dimensions \(2, 3, 4\) in its header require 40: it is truncated or damaged\. Delete it"
+    )
     with pytest.raises(DataError, match=message):
         reading(idx_bytes(ARRAY)[:-1])
 
 
-def test_values_after_the_last_are_refused(reading, idx_bytes):
-    with pytest.raises(DataError, match=r"holds 41 bytes, .* asks for 40"):
+def test_extra_values_are_refused(reading, idx_bytes):
+    with pytest.raises(DataError, match=r"has 41 bytes, .* require 40"):
         reading(idx_bytes(ARRAY) + b"\0")
 
 
@@ -133,17 +135,17 @@ def test_dimensions_that_no_array_can_have_are_refused(reading, shape):
         reading(content)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_does_not_exist_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"nothing cannot be read: .*No such file"):
         read_idx(tmp_path / "nothing")
 
 
 @pytest.fixture
-def loaded(bars_dataset, loading, write, tmp_path):
-    """The splits of a dataset of these files."""
+def loaded(bars_dataset, module_options, write, tmp_path):
+    """Loads the splits of a dataset of the given files."""
 
     def load(files, **changes):
-        data = bars_dataset(files)(directory=str(write(tmp_path / "bars", files)), **loading(**changes))
+        data = bars_dataset(files)(directory=str(write(tmp_path / "bars", files)), **module_options(**changes))
         data.prepare_data()
         return data.load_splits()
 
@@ -152,9 +154,9 @@ def loaded(bars_dataset, loading, write, tmp_path):
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_files_that_are_replaced_after_the_check_are_refused(
-    bars_dataset, loading, bars, write, tmp_path, monkeypatch, when
+    bars_dataset, module_options, bars, write, tmp_path, monkeypatch, when
 ):
-    data = bars_dataset()(directory=str(write(tmp_path / "bars", bars)), **loading())
+    data = bars_dataset()(directory=str(write(tmp_path / "bars", bars)), **module_options())
     data.prepare_data()
     clear_split_cache()  # what another test loaded from the same files
     labels = tmp_path / "bars" / "train_labels"
@@ -168,8 +170,8 @@ def test_files_that_are_replaced_after_the_check_are_refused(
     if when == "before":
         replace_and_read(labels)
     else:
-        monkeypatch.setattr(idx, "read_idx", replace_and_read)
-    with pytest.raises(DataError, match="train_labels is damaged or another file"):
+        monkeypatch.setattr(idx_images, "read_idx", replace_and_read)
+    with pytest.raises(DataError, match="train_labels is damaged or a different file"):
         data.load_splits()
 
 
@@ -185,19 +187,19 @@ def test_pixels_are_divided_by_256(loaded, bars):
     assert loaded(bars)["train"].x.unique().tolist() == [0, 0.99609375]
 
 
-def test_splits_are_of_the_types_that_training_needs(loaded, bars):
+def test_splits_have_the_dtypes_that_training_needs(loaded, bars):
     for x, y in loaded(bars).values():
         assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
 
 
 def test_fewer_labels_than_images_are_refused(loaded, bars, idx_bytes):
     with pytest.raises(
-        DataError, match=r"dimensions \(60, 4, 4\) and .*train_labels \(59,\); wanted n x height x width"
+        DataError, match=r"dimensions \(60, 4, 4\) and .*train_labels \(59,\); expected n x height x width"
     ):
         loaded(bars | {"train_labels": idx_bytes(np.zeros(59, np.uint8))})
 
 
-def test_images_without_a_height_are_refused(loaded, bars, idx_bytes):
+def test_images_of_one_dimension_are_refused(loaded, bars, idx_bytes):
     with pytest.raises(DataError, match=r"test_images has the dimensions \(20, 16\)"):
         loaded(bars | {"test_images": idx_bytes(np.zeros((20, 16), np.uint8))})
 
@@ -212,12 +214,12 @@ def test_a_validation_set_as_large_as_the_training_images_is_refused(loaded, bar
         loaded(bars | few)
 
 
-def test_any_of_the_four_files_with_another_checksum_is_refused_with_both_sums(
-    bars, bars_dataset, loading, write, tmp_path
+def test_the_error_about_any_file_with_a_wrong_checksum_names_both_checksums(
+    bars, bars_dataset, module_options, write, tmp_path
 ):
     for name, content in bars.items():
         folder = write(tmp_path / name, bars | {name: content + b"\0"})
         wanted, found = (hashlib.sha256(data).hexdigest() for data in (content, content + b"\0"))
-        message = f"{name} is damaged or another file: its sha256 is {found}, it should be {wanted}; remove it"
+        message = rf"{name} is damaged or a different file: its sha256 is {found}, expected {wanted}\. Delete it"
         with pytest.raises(DataError, match=message):
-            bars_dataset()(directory=str(folder), **loading()).prepare_data()
+            bars_dataset()(directory=str(folder), **module_options()).prepare_data()

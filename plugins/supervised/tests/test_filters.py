@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlpipe.testing import check_model
-from dlpipe_supervised.classification import filter_figures
+from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.lenet import LeNet
 from dlpipe_supervised.logistic_regression import LogisticRegression
 from dlpipe_supervised.mlp import MLP

@@ -1,6 +1,8 @@
-"""The config in a run's directory, which anybody may have written and anything may have damaged."""
+"""config.yaml of a run's directory: written once, and read as data, since anybody may have written it or damaged it."""
 
+import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +11,72 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from dlpipe.config.checks.recipe import Core, pydantic_message
+from dlpipe.atomic import create_exclusive
 from dlpipe.errors import DlpipeError, Problem
+from dlpipe.flat import flat
+from dlpipe.runs.directory import CONFIG
+from dlpipe.settings import Core, pydantic_message
 
+# what a run directory has in it, and how; raised where an older version could not read the new one
+FORMAT = 1
 LAST = "checkpoints/last.ckpt"
 # what is made, and from which a run is made
 NODES = ("model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger")
 
 
-def read(path: Path) -> DictConfig:
-    """The config in a file, as data that refers to nothing; all in it that the core reads has the right type.
+def create_run_directory(directory: Path, config: DictConfig) -> None:
+    """Make the directory this run's own by writing its config there.
 
     Raises:
-        DlpipeError: it is no such thing.
+        DlpipeError: it holds a run already.
     """
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        create_exclusive(directory / CONFIG, f"format: {FORMAT}\n{OmegaConf.to_yaml(config, resolve=True)}")
+    except FileExistsError as error:
+        message = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
+        raise DlpipeError(message) from error
+
+
+def read_config(run_dir: Path) -> DictConfig:
+    """The resolved config of a run, with the directory that it is in now.
+
+    Raises:
+        DlpipeError: the folder is not a run's, its config is damaged, or another version of dlpipe wrote it.
+    """
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise DlpipeError(f"{run_dir} is not a run's directory: it has no {CONFIG}")
+    return relocate_config(_read(path), str(run_dir.absolute()))
+
+
+def relocate_config(config: DictConfig, directory: str) -> DictConfig:
+    """The config with another directory in place of the one where the run began."""
+    before = config.get("output_dir")
+    if not before or before == directory:
+        return config
+
+    def relocated(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: relocated(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [relocated(value) for value in node]
+        inside = isinstance(node, str) and (node == before or node.startswith(f"{before}/"))
+        return directory + node[len(before) :] if inside else node
+
+    found: DictConfig = OmegaConf.create(relocated(OmegaConf.to_container(config)))
+    return found
+
+
+def config_digest(config: DictConfig) -> str:
+    """sha256 of a resolved config, wherever its run directory is, and however the run was asked for."""
+    plain = OmegaConf.to_container(relocate_config(config, "RUN_DIRECTORY"), resolve=True)
+    values = {key: value for key, value in flat(plain).items() if key != "resume"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _read(path: Path) -> DictConfig:
+    """The config in a file, which refers to nothing, and in which all that the core reads has the right type."""
     try:
         text = path.read_text(encoding="utf-8")
         for event in yaml.parse(text, yaml.SafeLoader):
@@ -35,6 +89,9 @@ def read(path: Path) -> DictConfig:
         raise DlpipeError(f"{path} cannot be read: {' '.join(str(error).split())}. {_advice(path)}") from error
     if not isinstance(config, DictConfig) or "model" not in config:
         raise DlpipeError(f"{path} is not a run's config: it has no model")
+    if (found := config.pop("format", None)) != FORMAT:
+        reader = "before its first release" if found is None else f"that writes format {found}"
+        raise DlpipeError(f"{path} has the format {found}, this version reads format {FORMAT}: use a dlpipe {reader}")
     if problems := _problems(config):
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise DlpipeError(f"{path} is not a run's config, or damaged:\n{lines}\n{_advice(path)}")

@@ -1,37 +1,23 @@
-"""What the classifiers share: how they are scored and drawn."""
+"""Pictures of the filters of a first layer."""
 
 import math
-from typing import Literal
 
 import numpy as np
-import pytorch_lightning as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dlpipe.figures import tile_raster_images
-from dlpipe_supervised.losses import negative_log_likelihood, zero_one_loss
-
-
-def evaluate(module: pl.LightningModule, split: Literal["val", "test"], batch: tuple[Tensor, Tensor]) -> None:
-    """Log ``split/loss`` and ``split/error``; Lightning takes the mean over all examples of the split."""
-    x, y = batch
-    logits = module(x)
-    metrics = {
-        f"{split}/error": zero_one_loss(logits, y),
-        f"{split}/loss": negative_log_likelihood(logits, y),
-    }
-    module.log_dict(metrics, batch_size=len(y))
 
 
 def filter_figures(weight: Tensor, image_shape: list[int], columns: int = 10) -> dict[str, NDArray[np.uint8]]:
     """First-layer filters as the tutorials tile them, at most 100.
 
-    Empty for what is no image, or has several channels.
+    Empty if the filters are not images of one channel.
 
     Args:
         weight: (filters, height * width), or (filters, 1, height, width) of a convolution.
-        image_shape: channels, height, width of what a row of a dense layer looks at.
-        columns: filters side by side.
+        image_shape: channels, height, width of the input of a dense layer.
+        columns: filters in a row.
     """
     shape = list(weight.shape[1:]) if weight.ndim == 4 else image_shape
     rows = weight.detach().cpu().float().flatten(1).numpy()

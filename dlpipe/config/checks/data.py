@@ -1,0 +1,52 @@
+"""The data of a run: found, downloaded or refused, and compared with the config and the module of each stage."""
+
+import copy
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from dlpipe.config.checks.optimizer import full_batch_problems
+from dlpipe.contract import optional_method
+from dlpipe.data.in_memory_module import InMemoryDataModule
+from dlpipe.data.minibatches import Shard
+from dlpipe.errors import DlpipeError, Problem
+from dlpipe.stages import Stage
+from dlpipe.training.build import build_dataset
+from dlpipe.training.prepared import Prepared
+
+
+def data_problems(prepared: Prepared) -> list[Problem]:
+    """Find, download or refuse the data of each stage."""
+    found: dict[str, pl.LightningDataModule] = {}
+    where = f"dataset={prepared.config.dataset.name}"
+    try:
+        for stage in prepared.selected_stages:
+            config = prepared.stage_config(stage)
+            key = str(config.dataset)
+            if key not in found:
+                found[key] = _set_up(config, prepared.num_processes)
+            if problems := _stage_problems(stage, config, found[key]):
+                return problems
+    except DlpipeError as error:
+        return [Problem(where, str(error))]
+    except (Exception, SystemExit) as error:  # whatever a dataset's code or, under a full-batch method, a model's does
+        return [Problem(where, f"{type(error).__name__}: {error}")]
+    return []
+
+
+def _set_up(config: DictConfig, num_processes: int) -> pl.LightningDataModule:
+    """The data of a stage, found; tensors and sequences of ours are also loaded and checked."""
+    data = build_dataset(config.dataset)
+    data.prepare_data()
+    if isinstance(data, InMemoryDataModule):
+        data.shard = Shard(0, num_processes)
+        data.setup("fit")
+    return data
+
+
+def _stage_problems(stage: Stage, config: DictConfig, data: pl.LightningDataModule) -> list[Problem]:
+    if check_data := optional_method(stage.module, "check_data"):
+        check_data(data)
+    if isinstance(data, InMemoryDataModule) and not stage.encode:
+        return full_batch_problems(copy.deepcopy(stage.module), data, config)
+    return []

@@ -1,0 +1,65 @@
+"""The model that was built: what Lightning and its stages need of it, and the optimizer of each stage."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from dlpipe.config.checks.optimizer import built_problems
+from dlpipe.data import TensorDataModule
+from dlpipe.errors import DlpipeError, PluginError, Problem
+from dlpipe.plugins.load_class import load_class
+from dlpipe.stages import check_stages
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.stages.init_from import check_start
+
+
+def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
+    """What is wrong with the model, its stages and what they start from, or else with their optimizers.
+
+    Args:
+        prepared: with the model.
+        is_stored: whether the run has begun already: what it took from another run it has itself.
+    """
+    config, model = prepared.config, prepared.model
+    try:
+        check_stages(model, config.stages, config.recipe.stages)
+        check_supports_significance(model, config)
+        if config.init_from and not is_stored:
+            check_start(config, model)
+    except DlpipeError as error:
+        return [Problem("", str(error))]
+    except (Exception, SystemExit) as error:  # whatever the model's code does
+        return [Problem(f"model={config.model.name}", f"{type(error).__name__}: {error}")]
+    problems: list[Problem] = []
+    for stage in prepared.selected_stages:
+        problems += _trainable_problems(stage.module, config, stage.name)
+        problems += built_problems(stage.module, prepared.stage_config(stage))
+        if stage.encode and not issubclass(load_class("dataset", config.dataset.name), TensorDataModule):
+            message = f"stage {stage.name} trains on a representation of it, which only a TensorDataModule can have"
+            problems.append(Problem(f"dataset={config.dataset.name}", message))
+    return problems
+
+
+def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> list[Problem]:
+    """A module that Lightning could not fit."""
+    if is_overridden("training_step", module, pl.LightningModule):
+        return []
+    name = f"{config.model.name}, stage {stage}" if stage else config.model.name
+    message = f"model {name!r} ({type(module).__name__}) has no training_step; Lightning needs one"
+    return [Problem(f"model={config.model.name}", message) if stage else Problem("", message)]
+
+
+def check_supports_significance(model: pl.LightningModule, config: DictConfig) -> None:
+    """Refuse to test the improvements of a module that predicts nothing.
+
+    Raises:
+        PluginError: ``recipe.significance`` is set and the module has no ``predict_step``.
+    """
+    significance = config.recipe.significance
+    if significance is not None and not is_overridden("predict_step", model, pl.LightningModule):
+        raise PluginError(
+            f"recipe.significance={significance} needs class probabilities, and model {config.model.name!r} has no "
+            "predict_step; set it to null"
+        )

@@ -1,0 +1,211 @@
+"""From a composed config to everything that a run is made of: the one way, for whatever uses a config.
+
+It runs before any directory exists, so that a request that cannot be run leaves nothing behind.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.config.checks.constructor import constructor_problems
+from dlpipe.config.checks.data import data_problems
+from dlpipe.config.checks.hydra_node import hydra_problems
+from dlpipe.config.checks.input_size import input_size_problems
+from dlpipe.config.checks.module import module_problems
+from dlpipe.config.checks.optimizer import optimizer_problems
+from dlpipe.config.checks.settings import core_problems
+from dlpipe.config.checks.targets import target_problems
+from dlpipe.config.checks.trainer import build_problem, trainer_of, trainer_problems
+from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
+from dlpipe.config.paths import make_absolute
+from dlpipe.contract import METHODS
+from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.plugins import registry
+from dlpipe.plugins.load_class import load_class
+from dlpipe.runs.config_file import NODES
+from dlpipe.settings import Core
+from dlpipe.training.build import build_model, options_of
+from dlpipe.training.distributed.rank_info import get_rank_info
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
+
+Job = tuple[list[str], DictConfig]  # overrides, and what they compose to
+
+
+def prepare_jobs(jobs: list[Job]) -> list[Prepared]:
+    """Prepare every job that the config checks composed.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    problems: list[Problem] = []
+    prepared: list[Prepared] = []
+    checked: list[Any] = []
+    for overrides, config in jobs:
+        data = _data_key(config)
+        try:
+            prepared.append(prepare(config, overrides, check_data=data not in checked))
+        except RequestError as error:
+            problems += error.problems
+        checked.append(data)
+    if problems:
+        raise RequestError(problems)
+    return prepared
+
+
+def prepare(config: DictConfig, overrides: list[str] | None = None, check_data: bool = True) -> Prepared:
+    """Check a composed config and build its parts, as the run will use them.
+
+    Args:
+        config: composed; left as it is.
+        overrides: that it was composed from, to name those that have no effect.
+        check_data: whether to look at the data too.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    return _prepare(config, overrides or [], check_data and not get_rank_info().local_rank, is_stored=False)
+
+
+def prepare_stored(config: DictConfig, trust: bool = False, check_data: bool = True) -> Prepared:
+    """As `prepare`, of the config in a run's directory, before it is run again or resumed.
+
+    Args:
+        config: as `read_config` gives it.
+        trust: whether it may import code from its directory and write outside of it: docs/trust.md.
+        check_data: whether to look at the data too.
+
+    Raises:
+        RequestError: with every problem found.
+    """
+    lacking = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in config]
+    _refuse(lacking or core_problems(config))
+    _refuse([] if trust else untrusted_problems(config))
+    return _prepare(config, [], check_data, is_stored=True)
+
+
+def prepare_model(config: DictConfig) -> pl.LightningModule:
+    """The model of a stored config, to be evaluated: nothing that the config names but model and dataset is used.
+
+    Raises:
+        RequestError: model or dataset is missing, not installed, or does not take its options.
+    """
+    chosen: dict[str, Any] = {kind: _plain(config[kind]) for kind in registry.KINDS if kind in config}
+    _refuse(code_problems(chosen, Path(config.output_dir)) if "output_dir" in config else [])
+    _refuse([Problem(kind, "is missing") for kind in registry.KINDS if kind not in config])
+    _refuse(_class_problems(config))
+    return build_model(config)[0]
+
+
+def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stored: bool) -> Prepared:
+    """The checks in order: what is named, then what is built, then the data; each group tells all its problems."""
+    _refuse(_named_problems(config, overrides))
+    whole = resolved_config(config, is_stored)
+    if is_stored:
+        _refuse([problem for name in whole[KEY] for problem in target_problems(stage_config(whole, str(name)))])
+    prepared = _build(whole)
+    _refuse(module_problems(prepared, is_stored))
+    prepared = _with_trainers(prepared, config)
+    if check_data:
+        _refuse(data_problems(prepared))
+    return prepared
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise RequestError(problems)
+
+
+def _named_problems(config: DictConfig, overrides: list[str]) -> list[Problem]:
+    """What is wrong with the classes that a config names and with the arguments that it gives them."""
+    problems = _class_problems(config)
+    problems += [*target_problems(config), *(hydra_problems(config) if "hydra" in config else [])]
+    if model_cls := _load("model", config, []):
+        problems += optimizer_problems(model_cls, config, overrides)
+        problems += input_size_problems(config) if _load("dataset", config, []) else []
+    return problems
+
+
+def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
+    """Build the Trainer of each stage, which says how many processes there are."""
+    count = 1
+    for stage in prepared.selected_stages:
+        own = prepared.stage_config(stage)
+        try:
+            trainer = trainer_of(own, stage)
+        except Exception as error:  # Lightning raises many types; each says which argument it refuses
+            raise RequestError([build_problem(own, error)]) from error
+        _refuse(trainer_problems(own, config, trainer))
+        count = trainer.world_size
+    return replace(prepared, num_processes=count)
+
+
+def resolved_config(config: DictConfig, is_stored: bool = False) -> DictConfig:
+    """The config with absolute paths and what differs in each stage, without ``hydra``.
+
+    Raises:
+        RequestError: the parts of its stages cannot be merged with it.
+    """
+    try:
+        whole = with_stage_configs(config)
+        for name in whole[KEY]:
+            stage_config(whole, str(name))
+    except Exception as error:  # a stored config that cannot be merged
+        raise RequestError([Problem(KEY, f"{' '.join(str(error).split())}")]) from error
+    if not is_stored:
+        make_absolute(whole, working_folder())
+    return whole
+
+
+def working_folder() -> Path:
+    """The folder that the request was typed in, also where Hydra has changed it since."""
+    return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
+
+
+def _class_problems(config: DictConfig) -> list[Problem]:
+    """Model and dataset: whether they are installed, and take the options that the config gives them."""
+    problems: list[Problem] = []
+    for kind in registry.KINDS:
+        if cls := _load(kind, config, problems):
+            problems += constructor_problems(cls, options_of(config[kind]), kind)
+    return problems
+
+
+def _load(kind: registry.Kind, config: DictConfig, problems: list[Problem]) -> type[Any] | None:
+    try:
+        return load_class(kind, config[kind].name)
+    except DlpipeError as error:
+        problems.append(Problem(f"{kind}={config[kind].name}", str(error)))
+        return None
+
+
+def _build(config: DictConfig) -> Prepared:
+    """Build the model and a Trainer for each stage, as the run will."""
+    try:
+        model, rng_state = build_model(config)
+    except DlpipeError as error:
+        raise RequestError([Problem("", str(error))]) from error
+    except (Exception, SystemExit) as error:  # whatever the model's constructor does
+        raise RequestError([Problem(f"model={config.model.name}", f"{type(error).__name__}: {error}")]) from error
+    return Prepared(config, model, rng_state, num_processes=1)
+
+
+def _data_key(config: DictConfig) -> Any:
+    """What the checks of the data depend on: the same in several jobs of a sweep, they are made once."""
+    model = _plain(config.model)
+    if config.model.name and not _has_check_data(config):
+        model = config.model.name
+    return (_plain(config.dataset), _plain(config.trainer), model, config.optimizer.get("_target_"))
+
+
+def _has_check_data(config: DictConfig) -> bool:
+    cls = _load("model", config, [])
+    return cls is not None and "check_data" in METHODS and callable(getattr(cls, "check_data", None))
+
+
+def _plain(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True)

@@ -1,0 +1,148 @@
+"""The base of datasets of images in four idx files, the format of MNIST and its successors."""
+
+import logging
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dlpipe.data import files
+from dlpipe.data.available_memory import available_bytes
+from dlpipe.data.files import RemoteFile
+from dlpipe.data.idx_cache import open_idx
+from dlpipe.data.idx_format import read_idx
+from dlpipe.data.in_memory_module import NotNegative
+from dlpipe.data.minibatches import Split
+from dlpipe.data.pixels import flatten_and_scale, flatten_images
+from dlpipe.data.split_cache import Splits, cached_splits
+from dlpipe.data.tensor_module import TensorDataModule
+from dlpipe.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+class IdxFiles(NamedTuple):
+    """The four files of an idx dataset."""
+
+    train_images: RemoteFile
+    train_labels: RemoteFile
+    test_images: RemoteFile
+    test_labels: RemoteFile
+
+
+class IdxImages(TensorDataModule):
+    """Images and labels from four idx files; a subclass names the files and the size of the validation set.
+
+    Pixels become float32 as value / 256, as in the tutorials (the largest is 0.99609375). The last
+    ``num_validation`` training images, in the original order, are the validation set.
+
+    Args:
+        directory: the folder that has the files; by default ``$DLPIPE_DATA/<dataset>``, then the user's cache.
+        offline: whether downloading is forbidden.
+        resident_bytes: the most bytes that the float32 tensors may take. A larger dataset stays a memory map, and its
+            minibatches are converted one by one; the numbers are the same. None for half of the available memory,
+            divided by the number of ranks.
+        options: as for `TensorDataModule`.
+    """
+
+    dataset_name: ClassVar[str]
+    idx_files: ClassVar[IdxFiles]
+    num_validation: ClassVar[int] = 10_000
+
+    def __init__(
+        self,
+        *,
+        directory: str | None = None,
+        offline: bool = False,
+        resident_bytes: NotNegative | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.resident_bytes = resident_bytes
+        self.directory = directory
+        self.offline = offline
+
+    def prepare_data(self) -> None:
+        """Find the files or download them, and check each against its sha256.
+
+        Raises:
+            DataError: they are not found and cannot be downloaded, or one is damaged.
+        """
+        folder = self.find_files() or files.download_all(
+            self.idx_files, self.dataset_name, self.directory, self.offline, self._not_found()
+        )
+        self._check_files(folder)
+
+    def load_splits(self) -> Splits:
+        """x (examples, pixels) in [0, 1), y (examples,)."""
+        folder = self.find_files()
+        if folder is None:
+            raise DataError(self._not_found())
+        self._check_files(folder)
+        checksums = [file.sha256 for file in self.idx_files]
+        return cached_splits((*checksums, self.num_validation, self.resident_bytes), lambda: self._read(folder))
+
+    def _check_files(self, folder: Path) -> None:
+        for file in self.idx_files:
+            files.check(folder / file.name, file)
+
+    def _read(self, folder: Path) -> Splits:
+        train_x, train_y = _images_and_labels(folder, self.idx_files.train_images, self.idx_files.train_labels)
+        test_x, test_y = _images_and_labels(folder, self.idx_files.test_images, self.idx_files.test_labels)
+        self._check_files(folder)  # again: another process may have replaced a file meanwhile
+        num_train = len(train_x) - self.num_validation
+        if num_train < 1:
+            raise DataError(
+                f"{self.dataset_name} has {len(train_x)} training images; {self.num_validation} for validation leave "
+                f"none to train on. Set num_validation in {type(self).__name__}"
+            )
+        flatten = flatten_and_scale if self._fits(4 * (train_x.size + test_x.size)) else flatten_images
+        x = flatten(train_x)
+        return {
+            "train": Split(x[:num_train], train_y[:num_train]),
+            "val": Split(x[num_train:], train_y[num_train:]),
+            "test": Split(flatten(test_x), test_y),
+        }
+
+    def _fits(self, size: int) -> bool:
+        """Whether float32 tensors of ``size`` bytes may be in memory."""
+        budget = self.resident_bytes
+        if budget is None:
+            budget = available_bytes() // 2 // self.shard.world_size
+        if size > budget:
+            log.info(
+                "%s stays a memory map: it would take %.3g GiB of memory and may take %.3g (dataset.resident_bytes)",
+                self.dataset_name,
+                size / 2**30,
+                budget / 2**30,
+            )
+        return size <= budget
+
+    def find_files(self) -> Path | None:
+        """The first folder that has all four files."""
+        return files.find_folder((file.name for file in self.idx_files), self.dataset_name, self.directory)
+
+    def checksums(self) -> dict[str, str]:
+        """File name to the sha256 that `prepare_data` compares."""
+        return {file.name: file.sha256 for file in self.idx_files}
+
+    def _not_found(self) -> str:
+        folders = " or ".join(map(str, files.search_folders(self.dataset_name, self.directory)))
+        names = ", ".join(file.name for file in self.idx_files)
+        return (
+            f"no {self.dataset_name} in {folders} (expected files: {names}). Put them there, or set "
+            f"{files.DATA_VARIABLE} to the folder that has {self.dataset_name}/; dataset=digits needs no files."
+        )
+
+
+def _images_and_labels(folder: Path, images: RemoteFile, labels: RemoteFile) -> tuple[NDArray[np.uint8], torch.Tensor]:
+    """(images, height, width) as a memory map, (images,) of int64."""
+    x, y = open_idx(folder / images.name), read_idx(folder / labels.name)
+    if x.ndim != 3 or y.ndim != 1 or len(x) != len(y):
+        raise DataError(
+            f"{folder / images.name} has the dimensions {x.shape} and {folder / labels.name} {y.shape}; "
+            "expected n x height x width and n"
+        )
+    return x, torch.from_numpy(y.astype(np.int64))

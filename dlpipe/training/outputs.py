@@ -1,0 +1,67 @@
+"""What a run writes once it has trained and tested: its weights and figures; and where it came from."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from safetensors.torch import save_model
+
+from dlpipe.atomic import atomic_write
+from dlpipe.contract import optional_method
+from dlpipe.data.files import sha256_of
+from dlpipe.figures import save_png
+from dlpipe.runs.directory import FIGURES, WEIGHTS
+from dlpipe.runs.drawing import draw_figures
+from dlpipe.runs.provenance import provenance
+from dlpipe.runs.weights import load_stage_weights
+from dlpipe.training.build import build_dataset, build_model
+from dlpipe.training.callbacks.checkpoints import BestAndLast
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.stages.init_from import weights_to_start_from
+from dlpipe.training.trainer import find_callback
+
+log = logging.getLogger(__name__)
+
+
+def provenance_of(config: DictConfig) -> dict[str, Any]:
+    """What a run of this config would come from, now and here."""
+    with quiet_lightning():
+        checksums = optional_method(build_dataset(config.dataset), "checksums")
+    start = {stage: sha256_of(path) for stage, path in weights_to_start_from(config).items()}
+    return provenance(Path(config.output_dir), checksums() if checksums else {}, start, config.threads)
+
+
+def export_weights(model: pl.LightningModule, directory: Path) -> None:
+    """Write the weights as safetensors."""
+    with atomic_write(directory / WEIGHTS) as temporary_path:
+        save_model(model, str(temporary_path))
+
+
+def module_of_one_process(prepared: Prepared, trainer: pl.Trainer | None) -> pl.LightningModule:
+    """A module of this process alone with the best weights; without checkpoints, those training ended with."""
+    if trainer is None or not find_callback(trainer, BestAndLast):
+        return prepared.model
+    model, _ = build_model(prepared.config)
+    load_stage_weights(model, Path(prepared.config.output_dir), prepared.settings.stages)
+    return model
+
+
+def draw(
+    config: DictConfig, model: pl.LightningModule, data: pl.LightningDataModule, loggers: list[Any], step: int
+) -> None:
+    """Figures as PNG in the run directory, and to every logger that takes images.
+
+    The run is over and its numbers are known: what a module's figures raise is logged, and costs only them.
+    """
+    directory = Path(config.output_dir)
+    try:
+        for name, image in draw_figures(directory, model, data, lambda: build_model(config)[0]):
+            save_png(image, directory / FIGURES / f"{name}.png")
+            for logger in loggers:
+                if log_image := optional_method(logger, "log_image"):
+                    log_image(f"figures/{name}", [image], step)
+    except Exception:
+        log.exception("the figures could not be drawn; fix the error, then run: python -m dlpipe figures %s", directory)

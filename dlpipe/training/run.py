@@ -1,0 +1,283 @@
+"""A run, from its prepared config to its summary: claim the directory, train each stage, test the best, write down."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from dlpipe.atomic import DAY, remove_leftovers
+from dlpipe.contract import optional_method
+from dlpipe.data.split_cache import clear_split_cache
+from dlpipe.errors import DlpipeError
+from dlpipe.runs import directory as names
+from dlpipe.runs.config_file import create_run_directory, read_config
+from dlpipe.runs.directory import read_summary, write_json
+from dlpipe.runs.lock import run_directory_lock
+from dlpipe.runs.stage_result import StageResult
+from dlpipe.runs.summary import Summary, lines, summarise
+from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
+from dlpipe.training.distributed.rank_store import FINISHED, RankStore
+from dlpipe.training.loggers.csv import EMPTY
+from dlpipe.training.loggers.opened import open_loggers
+from dlpipe.training.outputs import draw, export_weights, module_of_one_process, provenance_of
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.resume.full_disk import report_disk_full
+from dlpipe.training.resume.resume_point import checkpoints_to_resume, note_resumption, same_run
+from dlpipe.training.resume.rng import TEST, restore_rng_state, seed_rng
+from dlpipe.training.speed.memory import tune_memory
+from dlpipe.training.stages.data import build_sharded_dataset, stage_data
+from dlpipe.training.stages.init_from import start_from
+from dlpipe.training.stages.train import restore_finished_stage, train_stage
+from dlpipe.training.test_best import test_best
+from dlpipe.training.trainer import find_callback
+
+log = logging.getLogger(__name__)
+Checkpoints = dict[str, Path]  # by stage
+
+
+def run(prepared: Prepared) -> float | None:
+    """Claim the run's directory, then train, test and write everything down: here, or in a process for each device.
+
+    Returns:
+        The best value of the monitored metric, which is what a Hydra sweeper optimises; None without one.
+
+    Raises:
+        DlpipeError: as the parts raise it.
+    """
+    directory = Path(prepared.config.output_dir)
+    with report_disk_full(), _rank_store() as ranks:
+        directory.mkdir(parents=True, exist_ok=True)
+        with run_directory_lock(directory):
+            if prepared.settings.resume and (directory / names.CONFIG).is_file():
+                same_run(read_config(directory), prepared.config, directory)
+                return _resume(prepared, ranks)
+            create_run_directory(directory, prepared.config)
+            write_json(directory / names.PROVENANCE, provenance_of(prepared.config))
+            return _train_on_all_devices(prepared, {}, ranks)
+
+
+def resume(prepared: Prepared) -> float | None:
+    """Resume the run in its directory from its last checkpoint; a finished one is left as it is.
+
+    Returns:
+        As `run`.
+
+    Raises:
+        DlpipeError: another process works in the directory; none of its checkpoints can be read; and as the parts
+            raise it.
+    """
+    with report_disk_full(), _rank_store() as ranks, run_directory_lock(Path(prepared.config.output_dir)):
+        return _resume(prepared, ranks)
+
+
+def _resume(prepared: Prepared, ranks: RankStore | None) -> float | None:
+    directory = Path(prepared.config.output_dir)
+    _remove_leftovers(directory)
+    if read_summary(directory).get("status") == "finished":
+        log.info("%s is finished: nothing is left to train", directory)
+        if ranks:
+            ranks.broadcast_decision(FINISHED)
+        return _best_value(directory)
+    checkpoints = checkpoints_to_resume(prepared.config)
+    note_resumption(directory, provenance_of(prepared.config))
+    if not checkpoints:
+        log.info("No checkpoint found; starting from scratch")
+    return _train_on_all_devices(prepared, checkpoints, ranks)
+
+
+def _train_on_all_devices(prepared: Prepared, checkpoints: Checkpoints, ranks: RankStore | None) -> float | None:
+    """Train here, or in a process for each device."""
+    if prepared.num_processes > 1 and get_rank_info().launcher is None:
+        from dlpipe.training.distributed.launch import launch
+
+        clear_split_cache()  # what the checks loaded: each rank loads its own
+        launch(Path(prepared.config.output_dir), prepared.num_processes, checkpoints)
+        return _best_value(Path(prepared.config.output_dir))
+    return train_as_rank(prepared, checkpoints, ranks)
+
+
+def train_as_rank(
+    prepared: Prepared, checkpoints: Checkpoints | None = None, ranks: RankStore | None = None
+) -> float | None:
+    """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down.
+
+    Args:
+        prepared: the run.
+        checkpoints: to resume from, of rank 0; the other ranks resume from the same.
+        ranks: the store that the ranks share, where this process has joined it already.
+
+    Returns:
+        As `run`, of rank 0; None of the others.
+
+    Raises:
+        DlpipeError: rank 0 cannot begin; and as the parts raise it.
+    """
+    rank, checkpoints = get_rank_info(), checkpoints or {}
+    with quiet_lightning(), report_disk_full():
+        if rank.world_size > 1:
+            ranks = ranks or RankStore(rank)  # kept until the end: rank 0 may be the one that serves it
+            if (message := ranks.broadcast_decision("")) == FINISHED:
+                return None
+            if message:
+                raise DlpipeError(message)
+            prepared, checkpoints = _as_rank_0(prepared, checkpoints, rank, ranks)
+        with open_loggers(prepared.config, rank) as loggers:
+            if not checkpoints:  # a run that starts from scratch starts its record from scratch
+                for logger in loggers:
+                    if rewind := optional_method(logger, "rewind"):
+                        rewind(EMPTY)
+            return _train_and_test(prepared, checkpoints, loggers, rank)
+
+
+def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[Any], rank: RankInfo) -> float | None:
+    config, settings = prepared.config, prepared.settings
+    _set_up_process(prepared)
+    data = build_sharded_dataset(config, rank)
+    if settings.init_from:
+        start_from(config, prepared.model, write=rank.rank == 0)
+    progress = _train_stages(prepared, checkpoints, data, loggers, rank)
+    if progress.error is None:
+        seed_rng(settings.seed, TEST, rank.rank)
+        progress = _test(progress, prepared, data)
+    if progress.error is not None:
+        if rank.rank == 0:
+            write_json(Path(config.output_dir) / names.SUMMARY, progress.summary(prepared).to_dict())
+        raise _as_raised(progress.error)
+    return _write_down(prepared, progress, data, loggers, rank) if rank.rank == 0 else None
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """How far a run got: its stages, its test, and what ended it where that was no ordinary end."""
+
+    results: list[StageResult]
+    trainer: pl.Trainer | None = None
+    test: dict[str, float] = field(default_factory=dict)
+    error: BaseException | None = None
+
+    def summary(self, prepared: Prepared) -> Summary:
+        """The summary of the run, as far as it got."""
+        status = "finished"
+        if self.error is not None:
+            interrupted = self.results[-1].stopped_by == "interrupted" or not isinstance(self.error, Exception)
+            status = "interrupted" if interrupted else "failed"
+        return summarise(prepared.config, self.results, status, self.test)
+
+
+def _train_stages(
+    prepared: Prepared, checkpoints: Checkpoints, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
+) -> _Progress:
+    """Train the stages that are asked for and not over."""
+    stages, asked = prepared.stages, prepared.selected_stages
+    results: list[StageResult] = []
+    trainer = None
+    for index, stage in enumerate(asked):
+        if any(later.name in checkpoints for later in asked[index + 1 :]):
+            results.append(restore_finished_stage(prepared.config, stage))
+            continue
+        fit = train_stage(
+            stage,
+            prepared.stage_config(stage),
+            position=stages.index(stage),
+            steps_before=sum(result.steps for result in results),
+            data=stage_data(prepared, stage, data, rank),
+            loggers=loggers,
+            checkpoint=checkpoints.get(stage.name),
+        )
+        results.append(fit.result)
+        trainer = fit.trainer
+        if fit.error is not None:
+            return _Progress(results, trainer, error=fit.error)
+    return _Progress(results, trainer)
+
+
+def _test(progress: _Progress, prepared: Prepared, data: pl.LightningDataModule) -> _Progress:
+    """Test the best weights; the last stage's result gets the number of examples."""
+    assert progress.trainer is not None
+    try:
+        test = test_best(prepared, progress.trainer, data)
+    except BaseException as error:
+        return replace(progress, error=error)
+    results = progress.results
+    if reporter := find_callback(progress.trainer, ConsoleReporter):
+        results = [*results[:-1], replace(results[-1], evaluated=reporter.evaluated)]
+    return replace(progress, results=results, test=test)
+
+
+def _write_down(
+    prepared: Prepared, progress: _Progress, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
+) -> float | None:
+    """Weights, figures and summary of a run that is finished; its best value."""
+    directory, summary = Path(prepared.config.output_dir), progress.summary(prepared)
+    model = prepared.model
+    if rank.world_size > 1:
+        model = module_of_one_process(prepared, progress.trainer)
+    export_weights(model, directory)
+    steps = sum(result.steps for result in progress.results)
+    if summary.best:
+        for logger in loggers:
+            logger.log_metrics({f"best/{summary.best['metric']}": summary.best["value"]}, steps)
+    draw(prepared.config, model, data, loggers, steps)
+    write_json(directory / names.SUMMARY, summary.to_dict())
+    for line in [*lines(summary), f"run directory: {directory}"]:
+        log.info(line)
+    return summary.best["value"] if summary.best else None
+
+
+def _set_up_process(prepared: Prepared) -> None:
+    """Threads, memory and the state of all generators."""
+    torch.set_num_threads(prepared.settings.threads)
+    if prepared.settings.tune_memory:
+        tune_memory()
+    pl.seed_everything(prepared.settings.seed, verbose=False)
+    restore_rng_state(prepared.rng_state, prepared.model)
+
+
+def _as_raised(error: BaseException) -> BaseException:
+    """KeyboardInterrupt, where Lightning made an exit with code 1 of it."""
+    interrupt = error.__context__
+    return interrupt if isinstance(error, SystemExit) and isinstance(interrupt, KeyboardInterrupt) else error
+
+
+def _as_rank_0(
+    prepared: Prepared, checkpoints: Checkpoints, rank: RankInfo, ranks: RankStore
+) -> tuple[Prepared, Checkpoints]:
+    """Directory and checkpoints of rank 0, once all ranks have proved that they run the same config."""
+    prepared = prepared.relocated(ranks.broadcast("directory", prepared.config.output_dir))
+    paths = json.loads(ranks.broadcast("checkpoints", json.dumps({k: str(v) for k, v in checkpoints.items()})))
+    known = ranks.check_same_config(prepared.config)
+    if rank.rank == 0:
+        write_json(Path(prepared.config.output_dir) / names.RANKS, known)
+    return prepared, {stage: Path(path) for stage, path in paths.items()}
+
+
+@contextlib.contextmanager
+def _rank_store() -> Iterator[RankStore | None]:
+    """The store of the ranks that torchrun or srun started; where rank 0 cannot begin, the others get its reason."""
+    rank = get_rank_info()
+    ranks = RankStore(rank) if rank.world_size > 1 else None
+    try:
+        yield ranks
+    except DlpipeError as error:
+        if ranks and not ranks.decided:
+            ranks.broadcast_decision(str(error))
+        raise
+
+
+def _best_value(directory: Path) -> float | None:
+    best = read_summary(directory)["best"]
+    return best["value"] if best else None
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Delete what a killed process was writing; `figures` and `sample` take no lock, so theirs only after a day."""
+    remove_leftovers([*directory.iterdir(), *(directory / names.CHECKPOINTS).rglob("*")])
+    remove_leftovers(directory.rglob("*"), older_than=DAY)

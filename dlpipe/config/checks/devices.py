@@ -6,11 +6,11 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.strategies import FSDPStrategy, ModelParallelStrategy
-from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 
 from dlpipe.errors import Problem
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.distributed.rank_info import get_rank_info
+from dlpipe.training.lightning_private import saves_sharded_checkpoints, starts_own_processes
 
 CHECKPOINTS = f"{BestAndLast.__module__}.{BestAndLast.__qualname__}"
 # Lightning makes a list of the devices asked for, before anybody can look at their number
@@ -57,9 +57,9 @@ def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
 
 def _strategy_problems(cfg: DictConfig, trainer: pl.Trainer) -> list[Problem]:
     where, strategy = f"trainer.strategy={cfg.trainer.get('strategy')}", trainer.strategy
-    if isinstance(strategy.launcher, _MultiProcessingLauncher):
+    if starts_own_processes(strategy):
         return [Problem(where, "would start its processes itself, inside this one; choose ddp")]
-    if isinstance(strategy, ModelParallelStrategy) or getattr(strategy, "_state_dict_type", "full") != "full":
+    if isinstance(strategy, ModelParallelStrategy) or saves_sharded_checkpoints(strategy):
         return [Problem(where, "writes checkpoints in parts, which nothing here reads; choose fsdp")]
     if not isinstance(strategy, FSDPStrategy):
         return []

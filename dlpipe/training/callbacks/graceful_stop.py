@@ -1,4 +1,4 @@
-"""End where the run can be taken up again, with a checkpoint, when told to."""
+"""Stop with a checkpoint on a signal, at a step from which the run can be resumed."""
 
 import contextlib
 import logging
@@ -15,15 +15,15 @@ from dlpipe.training.distributed.rank_info import get_rank_info
 log = logging.getLogger(__name__)
 # Ctrl-C, what ends a batch job, and what announces that end
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-# for several ranks to come to a rest; after 30 their launcher kills them, and nothing would be written of how it ended
+# for all ranks to reach a safe point; after 30 their launcher kills them, and no summary would be written
 GRACE_SECONDS = 15
 
 
 class StoppedBySignal(SystemExit):
-    """The run was left as a signal asked; its exit code is the shell's for that signal.
+    """A signal stopped the run; the exit code is the shell's for that signal.
 
     Args:
-        number: of the signal.
+        number: the signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -31,65 +31,86 @@ class StoppedBySignal(SystemExit):
 
 
 class GracefulStop(pl.Callback):
-    """While training, let SIGINT, SIGTERM and SIGUSR1 end the run after the present step.
+    """While training, let SIGINT, SIGTERM and SIGUSR1 stop the run after the current step, with a checkpoint.
 
-    A second Ctrl-C ends it at once. Of several ranks all leave together, whichever was told.
+    A second Ctrl-C stops it at once. In a distributed run all ranks stop together, whichever one received the signal.
     """
 
     def __init__(self) -> None:
-        self.received: int | None = None  # the first signal
-        self._pressed = False  # Ctrl-C
-        self._alone = True
-        self._before: dict[int, Any] = {}
+        # only the handler writes the first and only `_agree` the second: a signal may arrive at any time
+        self._received_here: int | None = None
+        self._agreed: int | None = None
+        self._was_interrupted = False
+        self._is_single_process = True
+        self._handlers_before: dict[int, Any] = {}
+        self._alarm_handler_before: Any = None
+
+    @property
+    def received(self) -> int | None:
+        """The number of the signal that this rank received or that the ranks agreed on; None without one."""
+        return self._received_here if self._agreed is None else self._agreed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over from Lightning, whose handlers save at once, in mid-step, and talk to ranks that may be gone."""
-        self._alone = trainer.world_size == 1
+        """Replace Lightning's handlers, which save at once, in mid-step, and wait for ranks that may be gone."""
+        self._is_single_process = trainer.world_size == 1
         with contextlib.suppress(ValueError):  # not in the main thread, where signals are not received either
             for number in SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # as of a job that its shell put in the background
-                    self._before[number] = signal.signal(number, self._receive)
+                if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that its shell put in the background
+                    self._handlers_before[number] = signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._pressed and self._alone:
+        if number == signal.SIGINT and self._was_interrupted and self._is_single_process:
             raise KeyboardInterrupt
-        self._pressed = self._pressed or number == signal.SIGINT
-        if self.received is None:
-            self.received = number
-            again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._alone else ""
-            if get_rank_info().launcher == "torchrun":  # one may wait for another that comes to none
-                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, signal.default_int_handler)
-                signal.alarm(GRACE_SECONDS)
-            log.info("%s: saving a checkpoint after this step, then ending%s", signal.Signals(number).name, again)
+        self._was_interrupted = self._was_interrupted or number == signal.SIGINT
+        if self._received_here is not None:
+            return
+        self._received_here = number
+        if get_rank_info().launcher == "torchrun":
+            self._limit_wait()
+        again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._is_single_process else ""
+        log.info("%s: saving a checkpoint after this step, then ending%s", signal.Signals(number).name, again)
+
+    def _limit_wait(self) -> None:
+        """Stop after `GRACE_SECONDS` even if this rank waits for one that never reaches a safe point."""
+        self._alarm_handler_before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.alarm(GRACE_SECONDS)
 
     def on_safe_point(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save and leave, if any rank was told to."""
+        """Save a checkpoint and stop, if any rank received a signal.
+
+        Raises:
+            StoppedBySignal: on every rank, with the same signal.
+        """
         self._agree(trainer)
-        if self.received is None:
+        if self._agreed is None:
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, BestAndLast):
                 callback.save_last(trainer)
-        raise StoppedBySignal(self.received)
+        raise StoppedBySignal(self._agreed)
 
     def _agree(self, trainer: pl.Trainer) -> None:
-        """Have what any rank received."""
-        if not self._alone:
-            most = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
-            torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
-            self.received = int(most) or None
+        """Take the signal that any rank had received before; one that arrives meanwhile is for the next safe point."""
+        number = self._received_here
+        if not self._is_single_process:
+            highest = torch.tensor(number or 0, device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(highest, torch.distributed.ReduceOp.MAX)
+            number = int(highest) or None
+        self._agreed = number
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the signals back; what came too late for a rest ends the run when training is saved as done."""
-        self._agree(trainer)
-        self._give_back()
+        """Restore the handlers."""
+        self._restore_handlers()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the signals back."""
-        self._give_back()
+        """Restore the handlers."""
+        self._restore_handlers()
 
-    def _give_back(self) -> None:
-        signal.alarm(0)
-        for number, handler in self._before.items():
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._handlers_before = {}
+        signal.alarm(0)  # not before: until here a signal may set it
+        if self._alarm_handler_before is not None:
+            signal.signal(signal.SIGALRM, self._alarm_handler_before)
+            self._alarm_handler_before = None

@@ -1,20 +1,19 @@
-"""What one of several ranks does otherwise than a process alone."""
-
-import signal
+"""The same LR scheduler steps on all ranks."""
 
 import pytorch_lightning as pl
 import torch
 
+from dlpipe.training.lightning_private import callback_metrics_store
+
 
 class SyncSchedulerMetrics(pl.Callback):
-    """Let schedules see rank 0's metrics, and end on SIGTERM while testing."""
+    """Give the LR schedulers of all ranks rank 0's metrics.
+
+    Where validation draws random numbers each rank has metrics of its own, which ReduceLROnPlateau would follow.
+    """
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Where validation draws, each rank has metrics of its own, and ReduceLROnPlateau would go by them."""
-        own = trainer._logger_connector._callback_metrics
+        """Broadcast rank 0's metrics, before Lightning updates the epoch's LR schedulers."""
+        own = callback_metrics_store(trainer)
         common = trainer.strategy.broadcast({name: float(value) for name, value in own.items()})
         own.update({name: torch.tensor(value) for name, value in common.items()})
-
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Raise KeyboardInterrupt; the handler that Lightning has just set talks to ranks that may be gone."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -6,8 +6,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from dlpipe.contract import optional_method
 from dlpipe.data import Minibatches
 from dlpipe.training.distributed.gather import current_rank, gather_from_ranks
+from dlpipe.training.lightning_private import training_results
 
 AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
 
@@ -67,7 +69,7 @@ class EpochMeanLoss(pl.Callback):
             self._add(len(self.losses))
         if self.count and not _logged_in_a_step(trainer):
             mean, several = self.total / self.count, trainer.world_size > 1
-            penalty = getattr(pl_module, "penalty", None)
+            penalty = optional_method(pl_module, "penalty")
             pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,5 +84,5 @@ class EpochMeanLoss(pl.Callback):
 
 def _logged_in_a_step(trainer: pl.Trainer) -> bool:
     """Whether the module logs it; Lightning keeps what this callback logged at the end of earlier epochs, too."""
-    metas = [result.meta for result in trainer._results.values()]  # type: ignore[union-attr]
+    metas = [result.meta for result in training_results(trainer).values()]
     return any(meta.name == "train/loss" and meta.fx != "on_train_epoch_end" for meta in metas)

@@ -8,6 +8,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from dlpipe.contract import optional_method
 from dlpipe.training.build import options_of
 from dlpipe.training.callbacks.monitor import DEFAULT_MONITORS
 
@@ -24,7 +25,7 @@ def parameter_groups(model: pl.LightningModule, weight_decay: float) -> list[dic
     A penalty l2 * sum(W^2) arrives as a group's ``weight_decay`` of 2 * l2; what ``optimizer.weight_decay``
     asks for comes on top of it.
     """
-    own = getattr(model, "parameter_groups", None)
+    own = optional_method(model, "parameter_groups")
     if own is None:
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
     groups = [dict(group) for group in own()]

@@ -1,47 +1,33 @@
 """What `self.log` and torchmetrics have added up in an epoch so far, which Lightning keeps in no checkpoint."""
 
-import dataclasses
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_utilities.core.apply_func import apply_to_collection
-from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torch import Tensor
 from torchmetrics import Metric
 
-Saved = dict[str, dict[str, Any]]
+from dlpipe.training.lightning_private import keep_epoch_results, result_from_dict, result_to_dict, training_results
+
+States = dict[str, dict[str, Any]]
 
 
-def epoch_means(trainer: pl.Trainer) -> Saved:
-    """How each mean (sum, minimum, maximum) was logged, with its sum and weight, by Lightning's key."""
+def epoch_means(trainer: pl.Trainer) -> States:
+    """Each mean (sum, minimum, maximum) that the epoch has logged so far, by Lightning's key."""
     return {
-        key: {
-            "meta": {field.name: getattr(result.meta, field.name) for field in dataclasses.fields(result.meta)}
-            | {"reduce_fx": result.meta.reduce_fx.__name__, "_sync": None},
-            "sync_dist": result.meta.sync.should,
-            "rank_zero_only": result.meta.sync.rank_zero_only,
-            "updates": result._update_count,
-            "value": result.value.detach().clone(),
-            "weight": getattr(result, "cumulated_batch_size", None),
-        }
-        for key, result in trainer.fit_loop.epoch_loop._results.items()
+        key: result_to_dict(result)
+        for key, result in training_results(trainer).items()
         if result.is_tensor and not result.has_reset and result.meta.sync.group is None
     }
 
 
-def restore_epoch_means(trainer: pl.Trainer, saved: Saved) -> None:
-    """Have the epoch's results as they were."""
-    if saved:  # the next minibatch is not the epoch's first, at which they would be reset
-        trainer._logger_connector._first_loop_iter = True
-    results, strategy = trainer.fit_loop.epoch_loop._results, trainer.strategy
-    for key, own in saved.items():
-        meta = _Metadata(**own["meta"])
-        meta.sync = _Sync(_should=own["sync_dist"], fn=strategy.reduce, rank_zero_only=own["rank_zero_only"])
-        result = results[key] = _ResultMetric(meta, True).to(strategy.root_device)
-        result.value, result._update_count = own["value"].to(strategy.root_device), own["updates"]
-        if own["weight"] is not None:
-            result.cumulated_batch_size = torch.as_tensor(own["weight"]).to(strategy.root_device)
+def restore_epoch_means(trainer: pl.Trainer, states: States) -> None:
+    """Put back what `epoch_means` returned."""
+    if states:
+        keep_epoch_results(trainer)
+    results = training_results(trainer)
+    for key, state in states.items():
+        results[key] = result_from_dict(state, trainer.strategy)
 
 
 def metric_states(module: pl.LightningModule) -> dict[str, dict[str, Any]]:

@@ -10,21 +10,23 @@ import warnings
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.utilities.types import _Stateful
-from pytorch_lightning.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
-from pytorch_lightning.loops.fit_loop import _FitLoop
-from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 from dlpipe.data.minibatches import Minibatches
+from dlpipe.training.lightning_private import (
+    DataFetcher,
+    EpochLoop,
+    FitLoop,
+    IteratorFetcher,
+    StatefulLoader,
+    mark_resumed,
+)
 from dlpipe.training.resume.rng import begin_epoch, restore_rng_state
 
 
 def safe_point(trainer: pl.Trainer) -> None:
-    """Call ``on_rest(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
+    """Call ``on_safe_point(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if hasattr(
-            callback, "on_safe_point"
-        ):  # not a protocol: finding out whether one fits takes long, and this is every step
+        if hasattr(callback, "on_safe_point"):  # isinstance of a Protocol is slow, and this runs at every step
             callback.on_safe_point(trainer, trainer.lightning_module)
 
 
@@ -36,7 +38,7 @@ def add_safe_points(trainer: pl.Trainer) -> None:
     trainer.fit_loop = loop
 
 
-class SafePointFitLoop(_FitLoop):
+class SafePointFitLoop(FitLoop):
     """Lightning's loop over epochs, with a rest after each but the last."""
 
     def on_advance_end(self) -> None:
@@ -46,7 +48,7 @@ class SafePointFitLoop(_FitLoop):
             safe_point(self.trainer)
 
 
-class ResumableEpochLoop(_TrainingEpochLoop):
+class ResumableEpochLoop(EpochLoop):
     """Lightning's loop over an epoch, with rests between its steps, that can begin where it was left.
 
     Args:
@@ -63,14 +65,14 @@ class ResumableEpochLoop(_TrainingEpochLoop):
 
     def reset(self) -> None:
         """Prepare an epoch; where the checkpoint was written after one, the next."""
-        if self.is_resuming and self._num_ready_batches_reached():
+        if self.is_resuming and self.is_epoch_trained:
             self.restarting = False
             self.reset_restart_stage()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
             super().reset()
 
-    def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+    def on_run_start(self, data_fetcher: DataFetcher) -> None:
         """Make the epoch's random draws and minibatches begin, and go to where it was left."""
         trainer, taken_up = self.trainer, self.is_resuming
         loaders = data_fetcher.combined_loader.flattened
@@ -78,24 +80,23 @@ class ResumableEpochLoop(_TrainingEpochLoop):
             begin_epoch(self.seed, trainer.current_epoch, trainer.global_rank, loaders)
         super().on_run_start(data_fetcher)
         early = taken_up or (self.seed is not None and trainer.current_epoch == 0)  # begun before anything was seeded
-        if early and not all(isinstance(loader, _Stateful) for loader in loaders):
+        if early and not all(isinstance(loader, StatefulLoader) for loader in loaders):
             _restart_data(data_fetcher, loaders, self.batch_progress.current.ready)
         if taken_up:
             if self.draws is not None and self.batch_progress.current.ready:
                 restore_rng_state(self.draws, trainer.lightning_module)
             # nothing is left to be made good, and hooks and schedules are to behave as in any epoch
-            trainer.fit_loop.restarting = False
-            trainer.fit_loop._loaded_from_state_dict = False
+            mark_resumed(trainer.fit_loop)
 
-    def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
+    def on_advance_end(self, data_fetcher: DataFetcher) -> None:
         """Validate and log where it is due, then rest, unless the epoch is over or a gradient is half accumulated."""
         super().on_advance_end(data_fetcher)
-        ending = self._is_training_done or self.trainer.should_stop
-        if not ending and not self._should_accumulate() and not isinstance(data_fetcher, _DataLoaderIterDataFetcher):
+        ending = self.is_training_done or self.trainer.should_stop
+        if not ending and not self.is_accumulating and not isinstance(data_fetcher, IteratorFetcher):
             safe_point(self.trainer)
 
 
-def _restart_data(data_fetcher: _DataFetcher, loaders: list[Any], count: int) -> None:
+def _restart_data(data_fetcher: DataFetcher, loaders: list[Any], count: int) -> None:
     """Begin the epoch's data once more, after its first ``count`` minibatches."""
     resident = len(loaders) == 1 and isinstance(loaders[0], Minibatches)
     if resident:

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from dlpipe.training.distributed.gather import gather_from_ranks
+from dlpipe.training.lightning_private import callback_metrics_store
 from dlpipe.training.resume.epoch_means import epoch_means, metric_states, restore_epoch_means, restore_metric_states
 from dlpipe.training.resume.rng import restore_rng_state, rng_state
 
@@ -61,4 +62,4 @@ class RunState(pl.Callback):
         restore_epoch_means(trainer, found["epoch_means"][rank])
         restore_metric_states(pl_module, found["metric_states"][rank])
         metrics = {name: torch.tensor(value) for name, value in found["metrics"].items()}
-        trainer._logger_connector._callback_metrics.update(metrics)
+        callback_metrics_store(trainer).update(metrics)

@@ -22,6 +22,8 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from dlpipe.training.lightning_private import replace_trainer
+
 PLAIN = (bool, int, float, complex, str, bytes, type(None), Enum, np.generic, torch.dtype, torch.device)
 # compared by identity, as tensors are: their changes are changes of tensors, or of code
 KNOWN = (nn.Module, torch.Generator, type, FunctionType, BuiltinFunctionType, ModuleType)
@@ -206,7 +208,8 @@ def _alone(module: pl.LightningModule, log: Any) -> Iterator[None]:
     kept = [(part, dict(vars(part)), dict(part._buffers)) for part in module.modules()]
     # torch counts with what holds one number, as the steps of a BatchNorm, in spite of the fakes
     copies = [(buffer, buffer.clone()) for buffer in module.buffers() if buffer.numel() == 1]
-    vars(module).update(log=log, _trainer=_Forbidden("the trainer"))
+    vars(module)["log"] = log
+    replace_trainer(module, _Forbidden("the trainer"))
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, fx
 
+from dlpipe.training.lightning_private import set_current_hook
 from dlpipe.training.speed.fused import Step, fused_step
 from dlpipe.training.speed.graphs import graphed
 from dlpipe.training.speed.tracing import Logged, NotTraceableError, plain_state, tensors_of, trace_training_step
@@ -91,7 +92,7 @@ class FusedUpdates(pl.Callback):
         """Whether the steps are known to log nothing."""
         return self.applies and bool(self._steps) and not any(logged for _, logged in self._steps.values())
 
-    def begin(self) -> None:
+    def invalidate_stale_traces(self) -> None:
         """Before a chunk: let go of recordings that what a step depends on has left behind."""
         if not self.applies:
             return
@@ -132,10 +133,10 @@ class FusedUpdates(pl.Callback):
         """What `self.log` in the step did when it was recorded."""
         left = iter(values)
         module = self._module
-        before, module._current_fx_name = module._current_fx_name, "training_step"
+        before = set_current_hook(module, "training_step")
         for name, value, args, kwargs in logged:
             module.log(name, next(left) if isinstance(value, fx.Node) else value, *args, **kwargs)
-        module._current_fx_name = before
+        set_current_hook(module, before)
 
     def _record(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Step, Logged] | None:
         if repr(key) not in self._known:

@@ -19,6 +19,7 @@ from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
+from dlpipe.training.callbacks.stop_test import StopTestOnSigterm
 from dlpipe.training.callbacks.sync_scheduler_metrics import SyncSchedulerMetrics
 from dlpipe.training.distributed.sharding import UnevenShardLossScaling
 from dlpipe.training.loggers.prefixed import PrefixedLogger
@@ -69,7 +70,7 @@ def train_stage(
     add_safe_points(trainer)
     take_chunks(trainer, config.max_chunk_batches, seed)
     if trainer.world_size > 1:
-        trainer.callbacks += [UnevenShardLossScaling(), SyncSchedulerMetrics()]  # type: ignore[attr-defined]
+        trainer.callbacks += [UnevenShardLossScaling(), SyncSchedulerMetrics(), StopTestOnSigterm()]  # type: ignore[attr-defined]
     attach_optimizer(stage.module, config.optimizer, config.scheduler, config.recipe.monitor)
     _announce(stage, checkpoint, seed)
     error = _fit(trainer, stage.module, data, checkpoint)
@@ -138,7 +139,7 @@ def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> S
         stopped_by=_stopped_by(trainer, error),
         epochs=reporter.epoch if reporter else trainer.current_epoch,
         updates=trainer.global_step,
-        steps=trainer.fit_loop.epoch_loop._batches_that_stepped,
+        steps=trainer.fit_loop.epoch_loop.logging_step,
         seconds=reporter.seconds if reporter else 0.0,
         max_chunk_batches=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
         best=checkpoints.best if checkpoints else None,

@@ -120,14 +120,14 @@ def test_a_run_killed_between_its_test_and_its_end_loses_nothing(whole, cli, tmp
 
 
 def test_a_signal_in_the_last_step_ends_the_run_too(whole, cli, tmp_path, monkeypatch):
-    give_back = GracefulStop._give_back
+    restore_handlers = GracefulStop._restore_handlers
 
-    def told_late(self):
-        give_back(self)
-        self.received = signal.SIGTERM
+    def signalled_late(self):
+        signal.raise_signal(signal.SIGTERM)
+        restore_handlers(self)
 
     with monkeypatch.context() as late:
-        late.setattr(GracefulStop, "_give_back", told_late)
+        late.setattr(GracefulStop, "_restore_handlers", signalled_late)
         assert cli(*RUN, OFTEN, f"hydra.run.dir={tmp_path / 'run'}").code == 128 + signal.SIGTERM
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
     assert cli("resume", str(tmp_path / "run")).code == 0

@@ -224,7 +224,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No power is cut here: files need not reach the disk; and few recordings are enough for a short run."""
-    monkeypatch.setattr(updates, "FREE_RECORDINGS", 2)
+    monkeypatch.setattr(updates, "FREE_TRACES", 2)
     monkeypatch.setattr("os.fsync", lambda file: None)
 
 
@@ -293,7 +293,7 @@ def left_after(monkeypatch, count):
         if left[0] == 0:
             raise KilledError
 
-    monkeypatch.setattr(loops, "rest", rest)
+    monkeypatch.setattr(loops, "safe_point", rest)
 
 
 def place(trainer):
@@ -308,7 +308,7 @@ def test_wherever_it_is_left_it_ends_in_the_same_bits(options, tmp_path, monkeyp
     rests = []
     with monkeypatch.context() as counted:
         real = loops.safe_point
-        counted.setattr(loops, "rest", lambda trainer: (rests.append(place(trainer)), real(trainer)))
+        counted.setattr(loops, "safe_point", lambda trainer: (rests.append(place(trainer)), real(trainer)))
         whole, best, record = fit(tmp_path / "whole", **options)
     assert len(rests) > 5
     ends = [count for count, (_, done) in enumerate(rests, start=1) if not done]  # of epochs

@@ -14,6 +14,7 @@ from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.callbacks.patience import GeometricPatience
 from dlpipe.training.callbacks.train_loss import EpochMeanLoss
 from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.speed import chunks
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.updates import FusedUpdates
 
@@ -62,6 +63,18 @@ class Model(pl.LightningModule):
             return optimizer
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.9)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, **self.schedule}}
+
+
+class Named(Data):
+    """A dict of one loader, whose minibatches Lightning gives as dicts."""
+
+    def train_dataloader(self):
+        return {"only": super().train_dataloader()}
+
+
+class TakesNamed(Model):
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch["only"], batch_idx)
 
 
 class Same(Model):
@@ -147,6 +160,7 @@ CASES = {
     "validation after each epoch": {},
     "shuffled": {"data": Data(shuffle=True)},
     "a DataLoader": {"data": Data(stock=True)},
+    "a dict of one loader": {"data": Named(), "make_model": TakesNamed},
     "validation every seven updates over epochs": {"val_check_interval": 7, "check_val_every_n_epoch": None},
     "validation every seven updates of an epoch": {"val_check_interval": 7},
     "validation twice an epoch": {"val_check_interval": 0.5},
@@ -208,7 +222,8 @@ def test_what_a_step_logs_is_written_at_the_same_steps(module, fused, tmp_path):
     [(Model, False, False), (Same, True, False), (Same, True, True)],
     ids=["chunked", "fused", "fused, with a logger that a step has nothing for"],
 )
-def test_most_minibatches_do_not_go_through_lightning(module, fused, logger, tmp_path):
+def test_most_minibatches_do_not_go_through_lightning(module, fused, logger, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "MAX_CHUNK_SECONDS", float("inf"))  # a busy machine is no reason
     seen = []
     make_logger = (lambda: CSVLogger(tmp_path)) if logger else None
 
@@ -319,9 +334,7 @@ def test_counts_are_right_where_a_minibatch_raises():
 
 
 def test_a_chunk_ends_after_a_while(monkeypatch):
-    from dlpipe.training.speed import chunks
-
-    monkeypatch.setattr(chunks, "SECONDS", 0.0)
+    monkeypatch.setattr(chunks, "MAX_CHUNK_SECONDS", 0.0)
     stock, _, _ = fit(None, Model)
     chunked, _, _ = fit(50, Model)
     assert_same(stock, chunked)

@@ -29,7 +29,7 @@ def test_a_model_that_names_none_is_its_only_stage():
 
 
 @pytest.mark.parametrize(
-    ("stages", "told"),
+    ("stages", "message"),
     [
         ([], "at least one stage"),
         (["pretrain"], "gives 'pretrain'; wanted are dlpipe.stages.Stage"),

@@ -93,7 +93,7 @@ def test_flags_may_stand_before_or_after_the_overrides():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["-cd"], "expected one argument"),
         (["-cd", "nowhere"], "--config-dir .*nowhere: no such folder"),

@@ -236,7 +236,7 @@ def test_one_file_that_is_found_is_taken_whatever_its_checksum(one, server, tmp_
 
 
 @pytest.mark.parametrize(
-    ("directory", "offline", "told"),
+    ("directory", "offline", "message"),
     [
         (None, True, r"no tunes in .*music\. Put it there, or set DLPIPE_DATA to the folder that has music/"),
         ("typo", False, r"dataset\.directory=typo is no folder; no tunes in typo"),

@@ -97,7 +97,7 @@ def test_any_bytes_are_refused_or_an_array(reading, content):
 
 
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "message"),
     [
         (b"\0\0\x0d\1", "00 00 0d 01"),  # floats
         (b"\1\0\x08\1", "01 00 08 01"),

@@ -227,7 +227,7 @@ def test_a_run_on_a_pickle_of_another_structure_is_a_wrong_request(on_pickle, co
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "told"),
+    ("x", "y", "message"),
     [(ARRAY, [1, 2, 3], "x has the dimensions (2, 3), y (3,)"), (ARRAY[None], [1], "x has the dimensions (1, 2, 3)")],
     ids=["too many labels", "a cube of pixels"],
 )

@@ -39,7 +39,7 @@ def test_the_whole_set_can_be_one_minibatch_in_the_original_order():
 
 
 @pytest.mark.parametrize(
-    ("train", "options", "told"),
+    ("train", "options", "message"),
     [
         (split([1, 0, 2]), {}, "train has an empty sequence, number 1 from 0; leave it out"),
         (split([2, 2], [2, 3]), {}, "train: sequence number 1 from 0 has 2 entries but 3 labels"),

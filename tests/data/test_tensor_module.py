@@ -126,7 +126,7 @@ def test_labels_that_are_missing_are_refused(dataset):
         dataset(splits(test=short))
 
 
-@pytest.mark.parametrize(("label", "told"), [(2, "from 0 to 2"), (-1, "from -1 to 1")])
+@pytest.mark.parametrize(("label", "message"), [(2, "from 0 to 2"), (-1, "from -1 to 1")])
 def test_a_label_beyond_the_classes_is_refused(dataset, label, message):
     given = splits()
     given["train"].y[3] = label

@@ -210,7 +210,7 @@ def test_list_survives_every_kind_of_source(files, shown, cli, install):
 
 
 @pytest.mark.parametrize(
-    ("value", "seen", "told"),
+    ("value", "seen", "message"),
     [
         ("nowhere:Model", "broken: no module nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
         ("acme.sub:Model", "broken: no module acme.sub", "ModuleNotFoundError: No module named 'acme.sub'"),
@@ -420,7 +420,7 @@ def test_model_without_yaml_trains_with_options_of_its_constructor(cli, install)
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("model.hiden=3", "model.hiden=3: no such argument; did you mean 'hidden'? Net takes hidden, activation"),
         ("model.hidden=many", "model.hidden=many: must be a valid integer"),

@@ -115,7 +115,7 @@ def test_sweep_with_one_wrong_choice_runs_nothing(wrong, cli):
 
 
 @pytest.mark.parametrize(
-    ("empty", "told"),
+    ("empty", "message"),
     [
         ("optimizer=glob(x*)", r"optimizer=glob\(x\*\): a sweep of no values; there are adadelta, adagrad"),
         ("recipe.lr=range(1,1)", r"recipe.lr=range\(1,1\): a sweep of no values$"),

@@ -92,7 +92,7 @@ def full_batch_problems(model: pl.LightningModule, data: InMemoryDataModule, cfg
 
     The loss of the first minibatch is computed twice, with other random numbers.
     """
-    if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "whole_set", False):
+    if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False):
         return []
     name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
     if data.shard.world_size > 1:

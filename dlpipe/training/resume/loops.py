@@ -23,7 +23,7 @@ def safe_point(trainer: pl.Trainer) -> None:
     """Call ``on_rest(trainer, module)`` of the callbacks that have it: they may save the run here, or end it."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if hasattr(
-            callback, "on_rest"
+            callback, "on_safe_point"
         ):  # not a protocol: finding out whether one fits takes long, and this is every step
             callback.on_safe_point(trainer, trainer.lightning_module)
 

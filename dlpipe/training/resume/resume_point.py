@@ -54,7 +54,7 @@ def _checkpoint_in(folder: Path, cfg: DictConfig) -> Path | None:
             log.warning("%s", error)
             continue
         done = any(state.get("done") for state in found["callbacks"].values() if isinstance(state, dict))
-        if getattr(get_class(cfg.optimizer._target_), "whole_set", False) and not done:
+        if getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False) and not done:
             log.info("%s keeps in no checkpoint where its search is", cfg.optimizer._target_)
             return None
         return path

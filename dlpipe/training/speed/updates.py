@@ -166,11 +166,11 @@ class FusedUpdates(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What the decay owes, and what decides which minibatches are fused: the others are rounded otherwise."""
         counts = {"updates": self.updates, "recordings": self.recordings, "gave_up": self.gave_up}
-        return {"owed": list(self.decay.rounding_error), "known": sorted(self._known), **counts}
+        return {"rounding_error": list(self.decay.rounding_error), "known": sorted(self._known), **counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.decay, self._known = Decay(list(state_dict["owed"])), set(state_dict["known"])
+        self.decay, self._known = Decay(list(state_dict["rounding_error"])), set(state_dict["known"])
         self.updates, self.recordings, self.gave_up = (state_dict[n] for n in ("updates", "recordings", "gave_up"))
 
 

@@ -81,7 +81,7 @@ def test_a_dotted_path_is_an_energy_of_ones_own(own_module):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         (
             "bananna",
@@ -113,7 +113,7 @@ def test_options_that_the_class_does_not_take_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "message"),
     [
         ("gaussian", {"dim": "abc"}, "dim='abc': must be a whole number from 1"),
         ("gaussian", {"dim": 0}, "dim=0: must be a whole number from 1"),
@@ -140,7 +140,7 @@ def test_what_the_constructor_of_ones_own_energy_raises_is_told(own_module):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (
             "dim = 2; covariance = torch.tensor([[1, 2], [2, 1]])",
@@ -183,7 +183,7 @@ def test_a_good_energy_passes():
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         (lambda x: 1.0, r"energy own gave a float; a tensor \(3,\) is wanted"),
         (
@@ -215,7 +215,7 @@ def test_what_an_energy_raises_is_told_with_its_name():
 
 
 @pytest.mark.parametrize(
-    ("gradient", "told"),
+    ("gradient", "message"),
     [
         (lambda x: x[:, 2], "the gradient of energy own raised IndexError for positions of 3 chains"),
         (lambda x: 2 * x.sum(1), r"the gradient of energy own has the shape \(3,\) for 3 chains; wanted is \(3, 2\)"),

@@ -184,7 +184,7 @@ def test_the_moments_of_an_rbm_with_many_hidden_units_are_not_known():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"weight": [1.0, 2.0]}, r"weight has the shape \(2,\); wanted is \(visible units, hidden units\)"),
         ({"visible_bias": [0.0]}, r"visible_bias has the shape \(1,\); the weight needs \(4,\)"),

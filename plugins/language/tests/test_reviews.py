@@ -113,7 +113,7 @@ def test_long_reviews_are_left_out_of_training_alone(archive):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"num_words": 100}, "dataset.num_words=100: there are 8; take as many or fewer"),
         ({"shorter_than": 2}, "dataset.shorter_than=2 leaves no review: the shortest has 2 words; take"),
@@ -194,7 +194,7 @@ class Called:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"train": Called()}, "imdb.pkl is refused: it asks to call __builtin__.print"),
         ({"train": ([[2]], [2])}, "is not .reviews, labels. twice: 1 reviews do not have a label each, 0 or 1"),

@@ -52,7 +52,7 @@ def test_a_fold_is_read(fold):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"train": sentences(([1, 3], [0, 0]))},

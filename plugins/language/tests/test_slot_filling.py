@@ -120,7 +120,7 @@ def test_a_dataset_without_labelled_words_is_told():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("model=rnn_slu dataset=synthetic_reviews model.num_labels=2", "labelled, and SyntheticReviews has none"),
         ("model=rnn_slu model.num_labels=2", "dataset=synthetic_flights: model.num_labels=2: the dataset has 23"),

@@ -39,7 +39,7 @@ def test_notes_that_do_not_end_and_ends_of_no_note_are_left_out(midi):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (lambda midi: midi([]), "no notes"),
         (lambda midi: midi([(0, "on", 60)]), "no notes"),

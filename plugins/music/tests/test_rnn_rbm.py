@@ -181,7 +181,7 @@ def test_options_beyond_the_tutorial_train():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("model.num_visible=12", r"model.num_visible=12: frames of the dataset have 88; leave it out"),
         ("-m model.lowest_pitch=21,31", r"model.lowest_pitch=31: frames of the dataset have 21; leave it out"),

@@ -143,7 +143,7 @@ def test_bad_files_stop_the_run_or_are_named_counted_and_left_out(archive, tune,
 
 
 @pytest.mark.parametrize(
-    ("members", "told"),
+    ("members", "message"),
     [
         ({"N/train/readme.txt": b""}, "has no MIDI files"),
         ({"N/train/a.mid": b"no"}, "none of the 1 MIDI files in .* can be read: N/train/a.mid"),
@@ -220,7 +220,7 @@ def test_a_folder_whose_bad_files_leave_too_few_says_how_many_there_are(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ([], "has no MIDI files"),
         (["a.txt"], "has no MIDI files"),
@@ -236,7 +236,7 @@ def test_a_folder_without_enough_tunes_is_refused(tmp_path, tune, files, message
 
 
 @pytest.mark.parametrize(
-    ("directory", "told"),
+    ("directory", "message"),
     [(None, "dataset.directory says where the MIDI files are"), ("/nowhere", "/nowhere is no folder")],
 )
 def test_a_folder_that_is_not_there_is_refused(directory, message):
@@ -248,7 +248,7 @@ def test_a_folder_that_is_not_there_is_refused(directory, message):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "damaged or no MATLAB file"),
         ({"traindata": np.zeros(1)}, "has no validdata, testdata"),

@@ -60,7 +60,7 @@ def test_samples_are_a_function_of_the_seed(run_dir, cli):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("run", "-n", "0"), "must be a whole number from 1, not '0'"),
         (("run", "-n", "many"), "must be a whole number from 1, not 'many'"),

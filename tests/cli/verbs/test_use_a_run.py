@@ -112,7 +112,7 @@ def test_check_runs_both_passes_and_nothing_else(cli):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["check", "model=lenett"], "no model 'lenett'"),
         (["check", "optimizer.lr=-1"], "Invalid learning rate"),
@@ -156,7 +156,7 @@ def test_another_models_checkpoint_is_refused(copied, cli):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "no file"),
         (b"not a picture", "is not a picture"),

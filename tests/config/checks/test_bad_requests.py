@@ -176,7 +176,7 @@ def words(typed):
     return shlex.split(typed)
 
 
-@pytest.mark.parametrize(("typed", "told"), LIGHT.values(), ids=LIGHT)
+@pytest.mark.parametrize(("typed", "message"), LIGHT.values(), ids=LIGHT)
 def test_light_pass_refuses(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2
@@ -184,7 +184,7 @@ def test_light_pass_refuses(typed, message, cli):
     assert result.written == []
 
 
-@pytest.mark.parametrize(("typed", "told"), FULL.values(), ids=FULL)
+@pytest.mark.parametrize(("typed", "message"), FULL.values(), ids=FULL)
 def test_full_pass_refuses(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2

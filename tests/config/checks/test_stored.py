@@ -57,7 +57,7 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize(("content", "message"), UNREADABLE.values(), ids=UNREADABLE)
 def test_what_is_no_plain_yaml_is_refused(content, message, tmp_path):
     (tmp_path / "config.yaml").write_bytes(content)
     advice = r"Take a good copy; a checkpoint tells what was in it: python -m dlpipe inspect .*last\.ckpt"
@@ -92,7 +92,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("values", "told"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("values", "message"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("verb", ["test", "resume"])
 def test_values_that_no_run_has_are_told(values, message, verb, changed, cli):
     result = cli(verb, str(changed(**values)))
@@ -181,7 +181,7 @@ def test_what_a_resumed_model_raises_is_told_in_a_line_and_logged(changed, cli):
     assert "Traceback (most recent call last)" in (run_dir / "dlpipe.log").read_text()
 
 
-@pytest.mark.parametrize(("content", "told"), [("{", "is damaged: Expecting"), ("3", "is damaged: it holds a int")])
+@pytest.mark.parametrize(("content", "message"), [("{", "is damaged: Expecting"), ("3", "is damaged: it holds a int")])
 def test_damaged_records_are_told(content, message, tmp_path):
     for name, read in (("summary", read_summary), ("provenance", read_provenance), ("ranks", read_ranks)):
         (tmp_path / f"{name}.json").write_text(content)

@@ -38,7 +38,7 @@ class Failing(pl.LightningModule):
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "message"),
     [
         ("raised", "rank 1 of 2 failed: ValueError: rank 1 cannot go on"),
         ("killed", "was killed by SIGKILL; the others were ended"),

@@ -90,7 +90,7 @@ def test_ranks_with_other_configs_end_before_they_train(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["model=logreg"], r"torchrun started 2 processes, and the trainer asks for 1; set trainer.devices=2"),
         ([*DDP, "hydra.job.chdir=true"], r"hydra.job.chdir.*: Hydra would do it for rank 0 alone of what torchrun"),

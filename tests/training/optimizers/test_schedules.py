@@ -50,7 +50,7 @@ def test_the_composed_schedule_counts_epochs_or_updates(overrides, expected, cli
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("scheduler.interval=day", "scheduler.interval=day: must be epoch or step"),
         ("scheduler.decay=-1.0", "Invalid decay: -1.0"),

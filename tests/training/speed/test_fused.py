@@ -562,7 +562,7 @@ def test_minibatches_of_ever_new_shapes_are_not_all_recorded():
 
 def test_what_the_decay_owes_is_kept_in_a_checkpoint():
     other = FusedUpdates()
-    other.load_state_dict({**other.state_dict(), "owed": [1.5, 0.5]})
+    other.load_state_dict({**other.state_dict(), "rounding_error": [1.5, 0.5]})
     seen = []
 
     class Look(pl.Callback):
@@ -570,4 +570,4 @@ def test_what_the_decay_owes_is_kept_in_a_checkpoint():
             seen.append(other.state_dict())
 
     train(Base, fused=False, epochs=1, callbacks=[other, Look()])
-    assert [state["owed"] for state in seen] == [[1.5, 0.5]]
+    assert [state["rounding_error"] for state in seen] == [[1.5, 0.5]]

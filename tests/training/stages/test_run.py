@@ -249,7 +249,7 @@ def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("stages=[finetun]", "no stage 'finetun'; did you mean 'finetune'?"),
         ("stages=[]", "stages=[]: List should have at least 1 item"),

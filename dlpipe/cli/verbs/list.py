@@ -25,7 +25,7 @@ def _name(offer: PluginEntry) -> str:
 
 
 def _first_line(offer: PluginEntry) -> str:
-    state = health.state(offer)
+    state = health.status(offer)
     found = source.read_class(offer)
     return state if state != "ok" else (found.docstring.partition("\n")[0] if found else "")
 
@@ -33,7 +33,7 @@ def _first_line(offer: PluginEntry) -> str:
 def _plugin_rows() -> list[tuple[str, str, str]]:
     rows: dict[str, tuple[str, str, str]] = {}
     for offer in registry.all_entries():
-        state = health.state(offer)
+        state = health.status(offer)
         earlier = rows.get(offer.distribution)
         if earlier is None or earlier[2] == "ok":
             message = f"{offer.name}: {state}" if state.startswith("broken") else state

@@ -40,7 +40,7 @@ def _compose(overrides: list[str]) -> DictConfig:
 def _show_offer(offer: PluginEntry, name: str) -> None:
     described = source.read_class(offer)
     print(f"{name}: {offer.kind} of {offer.distribution} {offer.version} ({offer.entry_point.value})")
-    state = health.state(offer)
+    state = health.status(offer)
     if state != "ok":
         print(f"state: {state}")
     print(f"\n{described.docstring if described else 'no source to read a description from'}\n")

@@ -1,4 +1,4 @@
-"""A run's directory as the verbs open it: its config is judged first, and what its code raises is told in a line."""
+"""Open a finished run for a verb, and report what its own code raises in one line."""
 
 import contextlib
 import traceback
@@ -10,11 +10,11 @@ from dlpipe.errors import DataError, DlpipeError
 
 
 @contextlib.contextmanager
-def opened(run_dir: str) -> Iterator[FinishedRun]:
-    """A run with its best weights.
+def open_finished_run(run_dir: str) -> Iterator[FinishedRun]:
+    """Open a run with its best weights.
 
     Raises:
-        DlpipeError: as `open_run`; or the code of its model or dataset raises something.
+        DlpipeError: as `open_run`; or the code of its model or dataset raises an exception.
     """
     with one_line_errors(run_dir):
         yield open_run(run_dir)
@@ -22,24 +22,27 @@ def opened(run_dir: str) -> Iterator[FinishedRun]:
 
 @contextlib.contextmanager
 def one_line_errors(run_dir: str | Path) -> Iterator[None]:
-    """Tell what a run's code raises, which may have been trained under another config than is there now.
+    """Replace an exception of a run's own code by a DlpipeError of one line.
+
+    The run may have been trained with a config that differs from the one that is there now.
 
     Raises:
-        DlpipeError: it does.
+        DlpipeError: instead of any other exception.
     """
     try:
         yield
     except DataError as error:
         raise DlpipeError(f"{run_dir} cannot be used here: {error}") from error
-    except DlpipeError:
+    except (DlpipeError, BrokenPipeError):  # the second: the reader of the verb's output has gone
         raise
     except Exception as error:
         raise DlpipeError(one_line_error(run_dir, error)) from error
 
 
 def one_line_error(run_dir: str | Path, error: Exception) -> str:
-    """An exception in a line, with the place in somebody's own code that it comes from."""
+    """Describe an exception in one line, with the last line of the user's or the plugin's code in its traceback."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    what = f"{type(error).__name__}: {' '.join(str(error).split())} ({own[-1].filename}, line {own[-1].lineno})"
+    not_installed = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    last = not_installed[-1]
+    what = f"{type(error).__name__}: {' '.join(str(error).split())} ({last.filename}, line {last.lineno})"
     return f"{run_dir} does not work: {what}. Its model has an error, or its config or checkpoint has been changed"

@@ -1,4 +1,4 @@
-"""What has to have Lightning's loop at every minibatch, so that none can be trained unseen."""
+"""What needs Lightning's loop at every minibatch, and so disables chunks."""
 
 import inspect
 from typing import Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-# hooks that Lightning calls for every minibatch; what overrides one gets every minibatch
+# hooks that Lightning calls for every minibatch; a module or callback that overrides one disables chunks
 CALLBACK_HOOKS = (
     "on_train_batch_start",
     "on_train_batch_end",
@@ -34,14 +34,14 @@ MODULE_HOOKS = (
 
 @runtime_checkable
 class SupportsChunks(Protocol):
-    """A callback that overrides a hook of every minibatch and can do with the last one of each chunk."""
+    """A callback whose hooks of every minibatch may be called for the last one of each chunk only."""
 
     def next_update(self) -> float:
-        """The next count of updates after which it has to be called; infinity where it does not matter."""
+        """The next count of updates after which its hooks have to be called; infinity for any."""
 
 
 def reason_chunks_disabled(trainer: pl.Trainer, module: pl.LightningModule) -> str | None:
-    """What needs Lightning at every minibatch; None where chunks give the same numbers."""
+    """What needs Lightning's loop at every minibatch; None where chunks give the same numbers."""
     strategy, precision = trainer.strategy, trainer.precision_plugin
     for hook in MODULE_HOOKS:
         if is_overridden(hook, module, pl.LightningModule):
@@ -59,7 +59,7 @@ def reason_chunks_disabled(trainer: pl.Trainer, module: pl.LightningModule) -> s
             type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
         ),
         "the optimizer evaluates the loss itself": any(_needs_closure(optimizer) for optimizer in trainer.optimizers),
-        "a schedule watches a metric at every update": any(
+        "an LR scheduler monitors a metric at every update": any(
             config.interval == "step" and config.reduce_on_plateau for config in trainer.lr_scheduler_configs
         ),
         "a profiler is on": type(trainer.profiler) is not PassThroughProfiler,  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A recorded training step with plain SGD, in which the gradient of a dense layer's weight is never formed.
+"""A traced training step with plain SGD, in which the gradient of a dense layer's weight is never formed.
 
 The one place where dlpipe does what a library does. For `torch.optim.SGD` backward writes the gradient, the optimizer
 reads it with the weight, adds the decay and writes the weight: passes over a matrix which, with small minibatches, cost
@@ -24,7 +24,7 @@ Step = Callable[..., list[Tensor]]
 
 
 class Rates(NamedTuple):
-    """Of a group of parameters: minus the learning rate, and what the decay leaves of a weight; or their nodes."""
+    """For a group of parameters, minus the learning rate and the factor of the weight decay; or their nodes."""
 
     minus_lr: Any
     decay_factor: Any
@@ -40,40 +40,40 @@ class ParameterUpdate(NamedTuple):
     rates: Rates
 
 
-def fused_step(recording: Trace, groups: list[dict[str, Any]]) -> Step:
+def fused_step(trace: Trace, groups: list[dict[str, Any]]) -> Step:
     """The step and the update of every parameter, in place; to be called without autograd.
 
     Args:
-        recording: used up by this.
+        trace: consumed.
         groups: of a `torch.optim.SGD`.
     """
-    root, graph = recording.root, recording.root.graph
+    root, graph = trace.root, trace.root.graph
     output = next(node for node in graph.nodes if node.op == "output")
     rates = [_rates(graph, f"group{index}") for index in range(len(groups))]
     with graph.inserting_before(output):
-        descents = [
-            _parameter_update(root, parameter, recording.gradients[parameter], bool(group["weight_decay"]), of_group)
-            for group, of_group in zip(groups, rates, strict=True)
+        parameter_updates = [
+            _parameter_update(root, parameter, trace.gradients[parameter], bool(group["weight_decay"]), group_rates)
+            for group, group_rates in zip(groups, rates, strict=True)
             for parameter in group["params"]
-            if parameter in recording.gradients
+            if parameter in trace.gradients
         ]
-        results = [recording.loss, *(value for _, value, _, _ in recording.logged if isinstance(value, fx.Node))]
+        results = [trace.loss, *(value for _, value, _, _ in trace.logged if isinstance(value, fx.Node))]
         output.args = ([_clone_if_aliases_parameter(root, node) for node in results],)
-        for descent in descents:
-            _emit(graph, descent)
+        for update in parameter_updates:
+            _emit(graph, update)
     _simplify(graph)
     for node in graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload):
             node.target = _direct(node.target)
     root.recompile()
     # generated code looks what it reads up at every call, and nn.Module's way of finding it takes longer
-    forward, constants = type(root).forward, recording.constants
+    forward, constants = type(root).forward, trace.constants
     return lambda *arguments: forward(constants, *arguments)
 
 
 def _rates(graph: fx.Graph, name: str) -> Rates:
     with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
-        return Rates(graph.placeholder(f"{name}_minus_lr"), graph.placeholder(f"{name}_keep"))
+        return Rates(graph.placeholder(f"{name}_minus_lr"), graph.placeholder(f"{name}_decay_factor"))
 
 
 def _parameter_update(
@@ -90,16 +90,16 @@ def _parameter_update(
     return ParameterUpdate(target, products, rest, decays, rates)
 
 
-def _emit(graph: fx.Graph, descent: ParameterUpdate) -> None:
-    """The operations at the end of the graph; the first of them decays, too."""
-    target, (minus_lr, decay_factor), decays = descent.target, descent.rates, descent.decays
-    for left, right in descent.products:
+def _emit(graph: fx.Graph, update: ParameterUpdate) -> None:
+    """Append the update to the graph; its first operation also applies the decay."""
+    target, (minus_lr, decay_factor), decays = update.target, update.rates, update.decays
+    for left, right in update.products:
         options = {"alpha": minus_lr, **({"beta": decay_factor} if decays else {})}
         graph.call_function(aten.addmm_.default, (target, left, right), options)
         decays = False
     if decays:
         graph.call_function(aten.mul_.Scalar, (target, decay_factor))
-    for term in descent.rest:
+    for term in update.rest:
         graph.call_function(aten.add_.Tensor, (target, term), {"alpha": minus_lr})
 
 
@@ -139,12 +139,12 @@ def _is_parameter(root: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _clone_if_aliases_parameter(root: fx.GraphModule, node: fx.Node) -> fx.Node:
-    """It, or a copy that no update changes."""
+    """The node, or a copy if an update would change it."""
     return root.graph.call_function(aten.clone.default, (node,)) if _is_parameter(root, node) else node
 
 
 def _simplify(graph: fx.Graph) -> None:
-    """Leave out views of views that change nothing, and what is no longer needed."""
+    """Remove views that change nothing, and operations whose results are not used."""
     for node in graph.nodes:
         inner: Any = node.args[0] if node.args else None
         if node.target is DETACH:
@@ -159,12 +159,12 @@ def _simplify(graph: fx.Graph) -> None:
 def _direct(operation: torch._ops.OpOverload) -> functools.partial[Any]:
     """The operation without the Python around it, a tenth of a small step; named, as generated code needs."""
     direct = functools.partial(operation._op)
-    vars(direct).update(__name__=str(operation).replace(".", "_"), __module__="recorded")
+    vars(direct).update(__name__=str(operation).replace(".", "_"), __module__="traced")
     return direct
 
 
 def _has_effect(operation: Any) -> bool:
-    """Whether it writes to a tensor or draws a random number."""
+    """Whether it writes to a tensor or uses a random number generator."""
     if not isinstance(operation, torch._ops.OpOverload):
         return False
     return operation._schema.is_mutable or torch.Tag.nondeterministic_seeded in operation.tags

@@ -1,7 +1,7 @@
 """A step on a GPU as a CUDA graph: one launch an update, where each of its operations would be one.
 
 Launching an operation takes longer than a small one takes to run. A graph reads and writes where it did when it was
-captured, with the numbers of then: minibatches are copied to one place, and each set of rates has a graph of its own.
+captured, with the rates of that moment: minibatches are copied to static inputs, and each set of rates has a graph.
 """
 
 import logging
@@ -14,47 +14,47 @@ from torch import Tensor
 from dlpipe.training.speed.fused import Step
 
 log = logging.getLogger(__name__)
-# what runs a function's operations again, into the memory that its results were given
+# runs the captured operations again, into the memory of the captured results
 Replay = Callable[[], Any]
 Capture = Callable[[Callable[[], list[Tensor]]], tuple[Replay, list[Tensor]]]
-# rates of a schedule that changes them at every update are not worth a graph each
-FREE_GRAPHS, UPDATES_A_GRAPH = 8, 100
-MOST_GRAPHS = 8
+# rates that an LR scheduler changes at every update are not worth a graph each
+FREE_GRAPHS, UPDATES_PER_GRAPH = 8, 100
+MAX_GRAPHS = 8
 
 
 def graphed(step: Step, count: int, capture: Capture | None = None) -> Step:
-    """The same step, by graphs; where one cannot be captured, a line says why, and it is the step itself from then on.
+    """The same step by CUDA graphs. If one cannot be captured, the reason is logged and none is used any more.
 
     Args:
-        step: has run at least once on the device, so that libraries have the memory they need.
-        count: how many of its arguments, the first ones, are tensors.
-        capture: of a function's operations; `capture_on_gpu` if None.
+        step: must have run once on the device, so that libraries have allocated their workspaces.
+        count: number of its leading arguments that are tensors; the others are rates.
+        capture: captures a function's operations; `capture_on_gpu` if None.
     """
     capture = capture or capture_on_gpu()
     static_inputs: list[Tensor] = []
     graphs: dict[tuple[float, ...], tuple[Replay, list[Tensor]]] = {}
     updates = captured = 0
-    possible = True
+    is_possible = True
 
     def run(*arguments: Any) -> list[Tensor]:
-        nonlocal updates, captured, possible
+        nonlocal updates, captured, is_possible
         updates += 1
         tensors, rates = arguments[:count], arguments[count:]
-        if possible and rates not in graphs and captured < FREE_GRAPHS + updates // UPDATES_A_GRAPH:
+        if is_possible and rates not in graphs and captured < FREE_GRAPHS + updates // UPDATES_PER_GRAPH:
             static_inputs.extend(tensor.clone() for tensor in tensors[len(static_inputs) :])
             captured += 1
             try:
                 graphs[rates] = capture(lambda: step(*static_inputs, *rates))
             except RuntimeError as error:
-                log.info("updates are launched one operation at a time, not as a CUDA graph: %s", error)
-                possible = False
+                log.info("CUDA graphs disabled: %s", error)
+                is_possible = False
                 graphs.clear()
-            if len(graphs) > MOST_GRAPHS:
+            if len(graphs) > MAX_GRAPHS:
                 del graphs[next(iter(graphs))]
         if rates not in graphs:
             return step(*arguments)
-        for place, tensor in zip(static_inputs, tensors, strict=True):
-            place.copy_(tensor)
+        for static, tensor in zip(static_inputs, tensors, strict=True):
+            static.copy_(tensor)
         replay, results = graphs[rates]
         replay()
         return [result.clone() for result in results]  # the next replay writes there
@@ -63,7 +63,7 @@ def graphed(step: Step, count: int, capture: Capture | None = None) -> Step:
 
 
 def capture_on_gpu() -> Capture:
-    """What captures operations as CUDA graphs; they share memory, so none may need what another left there."""
+    """Captures operations as CUDA graphs. They share a memory pool, so none may read what another has left there."""
     pool = torch.cuda.graph_pool_handle()
 
     def capture(function: Callable[[], list[Tensor]]) -> tuple[Replay, list[Tensor]]:

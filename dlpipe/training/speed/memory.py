@@ -1,4 +1,4 @@
-"""What the process does with freed memory, new memory and tiny numbers."""
+"""Settings of the process for freed memory, new memory and denormal numbers."""
 
 import ctypes
 import platform
@@ -7,8 +7,8 @@ import torch
 
 # glibc/malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGEST_KEPT = 32 * 2**20  # glibc takes no larger one
-MOST_KEPT = 512 * 2**20
+MAX_HEAP_BLOCK = 32 * 2**20  # the largest that glibc accepts
+MAX_KEPT = 512 * 2**20
 
 
 def tune_memory() -> None:
@@ -20,9 +20,9 @@ def tune_memory() -> None:
     denormals, which weights that decay come to, is many times slower than with normal numbers.
     """
     torch.set_flush_denormal(True)
-    # a help to find kernels that read what nobody wrote; in deterministic runs it writes every new tensor once more
+    # helps to find kernels that read uninitialized memory; in deterministic runs it fills every new tensor
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-        libc.mallopt(M_TRIM_THRESHOLD, MOST_KEPT)
+        libc.mallopt(M_MMAP_THRESHOLD, MAX_HEAP_BLOCK)
+        libc.mallopt(M_TRIM_THRESHOLD, MAX_KEPT)

@@ -39,7 +39,7 @@ class Data(pl.LightningDataModule):
 
 
 class Model(pl.LightningModule):
-    """An ordinary module: dropout draws, the loss depends on Lightning's counts, schedules run per update."""
+    """An ordinary module: dropout, a loss that depends on Lightning's counts, an LR scheduler per update."""
 
     def __init__(self, schedule=None, logs=(), optimizer=torch.optim.SGD, **options):
         super().__init__()
@@ -78,7 +78,7 @@ class TakesNamed(Model):
 
 
 class Same(Model):
-    """Whose steps are the same operations at every minibatch, so that they can be recorded."""
+    """A module whose steps are the same operations at every minibatch, so that they can be traced."""
 
     def training_step(self, batch, batch_idx):
         loss = torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
@@ -198,7 +198,7 @@ def test_chunks_leave_what_lightning_leaves(options, size):
     stock, _, _ = fit(1 if "fused" in options else None, **options)
     chunked, _, loop = fit(size, **options)
     assert len(stock) > 2
-    assert loop.size == size  # it was not given up
+    assert loop.size == size  # chunks were not disabled
     assert_same(stock, chunked)
 
 

@@ -117,7 +117,7 @@ class WithoutBias(Base):
         self.first = nn.Linear(6, 6, bias=False)
 
 
-class Draws(Base):
+class Samples(Base):
     """Dropout, and a sample without a gradient."""
 
     def forward(self, x):
@@ -147,7 +147,7 @@ class Normalised(Base):
 
 
 class Chain(Base):
-    """Persistent contrastive divergence: the chain is a buffer, and goes on from step to step."""
+    """Persistent contrastive divergence: the chain is a buffer that continues from step to step."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -198,7 +198,7 @@ class InDict(Base):
 
 
 class ByItem(Base):
-    """A value that is read is read anew at every step."""
+    """A value that is read is read again at every step."""
 
     def training_step(self, batch, batch_idx):
         return super().training_step(batch, batch_idx) * batch[0].max().item()
@@ -255,7 +255,7 @@ ALIKE = [
         Sequence,
         WithoutBias,
     ),
-    *(Draws, OwnGenerator, Normalised, Chain, Scheduled, InDict, WithoutIndex, ByItem),
+    *(Samples, OwnGenerator, Normalised, Chain, Scheduled, InDict, WithoutIndex, ByItem),
 ]
 
 
@@ -269,14 +269,14 @@ def test_fused_updates_are_those_of_sgd(make_module, chunk):
 
 
 @pytest.mark.parametrize("chunk", [1, 4])
-def test_a_step_is_recorded_anew_when_what_it_depends_on_changes(chunk):
+def test_a_step_is_traced_again_when_what_it_depends_on_changes(chunk):
     reference, _ = train(Adjusted, fused=False, chunk=chunk, epochs=6)
     module, fused = train(Adjusted, chunk=chunk, epochs=6)
     assert fused == 60
     assert_same_weights(module, reference, 1e-12)
 
 
-def test_a_last_minibatch_of_another_size_is_recorded_for_itself():
+def test_a_last_minibatch_of_another_size_has_a_trace_of_its_own():
     reference, _ = train(Base, fused=False, loader=lambda: data(examples=48))
     module, fused = train(Base, loader=lambda: data(examples=48))
     assert fused == 200
@@ -313,7 +313,7 @@ def test_the_gradient_of_a_weight_is_never_formed(make_module):
 
 
 def test_in_float32_a_small_decay_is_not_lost_in_rounding():
-    """1 - 2e-6 is 1 - 2.03e-6 in float32: 1 % too much decay, were it not made good."""
+    """1 - 2e-6 is 1 - 2.03e-6 in float32: 1 % too much decay, were it not compensated."""
     group = {"params": [torch.zeros(1)], "lr": 0.01, "weight_decay": 2e-4}
     decay, kept = Decay([1.0]), 1.0
     for _ in range(20000):
@@ -480,7 +480,7 @@ NOT_FUSED = {
     "a hook of the module": (Looks, {}, "Looks overrides on_after_backward"),
     "a hook of a callback": (Base, {"callbacks": [LooksFromOutside()]}, "LooksFromOutside overrides on_before_opt"),
     "a rate that is a tensor": (lambda: Base(lr=torch.tensor(0.1)), {}, "the learning rate is a tensor"),
-    "another's parameter": (AnothersParameter, {}, "the optimizer has parameters that the module has not"),
+    "another's parameter": (AnothersParameter, {}, "the optimizer has parameters that are not the module's"),
     "another optimizer": (Adam, {}, None),
     "the module's word": (AsFastWithout, {}, "AsFastWithout is as fast without"),
     "a hook of a weight": (HookedWeight, {}, "first.weight has hooks"),
@@ -501,7 +501,7 @@ NOT_FUSED = {
 
 
 @pytest.mark.parametrize(("make_module", "options", "why"), NOT_FUSED.values(), ids=NOT_FUSED)
-def test_where_it_does_not_apply_it_says_so_once(make_module, options, why, caplog):
+def test_the_reason_why_updates_are_not_fused_is_logged_once(make_module, options, why, caplog):
     def seeded():
         random.seed(4)
         np.random.seed(4)
@@ -510,41 +510,41 @@ def test_where_it_does_not_apply_it_says_so_once(make_module, options, why, capl
     with caplog.at_level("INFO", logger="dlpipe"):
         module, fused = train(seeded, epochs=3, **options)
     assert fused == 0
-    said = [r.message for r in caplog.records if r.name.startswith("dlpipe") and "fused" in r.message]
-    assert len(said) == (why is not None)
-    assert why is None or (said[0].startswith("updates are not fused: ") and why in said[0])
+    messages = [r.message for r in caplog.records if r.name.startswith("dlpipe") and "Fused updates" in r.message]
+    assert len(messages) == (why is not None)
+    assert why is None or (messages[0].startswith("Fused updates disabled: ") and why in messages[0])
     reference, _ = train(seeded, fused=False, epochs=3, **options)
     assert_same_weights(module, reference, 0)
     assert vars(module).keys() == vars(reference).keys()
 
 
-def test_a_step_that_gives_other_numbers_is_found_out_and_undone(monkeypatch, caplog):
-    def wrong(recording, groups):
-        step = fused_step(recording, groups)
+def test_a_trace_that_gives_other_numbers_is_detected_and_undone(monkeypatch, caplog):
+    def wrong(trace, groups):
+        step = fused_step(trace, groups)
         return lambda *arguments: step(*arguments[:2], *(1.01 * rate for rate in arguments[2:]))
 
     monkeypatch.setattr(updates, "fused_step", wrong)
     with caplog.at_level("INFO", logger="dlpipe"):
         module, fused = train(Chain, epochs=3)
     assert fused == 0
-    assert "updates are not fused: the recorded step gives other numbers" in caplog.text
+    assert "Fused updates disabled: the traced step gives other numbers" in caplog.text
     assert_same_weights(module, train(Chain, fused=False, epochs=3)[0], 0)
 
 
-def test_a_step_that_fails_is_found_out_and_undone(monkeypatch, caplog):
-    def failing(recording, groups):
+def test_a_trace_that_fails_is_detected_and_undone(monkeypatch, caplog):
+    def failing(trace, groups):
         return lambda *arguments: torch.zeros(2) + torch.zeros(3)
 
     monkeypatch.setattr(updates, "fused_step", failing)
     with caplog.at_level("INFO", logger="dlpipe"):
         module, fused = train(Base, epochs=3)
     assert fused == 0
-    assert "the recorded step fails: The size of tensor a" in caplog.text
+    assert "the traced step fails: The size of tensor a" in caplog.text
     assert_same_weights(module, train(Base, fused=False, epochs=3)[0], 0)
 
 
-def test_minibatches_of_ever_new_shapes_are_not_all_recorded():
-    """As sentences are: a recording has to be worth its time."""
+def test_minibatches_of_ever_new_shapes_are_not_all_traced():
+    """As sentences are: a trace has to be worth its time."""
 
     class Growing(TensorMinibatches):
         def __iter__(self):
@@ -560,7 +560,7 @@ def test_minibatches_of_ever_new_shapes_are_not_all_recorded():
     assert_same_weights(module, train(Base, fused=False, epochs=2, loader=loader)[0], 1e-12)
 
 
-def test_what_the_decay_owes_is_kept_in_a_checkpoint():
+def test_the_rounding_error_of_the_decay_is_in_the_checkpoint():
     other = FusedUpdates()
     other.load_state_dict({**other.state_dict(), "rounding_error": [1.5, 0.5]})
     seen = []

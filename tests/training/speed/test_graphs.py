@@ -10,7 +10,7 @@ from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.speed import graphs, updates
 from dlpipe.training.speed.chunks import take_chunks
-from dlpipe.training.speed.graphs import FREE_GRAPHS, UPDATES_A_GRAPH, graphed
+from dlpipe.training.speed.graphs import FREE_GRAPHS, UPDATES_PER_GRAPH, graphed
 from dlpipe.training.speed.updates import FusedUpdates
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -51,9 +51,9 @@ def weights():
 
 
 def step(weight):
-    def run(x, y, minus_lr, keep):
+    def run(x, y, minus_lr, decay_factor):
         loss = (x @ weight - y).square().mean()
-        weight.mul_(keep).add_(x.t() @ (x @ weight - y), alpha=minus_lr)
+        weight.mul_(decay_factor).add_(x.t() @ (x @ weight - y), alpha=minus_lr)
         return [loss]
 
     return run
@@ -78,7 +78,7 @@ def test_rates_that_always_change_are_not_all_captured(weights):
     weights.append(torch.zeros(3))
     direct, stand_in = weights[0].clone(), StandIn()
     by_graphs = graphed(step(weights[0]), 2, stand_in)
-    for update in range(2 * UPDATES_A_GRAPH):
+    for update in range(2 * UPDATES_PER_GRAPH):
         x, rates = torch.randn(4, 3), (-0.1 / (1 + update), 1.0)
         step(direct)(x, torch.ones(4), *rates)
         by_graphs(x, torch.ones(4), *rates)
@@ -86,7 +86,7 @@ def test_rates_that_always_change_are_not_all_captured(weights):
     assert stand_in.captured == stand_in.replayed == FREE_GRAPHS + 2
 
 
-def test_what_cannot_be_captured_is_launched_as_before_and_a_line_says_so(weights, caplog):
+def test_a_step_that_cannot_be_captured_runs_as_before_and_the_reason_is_logged(weights, caplog):
     weights.append(torch.zeros(3))
     direct = weights[0].clone()
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_captured_is_launched_as_before_and_a_line_says_so(weight
             step(direct)(x, torch.ones(4), -0.1, 1.0)
             by_graphs(x, torch.ones(4), -0.1, 1.0)
     assert torch.equal(weights[0], direct)
-    assert caplog.text.count("not as a CUDA graph: operation not permitted") == 1
+    assert caplog.text.count("CUDA graphs disabled: operation not permitted") == 1
 
 
 class Module(pl.LightningModule):

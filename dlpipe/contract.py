@@ -3,6 +3,7 @@
 A class defines those that it wants, with no base class of ours; docs/plugin-tutorial.md says when each is called.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -83,11 +84,19 @@ METHODS = frozenset(
 )
 
 
+def defines(cls: type[Any], name: str) -> bool:
+    """Whether a class defines the optional method of this name."""
+    assert name in METHODS, name
+    method = inspect.getattr_static(cls, name, None)
+    return inspect.isroutine(method) or isinstance(method, (staticmethod, classmethod))
+
+
 def optional_method(owner: Any, name: str) -> Callable[..., Any] | None:
     """The method of this name that the owner's class defines; None where it defines none.
 
     An attribute of the same name, such as ``self.stages = nn.ModuleList(...)`` or ``self.penalty = 0.1``, is not one.
     """
-    assert name in METHODS, name
-    method = getattr(type(owner), name, None)
-    return method.__get__(owner) if callable(method) and hasattr(method, "__get__") else None
+    cls = type(owner)
+    if not defines(cls, name):
+        return None
+    return inspect.getattr_static(cls, name).__get__(owner, cls)  # type: ignore[no-any-return]  # a bound method

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe.atomic import atomic_write
+from dlpipe.contract import optional_method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -153,7 +154,7 @@ def save_png(image: NDArray[np.uint8], path: Path) -> None:
 def module_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
     """Name to image: the module's ``figures()``, in evaluation mode without gradients; empty without that method."""
     model.eval()
-    figures: Callable[[], dict[str, NDArray[np.uint8]]] | None = getattr(model, "figures", None)
+    figures = optional_method(model, "figures")
     with torch.inference_mode():
         return figures() if figures else {}
 
@@ -161,8 +162,7 @@ def module_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
 def all_figures(model: pl.LightningModule, data: pl.LightningDataModule) -> dict[str, NDArray[np.uint8]]:
     """Name to image: the module's ``figures()`` and ``data_figures(data)``, and a classifier's confusion matrix."""
     figures = module_figures(model)
-    data_figures: Callable[[Any], dict[str, NDArray[np.uint8]]] | None = getattr(model, "data_figures", None)
-    if data_figures:
+    if data_figures := optional_method(model, "data_figures"):
         with torch.inference_mode():
             figures = {**figures, **data_figures(data)}
     num_classes = getattr(data, "num_classes", None)

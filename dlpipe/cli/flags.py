@@ -1,4 +1,4 @@
-"""The flags of a command line, told apart from its overrides wherever they stand: Hydra wants them first."""
+"""Separate the flags of a command line from its overrides: they may be mixed here, but Hydra wants flags first."""
 
 import argparse
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dlpipe.errors import Problem, RequestError, did_you_mean
 
 @dataclass(frozen=True)
 class Request:
-    """A command line: ``showing`` holds the flags that print something and run nothing, as Hydra takes them."""
+    """A command line; ``print_only_flags`` are those that print something and run nothing, in Hydra's form."""
 
     overrides: list[str]
     multirun: bool
@@ -39,7 +39,7 @@ def parse(arguments: list[str]) -> Request:
     """Read a command line.
 
     Raises:
-        RequestError: a flag that does not exist, lacks its value or goes with another; a folder that is not there.
+        RequestError: a flag does not exist, lacks its value or needs another flag; or a folder does not exist.
     """
     parser = _parser()
     found, overrides = parser.parse_known_args(arguments)
@@ -50,7 +50,7 @@ def parse(arguments: list[str]) -> Request:
     problems += [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
     if problems:
         raise RequestError(problems)
-    return Request(overrides, found.multirun, _showing(found), folders)
+    return Request(overrides, found.multirun, _print_only_flags(found), folders)
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> Problem:
@@ -58,7 +58,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser) -> Problem:
     return Problem(word, f"no such flag; {did_you_mean(word.partition('=')[0], known)}see --help")
 
 
-def _showing(found: argparse.Namespace) -> list[str]:
+def _print_only_flags(found: argparse.Namespace) -> list[str]:
     flags = ["--hydra-help"] if found.hydra_help else []
     flags += ["--shell-completion", found.shell_completion] if found.shell_completion else []
     if found.cfg:

@@ -1,5 +1,6 @@
-"""``python -m dlpipe``: a verb, or overrides for a run or a sweep. Imports no torch until a run starts."""
+"""``python -m dlpipe``: a verb, or overrides for a run or a sweep. torch is imported only when a run starts."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.errors import DlpipeError, Problem, RequestError, did_you_mean
 
 DONE, FAILED, WRONG = 0, 1, 2
+READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
 
 HELP = """\
 dlpipe {version}: deep learning pipelines from plugins
@@ -17,17 +19,17 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe model=lenet                       train and test a model on its default dataset
   python -m dlpipe model=lenet dataset=mnist recipe.lr=0.05
   python -m dlpipe -m model=logreg,mlp optimizer.lr=0.1,0.01     a sweep: every combination
-  python -m dlpipe list                              models, datasets, optimizers, plugins
-  python -m dlpipe show lenet                        what it is, its options, its recipe, its targets
-  python -m dlpipe doctor                            import every plugin and say what is wrong
-  python -m dlpipe check model=lenet recipe.lr=0.05  all checks, nothing run
+  python -m dlpipe list                              list models, datasets, optimizers and plugins
+  python -m dlpipe show lenet                        show a model's description, options, recipe and targets
+  python -m dlpipe doctor                            import every plugin and report errors
+  python -m dlpipe check model=lenet recipe.lr=0.05  check a request without running it
   python -m dlpipe resume RUN                        resume an interrupted run
   python -m dlpipe reproduce RUN                     run it again and compare every weight
-  python -m dlpipe inspect FILE                      what a checkpoint holds, without running anything in it
-  python -m dlpipe test RUN                          the test of a finished run once more
-  python -m dlpipe predict RUN [FILE ...]            labels of pictures (PNG, idx) or texts; else of ten test examples
-  python -m dlpipe figures RUN                       draw a finished run's figures again from its checkpoints
-  python -m dlpipe sample RUN -n 100                 draw from a generative model, into the run's samples/
+  python -m dlpipe inspect FILE                      show what a checkpoint contains, without executing anything in it
+  python -m dlpipe test RUN                          test a finished run again
+  python -m dlpipe predict RUN [FILE ...]            predict labels of images (PNG, idx) or of texts
+  python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
+  python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 
 groups      {groups}
 models      {models}
@@ -35,13 +37,14 @@ datasets    {datasets}
 
 -m, --multirun     run every combination of comma-separated values
 -c, --cfg job      print the composed config and run nothing (--resolve, --package KEY)
--cd DIR            add a folder of your own YAML to the config tree
--sc install=bash   the completion of the console script, for eval (also zsh, fish)
---hydra-help       Hydra's own flags and launchers
---version          print dlpipe's version
+-cd DIR            add a folder of your own YAML to the config
+-sc install=bash   print the shell completion of the command `dlpipe`, for eval (also zsh, fish)
+--hydra-help       show Hydra's own flags and launchers
+--version          print the version
+-h, --help         print this; after a verb, the verb's own arguments
 
-Every value of the composed config can be overridden as key=value. Runs go to outputs/.
-Exit codes: 0 done, 1 the run failed, 2 the request was wrong and nothing was written, 128 + n it left on signal n.
+Override any value of the composed config as key=value. Runs are written to outputs/.
+Exit codes: 0 finished; 1 the run failed; 2 the request was wrong, and nothing was written; 128 + n stopped by signal n.
 """
 
 
@@ -52,6 +55,24 @@ def console() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    try:
+        code = _exit_code(arguments)
+    except BrokenPipeError:
+        code = READER_GONE
+    _flush_output()
+    return code
+
+
+def _flush_output() -> None:
+    """Flush stdout and stderr; discard what nobody reads (``| head``), or Python would report it as it exits."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _exit_code(arguments: list[str]) -> int:
     try:
         return _dispatch(arguments)
     except RequestError as error:
@@ -71,25 +92,25 @@ def _complain(text: str) -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments and arguments[0] in VERBS:
+        return run_verb(arguments[0], arguments[1:])
     if "-h" in arguments or "--help" in arguments:
         print(_help(), end="")
         return DONE
     if "--version" in arguments:
         print(f"dlpipe {__version__}")
         return DONE
-    if arguments and arguments[0] in VERBS:
-        return run_verb(arguments[0], arguments[1:])
     from dlpipe.plugins import registry
 
     request = parse(arguments)
     registry.user_conf_dirs[:] = request.config_dirs
-    stray = [word for word in request.overrides if "=" not in word and not word.startswith("~")]
-    if stray:
-        raise RequestError(_stray(word) for word in stray)
+    unknown = [word for word in request.overrides if "=" not in word and not word.startswith("~")]
+    if unknown:
+        raise RequestError(_unknown_word(word) for word in unknown)
     return _run(request)
 
 
-def _stray(word: str) -> Problem:
+def _unknown_word(word: str) -> Problem:
     near = did_you_mean(word, VERBS)
     return Problem(word, f"neither a verb nor an override; {near}verbs: {', '.join(VERBS)}; overrides: key=value")
 
@@ -101,8 +122,8 @@ def _help() -> str:
     return HELP.format(
         version=__version__,
         groups=" ".join(groups()),
-        models=" ".join(sorted({offer.name for offer in registry.available("model")})) or "none installed",
-        datasets=" ".join(sorted({offer.name for offer in registry.available("dataset")})),
+        models=" ".join(sorted({entry.name for entry in registry.available("model")})) or "none installed",
+        datasets=" ".join(sorted({entry.name for entry in registry.available("dataset")})),
     )
 
 

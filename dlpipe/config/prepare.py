@@ -22,7 +22,7 @@ from dlpipe.config.checks.targets import target_problems
 from dlpipe.config.checks.trainer import build_problem, trainer_of, trainer_problems
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.paths import make_absolute
-from dlpipe.contract import METHODS
+from dlpipe.contract import defines
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
@@ -196,15 +196,9 @@ def _build(config: DictConfig) -> Prepared:
 
 def _data_key(config: DictConfig) -> Any:
     """What the checks of the data depend on: the same in several jobs of a sweep, they are made once."""
-    model = _plain(config.model)
-    if config.model.name and not _has_check_data(config):
-        model = config.model.name
-    return (_plain(config.dataset), _plain(config.trainer), model, config.optimizer.get("_target_"))
-
-
-def _has_check_data(config: DictConfig) -> bool:
     cls = _load("model", config, [])
-    return cls is not None and "check_data" in METHODS and callable(getattr(cls, "check_data", None))
+    model = _plain(config.model) if cls and defines(cls, "check_data") else config.model.name
+    return (_plain(config.dataset), _plain(config.trainer), model, config.optimizer.get("_target_"))
 
 
 def _plain(node: DictConfig) -> Any:

@@ -1,1 +1,1 @@
-"""What is installed: entry points, their classes and their source. No plugin's code is imported but in `load_class`."""
+"""What is installed: entry points, their classes and their source. Only `load_class` imports a plugin's code."""

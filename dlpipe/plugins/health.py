@@ -1,4 +1,4 @@
-"""Which plugins are broken: what can be seen without importing them, and what happened when one last was."""
+"""Which plugins are broken: what their source shows, and whether their last import failed."""
 
 import json
 from datetime import date
@@ -13,12 +13,12 @@ from dlpipe.plugins.registry import PluginEntry
 
 
 def record_file() -> Path:
-    """The file in the user's cache that keeps failed imports, for ``list`` to show without importing anything."""
+    """The file of failed imports in the user's cache; ``list`` shows them without importing anything."""
     return user_cache_path("dlpipe") / "failed_imports.json"
 
 
-def _key(offer: PluginEntry) -> str:
-    return f"{offer.distribution}=={offer.version} {offer.entry_point.value}"
+def _key(entry: PluginEntry) -> str:
+    return f"{entry.distribution}=={entry.version} {entry.entry_point.value}"
 
 
 def _read() -> dict[str, Any]:
@@ -28,30 +28,27 @@ def _read() -> dict[str, Any]:
         return {}
 
 
-def record(offer: PluginEntry, failure: str | None) -> None:
-    """Keep why an offer could not be imported; None, for one that could, forgets an earlier failure.
+def record(entry: PluginEntry, failure: str | None) -> None:
+    """Record why an entry could not be imported; None removes an earlier failure.
 
-    A cache that cannot be written to costs only this note.
+    Nothing happens if the cache cannot be written.
     """
-    known = _read()
-    if failure is None and _key(offer) not in known:
+    failures = _read()
+    if failure is None and _key(entry) not in failures:
         return
-    known.pop(_key(offer), None)
+    failures.pop(_key(entry), None)
     if failure is not None:
-        known[_key(offer)] = f"{failure} (on {date.today()})"
+        failures[_key(entry)] = f"{failure} (on {date.today()})"
     try:
         with atomic_write(record_file()) as temporary_path:
-            temporary_path.write_text(json.dumps(known, indent=2), encoding="utf-8")
+            temporary_path.write_text(json.dumps(failures, indent=2), encoding="utf-8")
     except OSError:
         return
 
 
-def state(offer: PluginEntry) -> str:
-    """``ok``, ``denied by DLPIPE_PLUGINS`` or ``broken: why``, with nothing imported."""
-    if not registry.is_allowed(offer.distribution):
+def status(entry: PluginEntry) -> str:
+    """``ok``, ``denied by DLPIPE_PLUGINS`` or ``broken: why``; nothing is imported."""
+    if not registry.is_allowed(entry.distribution):
         return f"denied by {registry.ALLOW_VARIABLE}"
-    seen = source.problem_with(offer)
-    if seen:
-        return f"broken: {seen}"
-    failure = _read().get(_key(offer))
+    failure = source.static_error(entry) or _read().get(_key(entry))
     return f"broken: {failure}" if failure else "ok"

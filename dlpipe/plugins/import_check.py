@@ -1,4 +1,4 @@
-"""Import offers one by one and print one line of JSON each: null, or why it failed. Run by ``doctor``."""
+"""Import plugin entries and print one line of JSON each: null, or why the import failed. ``doctor`` runs this file."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ import sys
 from dlpipe.errors import PluginError
 from dlpipe.plugins.load_class import load_class
 
-MARK = "dlpipe-import "  # tells our lines from what a plugin prints
+MARK = "dlpipe-import "  # distinguishes these lines from what a plugin prints
 
 
 def main(names: list[str]) -> None:

@@ -2,62 +2,62 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+
+from filelock import FileLock, Timeout
 
 from dlpipe.errors import DlpipeError
+from dlpipe.runs.directory import write_json
 
 log = logging.getLogger(__name__)
 LOCK = ".lock"
+HOLDER = ".lock_holder"  # a file of its own: on Windows no other process can read a locked file
 
 
 @contextlib.contextmanager
 def run_directory_lock(directory: Path) -> Iterator[None]:
-    """Hold the directory; the kernel lets go of it however this process ends.
+    """Lock the directory; the kernel releases the lock however this process ends, even if its workers still run.
+
+    Where the file system has no locks, log a warning and go ahead without one.
 
     Raises:
-        DlpipeError: another process holds it, which is named.
+        DlpipeError: another process holds the lock, and the message names it; or the lock file is a symlink.
     """
-    with _open(directory / LOCK) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                log.warning("%s cannot be locked (%s): take care that no other process works there", directory, error)
-                yield
-                return
-            file.seek(0)
-            raise DlpipeError(f"{directory} is in use by {_message(file.read())}; wait for it, or end it") from error
-        os.register_at_fork(after_in_child=file.close)  # or a DataLoader's workers would go on holding it
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        file.flush()
+    # filelock's own substitute for missing locks, a file that exists, would outlive a killed process
+    lock = FileLock(directory / LOCK, blocking=False, fallback_to_soft=False)
+    if _acquire(lock, directory):
+        write_json(directory / HOLDER, {"pid": os.getpid(), "host": socket.gethostname()})
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def _open(path: Path) -> TextIO:
-    """The file, made where there is none; what is a link is not followed, as what it leads to would be overwritten.
-
-    Raises:
-        DlpipeError: it is a link.
-    """
+def _acquire(lock: FileLock, directory: Path) -> bool:
+    """Acquire the lock; False where the file system has no locks."""
     try:
-        return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+", encoding="utf-8")
+        lock.acquire()
+    except Timeout as error:
+        raise DlpipeError(f"{directory} is in use by {_holder(directory)}; wait for it, or end it") from error
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno == errno.ELOOP:
+            message = f"{directory / LOCK} is a symlink; refusing to follow it. Remove it and retry"
+            raise DlpipeError(message) from error
+        if error.filename is not None:  # the file could not be opened, which is another matter than locking it
             raise
-        raise DlpipeError(f"{path} is a link, which a run does not make; remove it") from error
+        log.warning("%s cannot be locked (%s): make sure that no other process works there", directory, error)
+        return False
+    return True
 
 
-def _message(text: str) -> str:
+def _holder(directory: Path) -> str:
     try:
-        holder = json.loads(text)
+        holder = json.loads((directory / HOLDER).read_text(encoding="utf-8"))
         return f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"

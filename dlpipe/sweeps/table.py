@@ -1,52 +1,46 @@
-"""The table of a sweep: every job's numbers, ranked on validation."""
+"""The table of a sweep: every job's results, ranked on validation."""
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from dlpipe.metrics import format_value
-from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import CONFIG, read_provenance, read_summary, write_text
-from dlpipe.training.callbacks.monitor import Mode
 
 TABLE = "sweep.csv"
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best validation of a job; ``mode`` is ``min`` if less is better, else ``max``."""
+
+    metric: str
+    value: float
+    epoch: int
+    mode: str
+
+
+@dataclass(frozen=True)
 class Job:
-    """One job of a sweep, as its directory tells it."""
+    """One job of a sweep, read from its directory."""
 
     name: str
     overrides: dict[str, str]
-    mode: Mode
-    summary: dict[str, Any]
-
-    @property
-    def status(self) -> str:
-        """A job without a summary did not get as far as training."""
-        return str(self.summary.get("status", "failed"))
-
-    @property
-    def best(self) -> dict[str, Any]:
-        """Metric, value and epoch of the best validation; empty without one."""
-        return self.summary.get("best") or {}
-
-    @property
-    def test(self) -> dict[str, float]:
-        """The test of the best weights; empty without one."""
-        return dict(self.summary.get("test", {}))
+    status: str
+    best: Best | None = None
+    test: dict[str, float] = field(default_factory=dict)
+    updates_per_second: float | None = None
 
     @property
     def rank(self) -> tuple[bool, str, float]:
-        """Order in the table: the best first, each metric by itself, jobs without a value last."""
-        if not self.best:
+        """Sort key: the best first, each metric by itself, jobs without a value last."""
+        if self.best is None:
             return (True, "", 0.0)
-        value = self.best["value"]
-        return (False, self.best["metric"], value if self.mode == "min" else -value)
+        return (False, self.best.metric, self.best.value if self.best.mode == "min" else -self.best.value)
 
     def row(self) -> dict[str, Any]:
         """A row of sweep.csv."""
@@ -54,18 +48,18 @@ class Job:
             "job": self.name,
             **self.overrides,
             "status": self.status,
-            "metric": self.best.get("metric"),
-            "best": self.best.get("value"),
-            "epoch": self.best.get("epoch"),
+            "metric": self.best and self.best.metric,
+            "best": self.best and self.best.value,
+            "epoch": self.best and self.best.epoch,
             **self.test,
-            "updates_per_second": self.summary.get("updates_per_second"),
+            "updates_per_second": self.updates_per_second,
         }
 
 
 def collect(sweep_dir: Path) -> list[Job]:
     """The jobs in a sweep's directory, ranked; those without a value last, in the order they ran."""
     folders = [path.parent for path in sweep_dir.rglob(CONFIG) if (path.parent / ".hydra").is_dir()]
-    jobs = [_read(folder, sweep_dir) for folder in sorted(folders, key=_order)]
+    jobs = [_read(folder, str(folder.relative_to(sweep_dir))) for folder in sorted(folders, key=_order)]
     return sorted(jobs, key=lambda job: job.rank)
 
 
@@ -74,16 +68,42 @@ def _order(folder: Path) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 0, str(folder))
 
 
-def _read(folder: Path, sweep_dir: Path) -> Job:
-    # Hydra writes its own file anew where the sweep is asked for once more, with whatever values
+def _read(folder: Path, name: str) -> Job:
+    """A job; a damaged one costs only its own row. Its config is not read: checking it takes 0.4 s per job."""
+    overrides: dict[str, str] = {}
+    try:
+        overrides = _overrides(folder)
+        return _job(name, overrides, read_summary(folder))
+    except Exception as error:  # a file may be damaged in any way
+        return Job(name, overrides, f"damaged: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+def _overrides(folder: Path) -> dict[str, str]:
+    # Hydra overwrites its own file if the sweep is started once more, with other values
     texts = read_provenance(folder).get("overrides") or OmegaConf.load(folder / ".hydra" / "overrides.yaml")
     pairs = (str(text).lstrip("+").partition("=") for text in texts)
+    return {key: value for key, _, value in pairs}
+
+
+def _job(name: str, overrides: dict[str, str], summary: dict[str, Any]) -> Job:
+    """A job from its summary; a job without one did not get as far as training."""
+    best = summary.get("best")
+    speed = summary.get("updates_per_second")
     return Job(
-        name=str(folder.relative_to(sweep_dir)),
-        overrides={key: value for key, _, value in pairs},
-        mode=read_config(folder).recipe.monitor_mode,
-        summary=read_summary(folder),
+        name,
+        overrides,
+        str(summary.get("status", "failed")),
+        _best(best) if best else None,
+        {str(metric): float(value) for metric, value in summary.get("test", {}).items()},
+        None if speed is None else float(speed),
     )
+
+
+def _best(best: dict[str, Any]) -> Best | None:
+    """None for a value that is not finite, which is null in the summary."""
+    if best["value"] is None:
+        return None
+    return Best(str(best["metric"]), float(best["value"]), int(best["epoch"]), best.get("mode", "min"))
 
 
 def write_table(sweep_dir: Path, jobs: list[Job]) -> Path:
@@ -98,24 +118,31 @@ def write_table(sweep_dir: Path, jobs: list[Job]) -> Path:
 
 
 def lines(jobs: list[Job]) -> list[str]:
-    """The ranking for people: what the jobs differ in and the numbers they are judged by; sweep.csv has the rest."""
-    shared = set.intersection(*(set(job.overrides.items()) for job in jobs))
+    """The ranking for the terminal: what the jobs differ in, and how they are ranked; sweep.csv has the rest."""
+    shared = _shared_overrides(jobs)
     rows = [_cells(job, shared) for job in jobs]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
-    widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
-    common = " ".join(f"{key}={value}" for key, value in jobs[0].overrides.items() if (key, value) in shared)
+    widths = [max(len(row[index]) for row in table) for index in range(len(columns))]
+    common = " ".join(f"{key}={value}" for key, value in shared.items())
     title = f"jobs ranked on validation{', all with ' + common if common else ''}:"
-    return [title, *("  ".join(map(str.ljust, line, widths)).rstrip() for line in table)]
+    return [title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)]
 
 
-def _cells(job: Job, shared: set[tuple[str, str]]) -> dict[str, str]:
-    cells = {"job": job.name} | {key: value for key, value in job.overrides.items() if (key, value) not in shared}
+def _shared_overrides(jobs: list[Job]) -> dict[str, str]:
+    """The overrides of all jobs; a damaged job whose overrides cannot be read has none."""
+    readable = [job.overrides for job in jobs if job.overrides]
+    first = readable[0] if readable else {}
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in readable)}
+
+
+def _cells(job: Job, shared: dict[str, str]) -> dict[str, str]:
+    cells = {"job": job.name} | {key: value for key, value in job.overrides.items() if key not in shared}
     if job.status != "finished":
         cells["status"] = job.status
     if job.best:
-        metric = job.best["metric"]
+        metric = job.best.metric
         test = f"test/{metric.partition('/')[2]}"
-        cells |= {f"best {metric}": format_value(metric, job.best["value"]), "epoch": str(job.best["epoch"])}
+        cells |= {f"best {metric}": format_value(metric, job.best.value), "epoch": str(job.best.epoch)}
         cells |= {test: format_value(test, job.test[test])} if test in job.test else {}
     return cells

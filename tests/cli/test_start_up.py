@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 import dlpipe
 from dlpipe.cli.flags import Request, parse
+from dlpipe.cli.verbs import VERBS
 
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
@@ -24,6 +25,9 @@ CASES = {
     "misspelt option": (["model=mlp", "model.n_hiden=3"], 2),
     "shell completion": (["-sc", "install=bash"], 0),
     "composed config": (["--cfg", "job"], 0),
+    "check with a wrong option": (["check", "model=mlp", "model.n_hiden=3"], 2),
+    **{f"help of {verb}": ([verb, "--help"], 0) for verb in VERBS if verb != "doctor"},  # which imports dlpipe.data
+    "too few arguments": (["predict"], 2),
 }
 
 
@@ -65,6 +69,49 @@ def test_help_names_every_verb_group_and_model(cli):
     out = cli("--help").out
     for word in ("list", "show lenet", "doctor", "optimizer", "logreg", "mnist", "--multirun"):
         assert word in out
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_is_its_usage_and_what_it_does(verb, flag, cli):
+    result = cli(verb, flag)
+    assert (result.code, result.err, result.written) == (0, "", [])
+    usage, empty, description, *_ = result.out.splitlines()
+    assert usage.startswith(f"usage: python -m dlpipe {verb}")
+    assert (empty, description[:1].isupper()) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["list", "models"], "list: unrecognized arguments: models; usage: python -m dlpipe list"),
+        (["resume"], "resume: the following arguments are required: RUN; usage: python -m dlpipe resume [--trust] RUN"),
+        (["resume", "run", "--trsut"], "usage: python -m dlpipe resume [--trust] RUN; did you mean '--trust'?"),
+        (["resume", "run", "--tru"], "unrecognized arguments: --tru; "),
+        (["inspect"], "the following arguments are required: FILE; usage: python -m dlpipe inspect FILE"),
+        (["predict", "run", "--text"], "argument --text: expected one argument; usage: python -m dlpipe predict "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_arguments_of_a_verb_are_refused_with_its_usage(words, message, cli):
+    result = cli(*words)
+    assert (result.code, result.out, result.written) == (2, "", [])
+    assert result.err.startswith("dlpipe: 1 problem in this request; nothing was run or written:\n")
+    assert message in result.err
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "lenet"], ["--help"], ["model=lenett"]])
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_reader_that_has_gone_costs_no_traceback(words, buffered):
+    """The reader of stdout closes the pipe before the command prints, as ``| head`` may."""
+    options = [] if buffered else ["-u"]
+    command = [sys.executable, *options, "-m", "dlpipe", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode in ((2,) if words == ["model=lenett"] else (0, 141))
+    assert "BrokenPipe" not in errors
+    assert "Traceback" not in errors
 
 
 def test_show_tells_docstring_options_recipe_and_targets(cli):

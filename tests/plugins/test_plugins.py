@@ -123,7 +123,7 @@ def test_broken_plugin_is_told_in_full_when_named(cli, install):
     assert "cannot be imported: RuntimeError: libacme.so is missing" in result.err
     assert "Traceback (most recent call last)" in result.err
     assert 'acme.py", line 1' in result.err
-    assert "Mend or uninstall dlpipe-acme" in result.err
+    assert "Fix or uninstall dlpipe-acme" in result.err
     assert result.written == []
 
 
@@ -264,7 +264,7 @@ def test_module_without_training_step_is_refused(cli, install):
     assert "model 'softmax' (Model) has no training_step" in result.err
 
 
-# two plugins that offer one name
+# two plugins that register one name
 
 
 def test_name_of_two_plugins_is_an_error_that_names_both(cli, install):
@@ -272,7 +272,7 @@ def test_name_of_two_plugins_is_an_error_that_names_both(cli, install):
     install_softmax(install, "other")
     result = cli("model=softmax")
     assert (result.code, result.written) == (2, [])
-    assert "model 'softmax' is offered by dlpipe-acme, dlpipe-other" in result.err
+    assert "model 'softmax' is registered by dlpipe-acme, dlpipe-other" in result.err
     assert "say which: model=acme/softmax or model=other/softmax" in result.err
 
 
@@ -333,7 +333,7 @@ def test_qualified_name_picks_the_dataset(cli, install):
     install_foreign(install)
     refused = cli("model=foreign", "dataset=flat")
     assert refused.code == 2
-    assert "dataset 'flat' is offered by dlpipe-acme, dlpipe-other" in refused.err
+    assert "dataset 'flat' is registered by dlpipe-acme, dlpipe-other" in refused.err
     result = cli("model=foreign", "dataset=other/flat", *SHORT)
     assert result.code == 0, result.err
     assert summary_of(result)["dataset"] == "other/flat"

@@ -12,6 +12,7 @@ import hydra.core.utils
 import pytest
 
 from dlpipe.cli.flags import parse
+from dlpipe.config.checks import stored
 from dlpipe.sweeps import table as sweep_table
 
 SHORT = "recipe.max_epochs=1"
@@ -211,10 +212,11 @@ def write_job(folder, number, overrides, value, metric="val/error", mode="min"):
     job = folder / f"{number}-job"
     (job / ".hydra").mkdir(parents=True)
     (job / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
-    (job / "config.yaml").write_text(f"model: {{name: x}}\nrecipe: {{monitor_mode: {mode}}}\n")
+    (job / "config.yaml").write_text("model: {name: x}\n")
     if value is not None:
-        best = {"metric": metric, "value": value, "update": 5, "epoch": 1}
+        best = {"metric": metric, "value": value, "update": 5, "epoch": 1, "mode": mode}
         (job / "summary.json").write_text(json.dumps({"status": "finished", "best": best, "test": {}}))
+    return job
 
 
 def names(jobs):
@@ -238,6 +240,60 @@ def test_values_of_different_metrics_are_not_compared(tmp_path):
     for number, (metric, value) in enumerate([("val/loss", 0.2), ("val/error", 0.3), ("val/loss", 0.1)]):
         write_job(tmp_path, number, [f"seed={number}"], value, metric=metric)
     assert names(sweep_table.collect(tmp_path)) == ["1-job", "2-job", "0-job"]
+
+
+def test_a_thousand_jobs_are_ranked_without_reading_their_configs(tmp_path, monkeypatch):
+    for number in range(1000):
+        write_job(tmp_path, number, [f"seed={number}"], 1000 - number)
+    read = []
+    monkeypatch.setattr(stored, "read", read.append)
+    jobs = sweep_table.collect(tmp_path)
+    assert names(jobs) == [f"{number}-job" for number in reversed(range(1000))]
+    assert read == []
+
+
+DAMAGE = {
+    "summary of no JSON": ("summary.json", '{"status": "fini', "summary.json is damaged: "),
+    "summary of a list": ("summary.json", "[]", "summary.json is damaged: it holds a list"),
+    "best of no metric": ("summary.json", '{"status": "finished", "best": {"value": 1}}', "'metric'"),
+    "best of no number": ("summary.json", '{"best": {"metric": "val/error", "value": "x", "epoch": 1}}', "'x'"),
+    "test of no numbers": ("summary.json", '{"status": "finished", "test": {"test/error": [1]}}', "list"),
+    "test of a list": ("summary.json", '{"status": "finished", "test": [1]}', "list"),
+    "provenance of no JSON": ("provenance.json", "{", "provenance.json is damaged: "),
+    "overrides of no YAML": (".hydra/overrides.yaml", "- [", "overrides.yaml"),
+}
+
+
+@pytest.mark.parametrize(("file", "content", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_job_costs_only_its_own_row(file, content, message, tmp_path):
+    for number, value in enumerate((0.25, 0.125, 0.5)):
+        job = write_job(tmp_path, number, [f"seed={number}", "trainer=cpu"], value)
+    (job / file).write_text(content)
+    jobs = sweep_table.collect(tmp_path)
+    assert names(jobs) == ["1-job", "0-job", "2-job"]
+    assert [job.status for job in jobs[:2]] == ["finished", "finished"]
+    assert jobs[2].status.startswith("damaged: ")
+    assert message in jobs[2].status
+    assert sweep_table.lines(jobs)[0] == "jobs ranked on validation, all with trainer=cpu:"
+    sweep_table.write_table(tmp_path, jobs)
+    assert [row["status"] for row in table(tmp_path)] == [job.status for job in jobs]
+
+
+def test_a_best_value_that_is_not_finite_is_ranked_last(tmp_path):
+    job = write_job(tmp_path, 0, ["seed=0"], 0.5)
+    summary = (job / "summary.json").read_text()
+    (job / "summary.json").write_text(summary.replace("0.5", "null"))
+    write_job(tmp_path, 1, ["seed=1"], 0.25)
+    assert names(sweep_table.collect(tmp_path)) == ["1-job", "0-job"]
+
+
+def test_a_summary_without_a_mode_is_ranked_by_the_least_value(tmp_path):
+    for number, value in enumerate((0.5, 0.25)):
+        job = write_job(tmp_path, number, [f"seed={number}"], value)
+        summary = json.loads((job / "summary.json").read_text())
+        del summary["best"]["mode"]
+        (job / "summary.json").write_text(json.dumps(summary))
+    assert names(sweep_table.collect(tmp_path)) == ["1-job", "0-job"]
 
 
 def test_printed_table_shows_what_differs_and_names_the_rest_once(tmp_path):

@@ -1,25 +1,33 @@
-"""``check OVERRIDES``: both passes of checks, and nothing run."""
+"""Check a request as a run does, and run nothing."""
+
+import argparse
 
 from dlpipe.cli.flags import parse
+from dlpipe.cli.verbs.parser import VerbParser
 from dlpipe.config.checks import config_checks
 from dlpipe.errors import Problem, RequestError
 from dlpipe.plugins import registry
 
 
-def main(*arguments: str) -> int:
-    """Say that the request could be run.
+def add_arguments(parser: VerbParser) -> None:
+    """Take every word: `dlpipe.cli.flags` reads them, as it does for a run."""
+    parser.usage = "python -m dlpipe check [-m] [-cd DIR] [OVERRIDE ...]"
+    parser.set_defaults(overrides=[])
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print one line if the request could be run.
 
     Raises:
         RequestError: it could not; with every problem found.
     """
-    request = parse(list(arguments))
+    request = parse(arguments.overrides)
     if request.print_only_flags:
-        raise RequestError(
-            [Problem(" ".join(request.print_only_flags), "check takes overrides, --multirun and --config-dir only")]
-        )
+        message = "check takes overrides, --multirun and --config-dir only"
+        raise RequestError([Problem(" ".join(request.print_only_flags), message)])
     registry.user_conf_dirs[:] = request.config_dirs
     jobs = config_checks.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
-    from dlpipe.config.prepare import prepare_jobs  # which imports torch: not before the config checks have passed
+    from dlpipe.config.prepare import prepare_jobs  # imports torch
 
     prepare_jobs(jobs)
     cfg = jobs[0][1]

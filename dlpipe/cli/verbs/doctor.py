@@ -1,11 +1,13 @@
-"""``doctor``: import every plugin in a process of its own and say what is wrong with the installation."""
+"""Import every plugin in another process and report what is wrong with the installation."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from dlpipe.cli.verbs.parser import VerbParser
 from dlpipe.data.files import DATA_VARIABLE, cache_directory
 from dlpipe.errors import format_list
 from dlpipe.plugins import health, registry
@@ -14,47 +16,50 @@ from dlpipe.plugins.registry import PluginEntry
 from dlpipe.runs.provenance import libraries
 
 
-def main() -> int:
-    """Print a line for everything looked at; exit code 1 where something is wrong."""
+def add_arguments(parser: VerbParser) -> None:
+    """No arguments."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print a line for everything that is checked; exit code 1 if anything is wrong."""
     for name, installed in libraries().items():
         print(f"ok       {name} {installed}")
     problems = [*_mixed_lightning(), *_unknown_allowed(), *_shared_names(), *_orphan_yaml()]
     for problem in problems:
         print(f"problem  {problem}")
-    own = os.environ.get(DATA_VARIABLE)
-    print(f"ok       data is looked for in {f'{own}, then ' if own else ''}{cache_directory('')}")
+    folder = os.environ.get(DATA_VARIABLE)
+    print(f"ok       data is looked for in {f'{folder}, then ' if folder else ''}{cache_directory('')}")
     failed = 0
-    for offer, failure in import_all([*registry.available("model"), *registry.available("dataset")]):
-        health.record(offer, failure)
-        print(f"{'problem' if failure else 'ok     '}  {offer}{f': {failure}' if failure else ''}")
+    for entry, failure in import_all([*registry.available("model"), *registry.available("dataset")]):
+        health.record(entry, failure)
+        print(f"{'problem' if failure else 'ok     '}  {entry}{f': {failure}' if failure else ''}")
         failed += failure is not None
     return 1 if problems or failed else 0
 
 
-def import_all(offers: list[PluginEntry]) -> list[tuple[PluginEntry, str | None]]:
-    """Import each offer in another process; with each, why it failed, or None.
+def import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | None]]:
+    """Import each entry in another process; with each, why the import failed, or None.
 
-    A plugin that takes the process down costs only itself: the next process goes on with the one after it.
+    If a plugin ends the process, another process imports the plugins after it.
     """
     results: list[tuple[PluginEntry, str | None]] = []
-    while len(results) < len(offers):
-        rest = offers[len(results) :]
-        names = [f"{offer.kind}:{offer.qualified_name}" for offer in rest]
-        process = subprocess.run(
-            [sys.executable, "-m", "dlpipe.plugins.import_check", *names],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    while len(results) < len(entries):
+        remaining = entries[len(results) :]
+        process = _import_process(remaining)
         lines = [line for line in process.stdout.splitlines() if line.startswith(MARK)]
-        answers = [json.loads(line.removeprefix(MARK)) for line in lines]
-        results += list(zip(rest, answers, strict=False))
-        if len(answers) < len(rest):
-            message = (process.stderr.strip().splitlines() or ["no message"])[-1]
-            results.append(
-                (rest[len(answers)], f"the import ended the process (exit code {process.returncode}): {message}")
-            )
+        failures = [json.loads(line.removeprefix(MARK)) for line in lines]
+        results += list(zip(remaining, failures, strict=False))
+        if len(failures) < len(remaining):
+            last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
+            failure = f"the import ended the process (exit code {process.returncode}): {last_line}"
+            results.append((remaining[len(failures)], failure))
     return results
+
+
+def _import_process(entries: list[PluginEntry]) -> subprocess.CompletedProcess[str]:
+    names = [f"{entry.kind}:{entry.qualified_name}" for entry in entries]
+    command = [sys.executable, "-m", "dlpipe.plugins.import_check", *names]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _mixed_lightning() -> list[str]:
@@ -67,35 +72,31 @@ def _mixed_lightning() -> list[str]:
 
 def _unknown_allowed() -> list[str]:
     names = sorted(set().union(*registry.allow_list()))
-    known = {name for offer in registry.all_entries() for name in (offer.owner, offer.distribution)}
-    return [
-        f"{registry.ALLOW_VARIABLE} names {n!r}; installed: {format_list(sorted(known))}"
-        for n in names
-        if n not in known
-    ]
+    known = {name for entry in registry.all_entries() for name in (entry.owner, entry.distribution)}
+    installed = format_list(sorted(known))
+    return [f"{registry.ALLOW_VARIABLE} names {n!r}; installed: {installed}" for n in names if n not in known]
 
 
 def _shared_names() -> list[str]:
     problems = []
     for kind in registry.KINDS:
-        offers = registry.available(kind)
-        for name in sorted({offer.name for offer in offers}):
-            same = [offer for offer in offers if offer.name == name]
+        entries = registry.available(kind)
+        for name in sorted({entry.name for entry in entries}):
+            same = [entry for entry in entries if entry.name == name]
             if len(same) > 1:
-                ways = " or ".join(f"{kind}={offer.qualified_name}" for offer in same)
-                problems.append(
-                    f"{kind} {name!r} is offered by {format_list(o.distribution for o in same)}; choose with {ways}"
-                )
+                choices = " or ".join(f"{kind}={entry.qualified_name}" for entry in same)
+                owners = format_list(entry.distribution for entry in same)
+                problems.append(f"{kind} {name!r} is registered by {owners}; choose with {choices}")
     return problems
 
 
 def _orphan_yaml() -> list[str]:
-    """Config files that no entry point stands behind: nobody can choose them."""
+    """Config files without an entry point: nobody can choose them."""
     problems = []
     for distribution, folder in registry.plugin_conf_dirs().items():
         for kind in registry.KINDS:
-            own = {offer.name for offer in registry.available(kind) if offer.distribution == distribution}
+            names = {entry.name for entry in registry.available(kind) if entry.distribution == distribution}
             for path in sorted((folder / kind).glob("*.yaml")):
-                if path.stem not in own:
+                if path.stem not in names:
                     problems.append(f"{path} has no entry point {path.stem!r} in dlpipe.{kind}s of {distribution}")
     return problems

@@ -1,18 +1,27 @@
-"""``figures RUN``: the figures of a finished run, drawn again from its checkpoints."""
+"""Draw the figures of a finished run again, from its checkpoints."""
 
-from dlpipe.cli.verbs.opened import opened
-from dlpipe.figures import draw_learning_curves, save_png
+import argparse
+
+from dlpipe.cli.verbs.parser import VerbParser, add_run
 from dlpipe.runs.directory import FIGURES, METRICS, check_links
-from dlpipe.runs.drawing import draw_figures
 
 
-def main(run_dir: str) -> int:
-    """Draw the learning curves, the best weights' figures, and the module's own of each kept checkpoint.
+def add_arguments(parser: VerbParser) -> None:
+    """RUN."""
+    add_run(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Draw the learning curves, the best weights' figures, and the module's own figures for each kept checkpoint.
 
     Raises:
-        DlpipeError: the folder is no run's, or its data is gone.
+        DlpipeError: the folder is not a run's, or its data is missing.
     """
-    with opened(run_dir) as run:
+    from dlpipe.cli.verbs.run_errors import open_stored_run
+    from dlpipe.figures import draw_learning_curves, save_png
+    from dlpipe.runs.drawing import draw_figures
+
+    with open_stored_run(arguments.run) as run:
         check_links(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
         for name, image in [curves, *draw_figures(run.directory, run.model, run.data(), run.new_model)]:

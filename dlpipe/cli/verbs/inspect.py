@@ -1,50 +1,64 @@
-"""``inspect FILE``: what a checkpoint holds, without running anything in it."""
+"""Show what a checkpoint contains, without executing anything in it."""
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
-from torch import Tensor
 
+from dlpipe.cli.verbs.parser import VerbParser
 from dlpipe.errors import DlpipeError
-from dlpipe.runs.checkpoint_file import read_checkpoint
-from dlpipe.training.resume.run_state import KEY
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def main(file: str) -> int:
+def add_arguments(parser: VerbParser) -> None:
+    """FILE."""
+    parser.add_argument("file", metavar="FILE", type=Path, help="a checkpoint (.ckpt)")
+
+
+def main(arguments: argparse.Namespace) -> int:
     """Print versions, progress, metrics, the config and the shapes of all tensors.
 
     Raises:
-        DlpipeError: it cannot be read, or would call something, which is then named.
+        DlpipeError: the file cannot be read, or loading it would call a function, which the message names.
     """
-    found = read_checkpoint(Path(file))
+    from dlpipe.runs.checkpoint_file import read_checkpoint
+
+    checkpoint = read_checkpoint(arguments.file)
     try:
-        message = list(lines(found))
-    except Exception as error:  # of what another program, or chance, has put where dlpipe has its own
-        raise DlpipeError(f"{file} is damaged, or no checkpoint: {type(error).__name__}: {error}") from error
-    print(*message, sep="\n")
+        description = list(lines(checkpoint))
+    except Exception as error:  # another program, or chance, may have put anything where dlpipe has its own keys
+        message = f"{arguments.file} is damaged, or no checkpoint: {type(error).__name__}: {error}"
+        raise DlpipeError(message) from error
+    print(*description, sep="\n")
     return 0
 
 
 def lines(checkpoint: dict[str, Any]) -> Iterator[str]:
-    """What there is to say of a checkpoint; of one that dlpipe has not written, the tensors."""
-    own = checkpoint.get(KEY, {})
-    versions = own.get("versions", {}) | {"pytorch-lightning": checkpoint.get("pytorch-lightning_version", "unknown")}
-    yield ", ".join(f"{name} {number}" for name, number in versions.items())
+    """Describe a checkpoint; one that dlpipe has not written, by its tensors."""
+    from dlpipe.training.resume.run_state import KEY
+
+    run_state = checkpoint.get(KEY, {})
+    lightning = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version", "unknown")}
+    yield ", ".join(f"{name} {version}" for name, version in (run_state.get("versions", {}) | lightning).items())
     if "global_step" in checkpoint:
         yield f"after {checkpoint['global_step']} updates and {checkpoint['epoch']} whole epochs"
-    for name, value in own.get("metrics", {}).items():
+    for name, value in run_state.get("metrics", {}).items():
         yield f"{name} {value}"
-    if "config" in own:
-        yield from ["config:", *(f"  {line}" for line in OmegaConf.to_yaml(own["config"]).splitlines())]
+    if "config" in run_state:
+        yield from ["config:", *(f"  {line}" for line in OmegaConf.to_yaml(run_state["config"]).splitlines())]
     yield "tensors:"
     for path, tensor in _tensors(checkpoint):
         yield f"  {path}: {'x'.join(map(str, tensor.shape)) or 'scalar'} {str(tensor.dtype).removeprefix('torch.')}"
     yield "it holds tensors and plain containers only: loading it calls nothing"
 
 
-def _tensors(node: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+def _tensors(node: Any, path: str = "") -> "Iterator[tuple[str, Tensor]]":
+    from torch import Tensor
+
     if isinstance(node, Tensor):
         yield path, node
     elif isinstance(node, (dict, list, tuple)):

@@ -1,51 +1,58 @@
-"""``list``: what is installed."""
+"""List the installed models, datasets, optimizers and plugins."""
 
+import argparse
 from collections.abc import Sequence
 
+from dlpipe.cli.verbs.parser import VerbParser
 from dlpipe.config.catalogue import choices
 from dlpipe.plugins import health, registry, source
 from dlpipe.plugins.registry import PluginEntry
 
 
-def main() -> int:
-    """Print models, datasets, optimizers and plugins; imports none of them."""
+def add_arguments(parser: VerbParser) -> None:
+    """No arguments."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print a table of each kind; no plugin is imported."""
     for kind in registry.KINDS:
-        _print(
-            f"{kind}s", [(_name(offer), offer.distribution, _first_line(offer)) for offer in registry.available(kind)]
-        )
-    _print("optimizers", [(name, "", "") for name in choices("optimizer")])
-    _print("plugins", _plugin_rows())
+        rows = [(_name(entry), entry.distribution, _first_line(entry)) for entry in registry.available(kind)]
+        _print_table(f"{kind}s", rows)
+    _print_table("optimizers", [(name, "", "") for name in choices("optimizer")])
+    _print_table("plugins", _plugin_rows())
     return 0
 
 
-def _name(offer: PluginEntry) -> str:
-    """The name to type: qualified where another distribution offers the same."""
-    same = [other for other in registry.available(offer.kind) if other.name == offer.name]
-    return offer.name if len(same) == 1 else offer.qualified_name
+def _name(entry: PluginEntry) -> str:
+    """The name to type: qualified if two distributions register it."""
+    same = [other for other in registry.available(entry.kind) if other.name == entry.name]
+    return entry.name if len(same) == 1 else entry.qualified_name
 
 
-def _first_line(offer: PluginEntry) -> str:
-    state = health.state(offer)
-    found = source.read_class(offer)
-    return state if state != "ok" else (found.docstring.partition("\n")[0] if found else "")
+def _first_line(entry: PluginEntry) -> str:
+    """The first line of the docstring, or what is wrong with the entry."""
+    status = health.status(entry)
+    found = source.read_class(entry)
+    return status if status != "ok" else (found.docstring.partition("\n")[0] if found else "")
 
 
 def _plugin_rows() -> list[tuple[str, str, str]]:
+    """Name, version and status of each distribution: the first status of its entries that is not ok."""
     rows: dict[str, tuple[str, str, str]] = {}
-    for offer in registry.all_entries():
-        state = health.state(offer)
-        earlier = rows.get(offer.distribution)
+    for entry in registry.all_entries():
+        status = health.status(entry)
+        earlier = rows.get(entry.distribution)
         if earlier is None or earlier[2] == "ok":
-            message = f"{offer.name}: {state}" if state.startswith("broken") else state
-            rows[offer.distribution] = (offer.distribution, offer.version, message)
+            message = f"{entry.name}: {status}" if status.startswith("broken") else status
+            rows[entry.distribution] = (entry.distribution, entry.version, message)
     return [rows[name] for name in sorted(rows)]
 
 
-def _print(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_table(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     print(title)
     if not rows:
         print("  none installed")
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
-    for name, owner, said in rows:
-        print(f"  {name:{widths[0]}}  {owner:{widths[1]}}  {said}".rstrip())
+    for name, distribution, message in rows:
+        print(f"  {name:{widths[0]}}  {distribution:{widths[1]}}  {message}".rstrip())
     print()

@@ -1,78 +1,82 @@
-"""``predict RUN FILES``: labels and probabilities for pictures, or what a model of texts says of them."""
+"""Predict labels of images, or what a text model says of texts; by default, of ten test examples."""
 
 import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytorch_lightning import LightningModule
-from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch import Tensor
-
-from dlpipe.cli.verbs.opened import opened
-from dlpipe.cli.verbs.parser import Parser
-from dlpipe.config.stored_run import StoredRun
-from dlpipe.data import TensorDataModule
-from dlpipe.data.images import read_images
-from dlpipe.data.pixels import scale_pixels
+from dlpipe.cli.verbs.parser import VerbParser, add_run
 from dlpipe.errors import DlpipeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dlpipe.config.stored_run import StoredRun
 
 FIRST = 10  # as the tutorial's predict()
 
 
-def main(run_dir: str, *words: str) -> int:
-    """Print a line a picture; without files, the first ten test examples with their true labels.
+def add_arguments(parser: VerbParser) -> None:
+    """RUN, and files or a text."""
+    add_run(parser)
+    parser.add_argument("files", metavar="FILE", nargs="*", help="images (PNG, idx), or a text a line; - reads stdin")
+    parser.add_argument("--text", metavar="TEXT", help="one text, for a model of texts")
 
-    A model of texts, which has a ``predict_text(text, data)`` that gives lines, is given ``--text TEXT``, or each line
-    of files of text, also one that is empty; ``-`` is standard input.
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print a line per image; without files, for the first ten test examples, with their true labels.
+
+    A model with a ``predict_text(text, data)``, which returns lines, gets ``--text TEXT``, or each line of the files,
+    including empty lines.
 
     Raises:
-        DlpipeError: the folder is no run's, its model predicts nothing, or a file is not what it takes.
+        DlpipeError: the folder is not a run's, its model cannot predict, or it does not accept a file.
     """
-    asked = _asked(words)
-    with opened(run_dir) as run:
-        if hasattr(run.model, "predict_text"):
-            _predict_texts(run, asked.text, asked.files)
-            return 0
-        if asked.text is not None:
+    from dlpipe.cli.verbs.run_errors import open_stored_run
+    from dlpipe.contract import optional_method
+
+    with open_stored_run(arguments.run) as run:
+        if optional_method(run.model, "predict_text"):
+            _predict_texts(run, arguments.text, arguments.files)
+        elif arguments.text is not None:
             raise DlpipeError(f"model {run.config.model.name!r} takes no text: it has no predict_text; name files")
-        files = tuple(asked.files)
-        if not is_overridden("predict_step", run.model, LightningModule):
-            raise DlpipeError(f"model {run.config.model.name!r} cannot predict: it has no predict_step")
-        for name, x, truth in _examples(run, files):
-            for index, row in enumerate(probabilities(run, x)):
-                label = int(row.argmax())
-                which = f"{name}[{index}]" if len(x) > 1 else name
-                true = f", true label {int(truth[index])}" if truth is not None else ""
-                print(f"{which}: {label}, probability {float(row[label]):.6f}{true}")
+        else:
+            _predict_images(run, arguments.files)
     return 0
 
 
-def _asked(words: tuple[str, ...]) -> argparse.Namespace:
-    parser = Parser("predict")
-    parser.add_argument("--text")
-    parser.add_argument("files", nargs="*")
-    return parser.parse_args(words)
+def _predict_images(run: "StoredRun", files: list[str]) -> None:
+    from pytorch_lightning import LightningModule
+    from pytorch_lightning.utilities.model_helpers import is_overridden
+
+    if not is_overridden("predict_step", run.model, LightningModule):
+        raise DlpipeError(f"model {run.config.model.name!r} cannot predict: it has no predict_step")
+    for name, x, labels in _examples(run, files):
+        for index, row in enumerate(probabilities(run, x)):
+            label = int(row.argmax())
+            example = f"{name}[{index}]" if len(x) > 1 else name
+            true = f", true label {int(labels[index])}" if labels is not None else ""
+            print(f"{example}: {label}, probability {float(row[label]):.6f}{true}")
 
 
-def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
+def _predict_texts(run: "StoredRun", text: str | None, files: list[str]) -> None:
     """Print what the model says of each text, with an empty line between two."""
     if (text is None) == (not files):
         message = "not both" if files else "or files of a text a line"
         raise DlpipeError(f"model {run.config.model.name!r} reads texts: give --text TEXT, {message}")
     texts = [text] if text is not None else [line for file in files for line in _lines(file)]
     data = run.data()
-    for index, own in enumerate(texts):
+    for index, line in enumerate(texts):
         if index:
             print()
-        print(*run.model.predict_text(own, data), sep="\n")  # type: ignore[operator]  # a method of anybody's module
+        print(*run.model.predict_text(line, data), sep="\n")  # type: ignore[operator]  # an optional method
 
 
 def _lines(file: str) -> list[str]:
-    """The lines of a file of text."""
+    """The lines of a text file."""
     try:
-        # Excel and Notepad put a mark at the beginning
+        # Excel and Notepad begin a file with a byte order mark
         content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DlpipeError(f"{file} cannot be read as text: {error}") from error
@@ -81,15 +85,19 @@ def _lines(file: str) -> list[str]:
     return content.removesuffix("\n").split("\n")
 
 
-def probabilities(run: StoredRun, x: Tensor) -> Tensor:
+def probabilities(run: "StoredRun", x: "Tensor") -> "Tensor":
     """Class probabilities (examples, num_classes) of x (examples, features)."""
     predict: Callable[..., Any] = run.model.predict_step
     with run.inference():
-        return predict((run.convert(x),), 0)  # type: ignore[no-any-return]  # a hook of anybody's module
+        return predict((run.convert(x),), 0)  # type: ignore[no-any-return]  # the module's own hook
 
 
-def _examples(run: StoredRun, files: tuple[str, ...]) -> list[tuple[str, Tensor, Tensor | None]]:
+def _examples(run: "StoredRun", files: list[str]) -> "list[tuple[str, Tensor, Tensor | None]]":
     """Name, examples and true labels; every file is read before anything is printed."""
+    from dlpipe.data import TensorDataModule
+    from dlpipe.data.images import read_images
+    from dlpipe.data.pixels import scale_pixels
+
     if files:
         shape = list(run.config.dataset.image_shape)
         return [(file, read_images(Path(file), shape), None) for file in files]

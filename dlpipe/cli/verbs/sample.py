@@ -1,61 +1,85 @@
-"""``sample RUN``: draw from a generative model."""
+"""Sample from a generative model, into the samples/ of its run."""
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlpipe.atomic import atomic_write
-from dlpipe.cli.verbs.opened import opened
-from dlpipe.cli.verbs.parser import Parser
+from dlpipe.cli.verbs.parser import VerbParser, add_run
 from dlpipe.errors import DlpipeError
-from dlpipe.figures import save_png
 from dlpipe.runs.directory import SAMPLES, check_links
-from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.resume.rng import SAMPLE, seed_rng
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dlpipe.config.stored_run import StoredRun
 
 
-def _whole_number(least: int) -> Any:
-    def number(text: str) -> int:
+def add_arguments(parser: VerbParser) -> None:
+    """RUN, how many samples, and their seed."""
+    add_run(parser)
+    parser.add_argument(
+        "-n", "--count", metavar="COUNT", type=_integer_from(1), default=100, help="how many samples (default: 100)"
+    )
+    parser.add_argument("--seed", metavar="SEED", type=_integer_from(0), help="default: the run's own seed")
+
+
+def _integer_from(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
         return int(text)
 
-    return number
+    return integer
 
 
-def main(*arguments: str) -> int:
-    """Write what the module's ``sample(count, data)`` gives to the run's ``samples/``.
+def main(arguments: argparse.Namespace) -> int:
+    """Write what the module's ``sample(count, data)`` returns to the run's ``samples/``.
 
     Raises:
-        RequestError: the arguments are not what the verb takes.
-        DlpipeError: the folder is no run's, its data is gone, or its model is no generative one.
+        DlpipeError: the folder is not a run's, its data is missing, or its model is not generative.
     """
-    parser = Parser("sample")
-    parser.add_argument("run")
-    parser.add_argument("-n", "--count", type=_whole_number(1), default=100)
-    parser.add_argument("--seed", type=_whole_number(0), default=None)
-    asked = parser.parse_args(arguments)
-    with opened(asked.run) as run, quiet_lightning(), run.inference():
-        sample = getattr(run.model, "sample", None)
-        if sample is None:
-            message = "has no samples to give: it has no method sample(count, data)"
-            raise DlpipeError(f"model {run.config.model.name!r} {message}")
-        check_links(run.directory)
-        data = run.data()
-        seed_rng(run.config.seed if asked.seed is None else asked.seed, SAMPLE)
-        found: dict[str, NDArray[Any] | bytes] = sample(asked.count, data)
-    for name, content in found.items():
+    from dlpipe.cli.verbs.run_errors import open_stored_run
+
+    with open_stored_run(arguments.run) as run:
+        samples = _samples(run, arguments.count, arguments.seed)
+    for name, content in samples.items():
         path = run.directory / SAMPLES / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            with atomic_write(path) as temporary_path:
-                temporary_path.write_bytes(content)
-        elif path.suffix == ".png":
-            save_png(content, path)
-        else:
-            with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
-                np.save(file, content)
+        _write(path, content)
         print(path)
     return 0
+
+
+def _samples(run: "StoredRun", count: int, seed: int | None) -> "dict[str, NDArray[Any] | bytes]":
+    """File name to content."""
+    from dlpipe.contract import optional_method
+    from dlpipe.training.quiet import quiet_lightning
+    from dlpipe.training.resume.rng import SAMPLE, seed_rng
+
+    sample = optional_method(run.model, "sample")
+    if sample is None:
+        message = "has no samples to give: it has no method sample(count, data)"
+        raise DlpipeError(f"model {run.config.model.name!r} {message}")
+    check_links(run.directory)
+    with quiet_lightning(), run.inference():
+        data = run.data()
+        seed_rng(run.config.seed if seed is None else seed, SAMPLE)
+        return sample(count, data)  # type: ignore[no-any-return]  # an optional method of the module
+
+
+def _write(path: Path, content: "NDArray[Any] | bytes") -> None:
+    """Write bytes as they are, an array to a PNG if the file is named so, and to a .npy file otherwise."""
+    from dlpipe.figures import save_png
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        with atomic_write(path) as temporary_path:
+            temporary_path.write_bytes(content)
+    elif path.suffix == ".png":
+        save_png(content, path)
+    else:
+        with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
+            np.save(file, content)

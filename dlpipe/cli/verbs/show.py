@@ -1,9 +1,11 @@
-"""``show NAME``: a model, a dataset or an optimizer: what it is, its options, its recipe, its targets."""
+"""Show what a model, a dataset or an optimizer is, its options, its recipe and its targets."""
 
+import argparse
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.cli.verbs.parser import VerbParser
 from dlpipe.config.catalogue import choices
 from dlpipe.config.checks import config_checks
 from dlpipe.errors import PluginError, did_you_mean, format_list
@@ -12,23 +14,28 @@ from dlpipe.plugins import health, registry, source
 from dlpipe.plugins.registry import PluginEntry
 
 
-def main(name: str) -> int:
-    """Print everything that is known by this name.
+def add_arguments(parser: VerbParser) -> None:
+    """NAME."""
+    parser.add_argument("name", metavar="NAME", help="a model, a dataset or an optimizer")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print everything that is registered under this name.
 
     Raises:
         PluginError: nothing is.
     """
+    name = arguments.name
     bare = name.rpartition("/")[2]
-    kinds = [kind for kind in registry.KINDS if any(offer.name == bare for offer in registry.entries_of_kind(kind))]
+    kinds = [kind for kind in registry.KINDS if any(entry.name == bare for entry in registry.entries_of_kind(kind))]
     for kind in kinds:
-        _show_offer(registry.find(kind, name), name)
+        _show_entry(registry.find(kind, name), name)
     if name in choices("optimizer"):
         print(f"{name}: optimizer\n")
         _print_options({"optimizer": _compose([f"optimizer={name}"]).optimizer})
     elif not kinds:
-        known = sorted(
-            {offer.name for kind in registry.KINDS for offer in registry.available(kind)} | set(choices("optimizer"))
-        )
+        installed = {entry.name for kind in registry.KINDS for entry in registry.available(kind)}
+        known = sorted(installed | set(choices("optimizer")))
         raise PluginError(f"nothing is called {name!r}; {did_you_mean(name, known)}there are {format_list(known)}")
     return 0
 
@@ -37,31 +44,31 @@ def _compose(overrides: list[str]) -> DictConfig:
     return config_checks.check(overrides, multirun=False, output_key="run")[0][1]
 
 
-def _show_offer(offer: PluginEntry, name: str) -> None:
-    described = source.read_class(offer)
-    print(f"{name}: {offer.kind} of {offer.distribution} {offer.version} ({offer.entry_point.value})")
-    state = health.state(offer)
-    if state != "ok":
-        print(f"state: {state}")
-    print(f"\n{described.docstring if described else 'no source to read a description from'}\n")
-    if registry.yaml_of(offer) is None:
-        _print_signature(offer, described)
+def _show_entry(entry: PluginEntry, name: str) -> None:
+    class_source = source.read_class(entry)
+    print(f"{name}: {entry.kind} of {entry.distribution} {entry.version} ({entry.entry_point.value})")
+    status = health.status(entry)
+    if status != "ok":
+        print(f"status: {status}")
+    print(f"\n{class_source.docstring if class_source else 'no source to read a description from'}\n")
+    if registry.yaml_of(entry) is None:
+        _print_signature(entry, class_source)
         return
-    cfg = _compose([f"{offer.kind}={name}"])
-    _print_options({offer.kind: cfg[offer.kind]}, described)
-    if offer.kind == "model":
-        _print_recipe(cfg, offer)
+    cfg = _compose([f"{entry.kind}={name}"])
+    _print_options({entry.kind: cfg[entry.kind]}, class_source)
+    if entry.kind == "model":
+        _print_recipe(cfg, entry)
 
 
-def _print_signature(offer: PluginEntry, described: source.ClassSource | None) -> None:
+def _print_signature(entry: PluginEntry, class_source: source.ClassSource | None) -> None:
     print("options (from the constructor; the plugin ships no YAML)")
-    for option in described.options if described else ():
-        print(f"  {offer.kind}.{option.name}={option.default or '(required)'}  {option.annotation}".rstrip())
+    for option in class_source.options if class_source else ():
+        print(f"  {entry.kind}.{option.name}={option.default or '(required)'}  {option.annotation}".rstrip())
     print()
 
 
-def _print_options(nodes: dict[str, DictConfig], described: source.ClassSource | None = None) -> None:
-    annotations = {option.name: option.annotation for option in described.options} if described else {}
+def _print_options(nodes: dict[str, DictConfig], class_source: source.ClassSource | None = None) -> None:
+    annotations = {option.name: option.annotation for option in class_source.options} if class_source else {}
     print("options")
     rows = []
     for root, node in nodes.items():
@@ -89,13 +96,13 @@ def _type_of(value: Any) -> str:
     return "list" if OmegaConf.is_list(value) else type(value).__name__
 
 
-def _print_recipe(cfg: DictConfig, offer: PluginEntry) -> None:
+def _print_recipe(cfg: DictConfig, entry: PluginEntry) -> None:
     print(f"recipe on dataset={cfg.dataset.name}")
     for key, value in cfg.recipe.items():
         if key != "targets":
             print(f"  recipe.{key}={_plain(value)}")
-    overlays = choices(f"recipe_for/{offer.name}")
-    print(f"  datasets with a form of their own: {format_list(overlays)}; every other takes the model's recipe\n")
+    overlays = choices(f"recipe_for/{entry.name}")
+    print(f"  datasets with a recipe of their own: {format_list(overlays)}; every other takes the model's recipe\n")
     print("targets")
     for target in cfg.recipe.targets:
         print(f"  dataset={target.dataset}: {format_metric(target.metric, target.value)} ({target.source})")

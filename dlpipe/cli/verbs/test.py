@@ -1,19 +1,30 @@
-"""``test RUN``: the test of a finished run's best weights, once more."""
+"""Test the best weights of a finished run again."""
 
-from dlpipe.cli.verbs.opened import opened
-from dlpipe.config.stored_run import StoredRun
+import argparse
+from typing import TYPE_CHECKING
+
+from dlpipe.cli.verbs.parser import VerbParser, add_run
 from dlpipe.metrics import equal_or_nan, format_metric, format_value
 from dlpipe.runs.directory import read_finished
-from dlpipe.training.quiet import quiet_lightning
+
+if TYPE_CHECKING:
+    from dlpipe.config.stored_run import StoredRun
 
 
-def main(run_dir: str) -> int:
-    """Print every test metric beside what the run itself had; exit code 1 where one differs.
+def add_arguments(parser: VerbParser) -> None:
+    """RUN."""
+    add_run(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print every test metric beside the run's own; exit code 1 if one differs.
 
     Raises:
-        DlpipeError: the folder is no run's, or its data is gone.
+        DlpipeError: the folder is not a run's, or its data is missing.
     """
-    with opened(run_dir) as run:
+    from dlpipe.cli.verbs.run_errors import open_stored_run
+
+    with open_stored_run(arguments.run) as run:
         before, now = recorded_test(run), tested(run)
     for name, value in now.items():
         is_same = name in before and equal_or_nan(before[name], value)
@@ -21,18 +32,20 @@ def main(run_dir: str) -> int:
     return 0 if before.keys() == now.keys() and all(equal_or_nan(before[name], now[name]) for name in now) else 1
 
 
-def tested(run: StoredRun) -> dict[str, float]:
+def tested(run: "StoredRun") -> dict[str, float]:
     """The test metrics of the best weights."""
+    from dlpipe.training.quiet import quiet_lightning
+
     with quiet_lightning():
         (results,) = run.trainer.test(run.model, datamodule=run.data(), verbose=False)
     return {name: float(value) for name, value in results.items()}
 
 
-def recorded_test(run: StoredRun) -> dict[str, float]:
-    """What the run's own test gave.
+def recorded_test(run: "StoredRun") -> dict[str, float]:
+    """The test metrics in the run's summary.
 
     Raises:
-        DlpipeError: the run did not get as far.
+        DlpipeError: the run is not finished.
     """
     return {str(name): float(value) for name, value in read_finished(run.directory)["test"].items()}
 

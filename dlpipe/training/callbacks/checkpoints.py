@@ -115,6 +115,7 @@ class BestAndLast(Checkpoint):
                 "value": found[1],
                 "update": trainer.global_step,
                 "epoch": trainer.current_epoch + 1,
+                "mode": self.mode,
             }
             trainer.save_checkpoint(self.best_path)
         self._due = True

@@ -64,9 +64,10 @@ def test_samples_are_a_function_of_the_seed(run_dir, cli):
     [
         (("run", "-n", "0"), "must be a whole number from 1, not '0'"),
         (("run", "-n", "many"), "must be a whole number from 1, not 'many'"),
-        (("run", "--seed", "-1"), "usage: python -m dlpipe sample RUN"),
-        (("run", "--sed", "1"), "unrecognized arguments: --sed 1"),
-        (("-n", "1"), "the following arguments are required: run"),
+        (("run", "--seed", "-1"), "usage: python -m dlpipe sample [-n COUNT] [--seed SEED] RUN"),
+        (("run", "--sed", "1"), "unrecognized arguments: --sed 1; usage: python -m dlpipe sample [-n COUNT] "),
+        (("run", "--sed", "1"), "RUN; did you mean '--seed'?"),
+        (("-n", "1"), "the following arguments are required: RUN"),
         (("nowhere",), "nowhere is not a run's directory"),
     ],
 )

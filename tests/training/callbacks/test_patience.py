@@ -123,7 +123,7 @@ def test_a_stop_in_mid_epoch_validates_nothing_more(tmp_path):
     _, module, stopper, checkpoints = fit(case, tmp_path)
     assert module.validated == [4, 9]
     assert stopper.state.best == 0.5
-    assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1}
+    assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1, "mode": "min"}
 
 
 def test_an_improvement_at_the_very_update_where_patience_ends_keeps_training(tmp_path):
@@ -163,7 +163,7 @@ def test_the_extra_validation_of_somebody_elses_stop_changes_neither_best_nor_pa
     _, module, stopper, checkpoints = fit(case, tmp_path, StopAt(11))
     assert module.validated == [4, 9, 11]  # Lightning's doing
     assert stopper.state.best == 0.5
-    assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1}
+    assert checkpoints.best == {"metric": "val/error", "value": 0.5, "update": 5, "epoch": 1, "mode": "min"}
 
 
 def test_published_stops_without_improvement():

@@ -15,9 +15,9 @@ import torch
 from dlpipe import DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.lock import run_directory_lock
-from dlpipe.training import pipeline
-from dlpipe.training.begin import _remove_leftovers
+from dlpipe.training import run as run_module
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
+from dlpipe.training.run import _remove_leftovers
 
 RUN = ["model=mlp", "model.num_hidden=20", "recipe.batch_size=20", "recipe.max_epochs=6", "recipe.shuffle=true"]
 OFTEN = "callbacks.checkpoints.every_n_updates=7"
@@ -111,7 +111,7 @@ def test_a_run_killed_between_its_test_and_its_end_loses_nothing(whole, cli, tmp
         raise KilledError
 
     with monkeypatch.context() as killing:
-        killing.setattr(pipeline, "_export_weights", killed)
+        killing.setattr(run_module, "export_weights", killed)
         with pytest.raises(KilledError):
             cli(*RUN, OFTEN, f"hydra.run.dir={tmp_path / 'run'}")
     assert not (tmp_path / "run" / "summary.json").exists()

@@ -115,7 +115,7 @@ def test_a_stage_whose_result_is_damaged_is_told(stacked, cli, tmp_path, content
         path.write_text(content)
     resumed = cli("resume", str(run))
     assert resumed.code == 1
-    assert "stage.json, what stage pretrain/0 came to, cannot be read: " in resumed.out + resumed.err
+    assert "stage.json, the result of stage pretrain/0, cannot be read: " in resumed.out + resumed.err
     assert "Traceback" not in resumed.err
 
 

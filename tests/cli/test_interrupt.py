@@ -1,5 +1,6 @@
 """A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
+import importlib
 import json
 import os
 import signal
@@ -68,7 +69,7 @@ def test_ctrl_c_during_the_test_leaves_a_run_that_is_resumed(cli, monkeypatch):
 
 
 def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):
-    from dlpipe.cli import main as cli
+    cli = importlib.import_module("dlpipe.cli.main")  # the package exports the function of that name
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -263,7 +263,7 @@ def test_config_is_the_resolved_one(first):
     for update in records(first, "config"):
         logged |= update["update"]
     logged.pop("_wandb", None)
-    assert logged == yaml.safe_load((first / "config.yaml").read_text())
+    assert {"format": 1, **logged} == yaml.safe_load((first / "config.yaml").read_text())
 
 
 def assert_metrics_are_those_of_metrics_csv(run_dir):

@@ -1,5 +1,7 @@
 """``python -m dlpipe``: a verb, or overrides for a run or a sweep. torch is imported only when a run starts."""
 
+import contextlib
+import io
 import os
 import signal
 import sys
@@ -139,7 +141,7 @@ def _run(request: Request) -> int:
     jobs = config_checks.check(request.overrides, request.multirun, key if here.rank == 0 else None)
     texts = config_checks.hydra_texts(request.overrides, jobs)
     if request.print_only_flags:
-        return _hand_to_hydra([*request.print_only_flags, *texts])
+        return _print_by_hydra([*request.print_only_flags, *texts])
     from dlpipe.cli import hydra_task
     from dlpipe.config.prepare import prepare_jobs
 
@@ -155,6 +157,14 @@ def _run(request: Request) -> int:
     finally:
         if request.multirun:
             _print_sweep_table(directory)
+
+
+def _print_by_hydra(arguments: list[str]) -> int:
+    """Print what Hydra prints for its flags; it would report a reader that has gone as an error in the task."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        code = _hand_to_hydra(arguments)
+    print(output.getvalue(), end="")
+    return code
 
 
 def _quoted(text: str) -> str:

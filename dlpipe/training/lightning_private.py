@@ -64,7 +64,7 @@ class EpochLoop(_TrainingEpochLoop):
 
 
 def mark_resumed(fit_loop: _FitLoop) -> None:
-    """Treat what follows as an ordinary epoch: `is_resuming` of the loops reads the second of these."""
+    """Let hooks and LR schedulers behave as in any epoch from here: `is_resuming` of the loops reads the second."""
     fit_loop.restarting = False
     fit_loop._loaded_from_state_dict = False
 

@@ -1,5 +1,6 @@
 """A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
+import importlib
 import json
 import os
 import signal
@@ -38,7 +39,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
     assert time.monotonic() - pressed < 20
     assert process.returncode == 128 + number
     assert f"{number.name}: saving a checkpoint after this step, then ending" in said
-    assert f"to go on from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in said
+    assert f"to resume from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in said
     assert "Traceback" not in said
     saved = torch.load(last, weights_only=True)["global_step"]
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -60,7 +61,7 @@ def test_ctrl_c_during_the_test_leaves_a_run_that_is_resumed(cli, monkeypatch):
     signal.signal(signal.SIGINT, before)
     assert result.code == 128 + signal.SIGINT
     assert result.err == "dlpipe: interrupted\n"
-    assert f"to go on from the last checkpoint: python -m dlpipe resume {result.run_dir}" in result.out
+    assert f"to resume from the last checkpoint: python -m dlpipe resume {result.run_dir}" in result.out
     assert json.loads((result.run_dir / "summary.json").read_text())["status"] == "interrupted"
     again = cli("resume", str(result.run_dir))
     assert again.code == 0
@@ -68,7 +69,7 @@ def test_ctrl_c_during_the_test_leaves_a_run_that_is_resumed(cli, monkeypatch):
 
 
 def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):
-    from dlpipe.cli import main as cli
+    cli = importlib.import_module("dlpipe.cli.main")  # the package exports the function of that name
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

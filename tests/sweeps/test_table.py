@@ -12,7 +12,7 @@ import hydra.core.utils
 import pytest
 
 from dlpipe.cli.flags import parse
-from dlpipe.config.checks import stored
+from dlpipe.runs import config_file
 from dlpipe.sweeps import table as sweep_table
 
 SHORT = "recipe.max_epochs=1"
@@ -246,7 +246,7 @@ def test_a_thousand_jobs_are_ranked_without_reading_their_configs(tmp_path, monk
     for number in range(1000):
         write_job(tmp_path, number, [f"seed={number}"], 1000 - number)
     read = []
-    monkeypatch.setattr(stored, "read", read.append)
+    monkeypatch.setattr(config_file, "_read", read.append)
     jobs = sweep_table.collect(tmp_path)
     assert names(jobs) == [f"{number}-job" for number in reversed(range(1000))]
     assert read == []

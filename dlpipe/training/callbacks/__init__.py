@@ -1,1 +1,1 @@
-"""What happens around training: patience, checkpoints, means, the report and the progress bar."""
+"""Callbacks: early stopping, checkpoints, epoch means, console output and the progress bar."""

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint with `atomic_write`: a kill leaves the old one whole.
+    """Write a checkpoint with `atomic_write`: a kill leaves the old file intact.
 
     Lightning's own is atomic only where the temporary folder is on the target's file system.
     """
@@ -36,7 +36,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, temporary_path)
         except (OSError, RuntimeError) as error:  # torch's writer raises the second
             message = str(error).splitlines()[0]
-            raise DlpipeError(f"{path} could not be written: {message}. What was there before is as it was") from error
+            raise DlpipeError(f"{path} could not be written: {message}. The previous file is unchanged") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Tensors and plain containers only, on the CPU, whatever the environment says."""
@@ -44,16 +44,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class BestAndLast(Checkpoint):
-    """Save ``best.ckpt`` at every strictly better validation, and ``last.ckpt``, to take the run up from, when due.
+    """Save ``best.ckpt`` at every strictly better validation, and ``last.ckpt``, to resume from, when due.
 
-    It is due after every validation and epoch, after so many updates or minutes, and where the run is left; the one
-    before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best.
+    It is due after every validation and epoch, after so many updates or minutes, and when a signal stops the run; the
+    one before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best.
 
     Args:
-        directory: of the files.
-        every_n_updates: save the last after every so many updates, too.
-        every_minutes: and where it is older than this.
-        every_n_epochs: keep an ``epoch_0010.ckpt`` too after every so many epochs, for ``figures``; null keeps none.
+        directory: for the files.
+        every_n_updates: also save the last after every so many updates.
+        every_minutes: also save the last where it is older than this.
+        every_n_epochs: also keep an ``epoch_0010.ckpt`` after every so many epochs, for ``figures``; null keeps none.
         monitor: the metric; null means val/error, else val/loss.
         mode: whether less or more of it is better.
     """
@@ -74,7 +74,7 @@ class BestAndLast(Checkpoint):
         self.monitor = monitor
         self.mode = mode
         self.best: dict[str, Any] | None = None
-        self.done = False  # training has ended, and what is left is the test
+        self.done = False  # training has ended; only the test remains
         self._due = False
         self._epoch = self._saved_update = 0
         self._saved_at = time.monotonic()
@@ -86,26 +86,26 @@ class BestAndLast(Checkpoint):
 
     @property
     def last_path(self) -> Path:
-        """The checkpoint to take the run up from."""
+        """The checkpoint to resume from."""
         return self.directory / "last.ckpt"
 
     @property
     def previous_path(self) -> Path:
-        """The one before, where the last cannot be read."""
+        """The one before, for when the last cannot be read."""
         return self.directory / "previous.ckpt"
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Train no more where the checkpoint says that training is done."""
+        """Stop at once if the checkpoint says that training is done."""
         trainer.should_stop = checkpoint["callbacks"][self.state_key]["done"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count."""
+        """Start counting time and epochs."""
         self._saved_at, self._epoch = time.monotonic(), trainer.current_epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the best if this one is; the last at the next rest."""
+        """Save the best if this one is; the last at the next safe point."""
         if trainer.state.fn != "fit" or trainer.sanity_checking or is_extra_validation(trainer):
             return
         found = monitored(trainer, self.monitor)
@@ -121,12 +121,12 @@ class BestAndLast(Checkpoint):
         self._due = True
 
     def next_update(self) -> float:
-        """The next one after which the last is due."""
+        """The count of updates after which the last checkpoint is due next."""
         every = self.every_n_updates
         return float("inf") if every is None else (self._saved_update // every + 1) * every
 
     def on_safe_point(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the last, if it is due."""
+        """Save the last checkpoint, if it is due."""
         due = self._due or trainer.current_epoch != self._epoch or trainer.global_step >= self.next_update()
         if self.every_minutes is not None:
             late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
@@ -135,7 +135,7 @@ class BestAndLast(Checkpoint):
             self.save_last(trainer)
 
     def save_last(self, trainer: pl.Trainer) -> None:
-        """Save it, and keep the one before."""
+        """Save the last checkpoint, and keep the one before."""
         if trainer.is_global_zero and self.last_path.exists():
             link_or_copy(self.last_path, self.previous_path)
         self._due, self._epoch, self._saved_update = False, trainer.current_epoch, trainer.global_step
@@ -143,7 +143,7 @@ class BestAndLast(Checkpoint):
         self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep one of every so many epochs."""
+        """Keep a checkpoint after every ``every_n_epochs``."""
         epoch = trainer.current_epoch + 1
         if self.every_n_epochs and epoch % self.every_n_epochs == 0:
             trainer.save_checkpoint(self.directory / f"epoch_{epoch:04}.ckpt")
@@ -156,9 +156,9 @@ class BestAndLast(Checkpoint):
         self.save_last(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Say how to go on."""
+        """Log how to resume."""
         if self.last_path.exists() or self.previous_path.exists():
-            log.info("to go on from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
+            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""

@@ -17,13 +17,13 @@ class ConsoleReporter(pl.Callback):
     """Print each validation as the tutorials do, and count what was trained and evaluated."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0  # of training, in all processes that took part in it
+        self.seconds = 0.0  # of training, over all processes of a resumed run
         self.epoch = 0
         self.evaluated: dict[str, int] = {}
         self._started = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock, or let it go on."""
+        """Start the clock, or continue it."""
         self._started = time.perf_counter() - self.seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""Which metric a run is judged by, and which validations count."""
+"""The monitored metric of a run, and which validations count."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ DEFAULT_MONITORS = ("val/error", "val/loss")
 
 
 def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | None:
-    """Name and value of the metric to judge by: rank 0's, so that all ranks judge alike.
+    """Name and value of the monitored metric: rank 0's, so that all ranks decide alike.
 
     Where no ``monitor`` is named: ``val/error``, else ``val/loss``, else None, for a module that logs neither.
 
@@ -45,7 +45,7 @@ def worst(mode: Mode) -> float:
 
 
 def validation_is_due(trainer: pl.Trainer) -> bool:
-    """Whether the schedule asks for a validation after the present minibatch."""
+    """Whether a validation is due after the current minibatch."""
     loop, every, epochs = trainer.fit_loop.epoch_loop, trainer.val_check_batch, trainer.check_val_every_n_epoch
     if not trainer.enable_validation or (epochs is not None and (trainer.current_epoch + 1) % epochs):
         return False
@@ -58,6 +58,6 @@ def validation_is_due(trainer: pl.Trainer) -> bool:
 def is_extra_validation(trainer: pl.Trainer) -> bool:
     """Whether Lightning validates only because training was told to stop.
 
-    Such a validation is none of the schedule's: if it counted, "best" would depend on when a run was stopped.
+    If such a validation counted, "best" would depend on when a run was stopped.
     """
     return trainer.should_stop and not validation_is_due(trainer)

@@ -14,7 +14,7 @@ from dlpipe.training.callbacks.significance import McNemarTest
 
 @dataclass
 class Patience:
-    """The tutorials' patience, counted in updates from 0; pure, so that a test can hold it to an oracle.
+    """The tutorials' patience, counted in updates from 0; pure, so that a test can compare it with an oracle.
 
     A validation that is better than the best by more than the threshold (0.995: by 0.5 per cent of the best)
     after update ``i`` raises patience to at least ``i * increase``. Training ends after the first update
@@ -50,7 +50,7 @@ class GeometricPatience(pl.Callback):
 
     Lightning's EarlyStopping counts checks; the tutorials' patience counts updates and grows geometrically.
     Without patience (null), validation is once an epoch and nothing stops early. An explicit
-    ``+trainer.val_check_interval`` or ``+trainer.check_val_every_n_epoch`` keeps its own schedule.
+    ``+trainer.val_check_interval`` or ``+trainer.check_val_every_n_epoch`` is kept.
 
     Args:
         patience: updates to train at least; null never stops.
@@ -79,10 +79,10 @@ class GeometricPatience(pl.Callback):
         self._limit_val_batches: int | float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Place the validations."""
+        """Set the validation interval."""
         batches = trainer.num_training_batches
-        own_schedule = trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch != 1
-        if self.initial is None or own_schedule or batches == float("inf"):
+        has_explicit_interval = trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch != 1
+        if self.initial is None or has_explicit_interval or batches == float("inf"):
             return
         batches_an_update = trainer.accumulate_grad_batches
         every = min(batches, max(1, self.initial // 2) * batches_an_update)
@@ -100,11 +100,11 @@ class GeometricPatience(pl.Callback):
         if self.initial is None or validation_is_due(trainer):
             return
         self._stop_if_exhausted(trainer)
-        if self.stopped:  # Lightning would validate once more, which is none of the tutorials' validations
+        if self.stopped:  # Lightning would validate once more, which the tutorials do not
             self._limit_val_batches, trainer.limit_val_batches = trainer.limit_val_batches, 0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to note which examples are right."""
+        """Start noting which examples are right."""
         if self.mcnemar:
             self.mcnemar.start()
 

@@ -11,7 +11,7 @@ SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
 class ProgressBar(pl.Callback):
-    """A rich bar of the present epoch, drawn five times a second.
+    """A rich bar of the current epoch, drawn five times a second.
 
     Lightning's own rich bar draws from a thread of its own and reads metrics at every minibatch, which on a small
     model takes most of the time.
@@ -23,7 +23,7 @@ class ProgressBar(pl.Callback):
         self._next_drawing = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar where somebody watches."""
+        """Open the bar if the output is a terminal."""
         console = Console()
         if not console.is_terminal or not trainer.is_global_zero:
             return
@@ -34,28 +34,28 @@ class ProgressBar(pl.Callback):
         self.progress.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the bar anew."""
+        """Reset the bar."""
         if self.progress:
             self.progress.reset(self.task, description=f"epoch {trainer.current_epoch + 1}")
 
     def next_update(self) -> float:
-        """It can wait for any."""
+        """Infinity: it can wait."""
         return float("inf")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw, if it is time to."""
+        """Draw, if the last drawing is old enough."""
         if self.progress and (now := time.monotonic()) >= self._next_drawing:
             self._next_drawing = now + SECONDS_BETWEEN_DRAWINGS
             self.progress.update(self.task, completed=batch_idx + 1, refresh=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Remove the bar."""
         self._close()
 
     def _close(self) -> None:

@@ -30,7 +30,7 @@ class McNemarTest:
     """Compare each validation's predictions with those of the last one that counted as an improvement.
 
     The tutorials' threshold compares with the best so far, so that many small gains never count; here they add up
-    until the examples say that they are no accident.
+    until they are significant.
 
     Args:
         level: the p-value below which an improvement counts.
@@ -42,7 +42,7 @@ class McNemarTest:
         self._parts: list[Tensor] = []
 
     def start(self) -> None:
-        """Begin a validation."""
+        """Start a validation."""
         self._parts = []
 
     def add(self, probabilities: Tensor, labels: Tensor) -> None:

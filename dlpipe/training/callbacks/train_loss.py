@@ -11,31 +11,31 @@ from dlpipe.data import Minibatches
 from dlpipe.training.distributed.gather import current_rank, gather_from_ranks
 from dlpipe.training.lightning_private import training_results
 
-AT_ONCE = 100  # losses to a sum: reading them one by one would cost as much as training a small model
+BLOCK = 100  # losses added at once: reading them one by one would cost as much as training a small model
 
 
 class EpochMeanLoss(pl.Callback):
     """Log ``train/loss``: the mean over an epoch's updates, and over ranks, of what ``training_step`` returned.
 
     Summed on the device and read once an epoch: `self.log` in every step costs more than a step of a small
-    model. A module's ``penalty()``, which the optimizer's weight decay stands for, is added as the epoch's last weights
-    have it. A module that logs ``train/loss`` itself is left alone.
+    model. A module's ``penalty()``, which the optimizer's weight decay stands for, is added for the epoch's last
+    weights. A module that logs ``train/loss`` itself is left alone.
     """
 
     def __init__(self) -> None:
         self.losses: list[Tensor] = []  # not yet added to the total
         self.total = torch.zeros((), dtype=torch.float64)
         self.count = 0
-        self.divided: Minibatches | None = None
+        self.sharded_loader: Minibatches | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look whether ranks divide a minibatch, and be where the module is."""
+        """Note whether minibatches are sharded, and move the sums to the module's device."""
         loader = trainer.train_dataloader
-        self.divided = loader if trainer.world_size > 1 and isinstance(loader, Minibatches) else None
+        self.sharded_loader = loader if trainer.world_size > 1 and isinstance(loader, Minibatches) else None
         self.total, self.losses = self.total.to(pl_module.device), [loss.to(pl_module.device) for loss in self.losses]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin a new sum; in double precision, as thousands of losses are added."""
+        """Start a new sum, in double precision: thousands of losses are added."""
         self.total, self.count = torch.zeros_like(self.total), 0
 
     def on_train_batch_end(
@@ -45,18 +45,18 @@ class EpochMeanLoss(pl.Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
             self.on_minibatches(
-                [loss.detach() * self.divided.loss_weight(batch_idx) if self.divided else loss.detach()]
+                [loss.detach() * self.sharded_loader.loss_weight(batch_idx) if self.sharded_loader else loss.detach()]
             )
 
     def next_update(self) -> float:
-        """Any: the losses of those in between come to `on_minibatches`."""
+        """Infinity: the losses of skipped minibatches come to `on_minibatches`."""
         return float("inf")
 
     def on_minibatches(self, losses: list[Tensor]) -> None:
-        """Add losses; several at a time, always the same ones together, however minibatches were trained."""
+        """Add losses in blocks, which are the same however minibatches were trained, so that rounding is too."""
         self.losses += losses
-        while len(self.losses) >= AT_ONCE:
-            self._add(AT_ONCE)
+        while len(self.losses) >= BLOCK:
+            self._add(BLOCK)
 
     def _add(self, count: int) -> None:
         self.total += torch.stack(self.losses[:count]).double().sum()
@@ -73,7 +73,7 @@ class EpochMeanLoss(pl.Callback):
             pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
 
     def state_dict(self) -> dict[str, Any]:
-        """The sum so far, of each rank."""
+        """Each rank's sum so far."""
         return {"ranks": gather_from_ranks({"losses": list(self.losses), "total": self.total, "count": self.count})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""Several processes, one run: who starts them, what each trains on, and how they prove to be one run."""
+"""Distributed runs: launching ranks, sharding data, and checking that all ranks run the same config."""

@@ -1,4 +1,4 @@
-"""What differs from rank to rank, brought together: a checkpoint is written by rank 0 alone."""
+"""Gather what differs between ranks: rank 0 alone writes a checkpoint."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch.distributed as dist
 
 
 def gather_from_ranks(own: Any) -> list[Any]:
-    """What each rank has, in their order; to be called by all of them."""
+    """The objects of all ranks, in the order of ranks; all of them have to call it."""
     if not dist.is_initialized():
         return [own]
     found: list[Any] = [None] * dist.get_world_size()
@@ -15,5 +15,5 @@ def gather_from_ranks(own: Any) -> list[Any]:
 
 
 def current_rank() -> int:
-    """Of this process among those; 0 where it is alone."""
+    """The rank of this process; 0 in a single process."""
     return int(dist.get_rank()) if dist.is_initialized() else 0

@@ -1,11 +1,11 @@
-"""Which rank this process is, and who made it one."""
+"""Which rank this process is, and what launched it."""
 
 import os
 from typing import NamedTuple
 
 
 class RankInfo(NamedTuple):
-    """One process among ``world_size``; ``launcher`` is what started them, None where this process stands alone."""
+    """One process among ``world_size``; ``launcher`` is what started them, None in a single process."""
 
     rank: int
     world_size: int
@@ -16,7 +16,7 @@ class RankInfo(NamedTuple):
 def get_rank_info() -> RankInfo:
     """Read the environment that torchrun, srun or `launch` gave this process.
 
-    A batch script of SLURM has its variables without being one of the tasks: only a step of ``srun`` counts.
+    A SLURM batch script has SLURM's variables too, but is not one of the tasks: only a step of ``srun`` is.
     """
     number = {name: int(value) for name, value in os.environ.items() if value.isdecimal()}
     if "TORCHELASTIC_RUN_ID" in os.environ:

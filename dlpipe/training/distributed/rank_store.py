@@ -1,4 +1,4 @@
-"""Every rank proves that it runs the same config before any of them trains."""
+"""Ranks exchange messages, and compare their configs, before any of them trains."""
 
 import hashlib
 import json
@@ -21,23 +21,22 @@ WAIT = timedelta(minutes=10)
 
 
 class RankStore:
-    """The ranks of this run as they know each other: through a store, before there is any process group.
+    """A key-value store that all ranks of a run share before there is a process group.
 
     Args:
-        place: of this process.
+        rank_info: of this process.
 
     Raises:
-        DlpipeError: the store of rank 0 or of the launcher cannot be reached; later, that a rank
-            has said nothing in time.
+        DlpipeError: the store cannot be reached; from the methods: a rank did not answer in time.
     """
 
-    def __init__(self, place: RankInfo) -> None:
-        self.place = place
+    def __init__(self, rank_info: RankInfo) -> None:
+        self.rank_info = rank_info
         self.decided = False
-        if place.launcher == "srun":
+        if rank_info.launcher == "srun":
             environment = SLURMEnvironment()
             _ = environment.main_address, environment.main_port  # reading them sets MASTER_ADDR and MASTER_PORT
-        rank, world_size = place.rank, place.world_size
+        rank, world_size = rank_info.rank, rank_info.world_size
         try:
             store, _, _ = next(rendezvous("env://", rank, world_size, timeout=WAIT))
         except (RuntimeError, ValueError) as error:
@@ -45,18 +44,18 @@ class RankStore:
         self.store = PrefixStore("dlpipe", store)
 
     def broadcast(self, key: str, own: str) -> str:
-        """What rank 0 has; it gives it and the others wait for it."""
-        if self.place.rank == 0:
+        """Rank 0's value, for which the others wait."""
+        if self.rank_info.rank == 0:
             self.store.set(f"shared/{key}", own)
         return self._wait_for(f"shared/{key}", 0)
 
     def broadcast_decision(self, own: str) -> str:
-        """Rank 0's decision, when all know it: nothing, `FINISHED` where nothing is left to do, or an error."""
+        """Rank 0's decision, once all ranks know it: empty, `FINISHED` where nothing is left to do, or an error."""
         self.decided = True
         message = self.broadcast("decision", own)
-        self.store.set(f"decided/{self.place.rank}", "")
-        if self.place.rank == 0:  # which may be the one that serves the store
-            for rank in range(self.place.world_size):
+        self.store.set(f"decided/{self.rank_info.rank}", "")
+        if self.rank_info.rank == 0:  # it may serve the store, and so ends last
+            for rank in range(self.rank_info.world_size):
                 self._wait_for(f"decided/{rank}", rank)
         return message
 
@@ -72,26 +71,26 @@ class RankStore:
         config = flat(OmegaConf.to_container(cfg, resolve=True))
         text = json.dumps({key: value for key, value in config.items() if key != "resume"}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        own = {"rank": self.place.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
-        self.store.set(f"config/{self.place.rank}", text)
-        self.store.set(f"rank/{self.place.rank}", json.dumps(own))
-        ranks = [json.loads(self._wait_for(f"rank/{rank}", rank)) for rank in range(self.place.world_size)]
+        own = {"rank": self.rank_info.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
+        self.store.set(f"config/{self.rank_info.rank}", text)
+        self.store.set(f"rank/{self.rank_info.rank}", json.dumps(own))
+        ranks = [json.loads(self._wait_for(f"rank/{rank}", rank)) for rank in range(self.rank_info.world_size)]
         different = [rank["rank"] for rank in ranks if rank["config_sha256"] != ranks[0]["config_sha256"]]
         message = self._difference(different[0]) if different else None
-        self.store.set(f"compared/{self.place.rank}", "")
-        if self.place.rank == 0:  # which may be the one that serves the store
-            for rank in range(self.place.world_size):
+        self.store.set(f"compared/{self.rank_info.rank}", "")
+        if self.rank_info.rank == 0:  # it may serve the store, and so ends last
+            for rank in range(self.rank_info.world_size):
                 self._wait_for(f"compared/{rank}", rank)
         if message:
             raise DlpipeError(message)
         return ranks
 
     def _wait_for(self, key: str, rank: int) -> str:
-        """What a rank has put into the store, as soon as it has."""
+        """What a rank puts into the store; waits until it does."""
         try:
             return self.store.get(key).decode()
         except (RuntimeError, ValueError) as error:
-            message = f"rank {self.place.rank} has heard nothing of rank {rank} ({key}); see what that says"
+            message = f"rank {self.rank_info.rank} timed out waiting for rank {rank} ({key}); see that rank's log"
             raise DlpipeError(f"{message}: {str(error).splitlines()[0]}") from error
 
     def _difference(self, rank: int) -> str:

@@ -1,4 +1,4 @@
-"""What each rank sees: its part of every training minibatch, and all of the validation and test data."""
+"""Shard every training minibatch over the ranks; each rank sees all of the validation and test data."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -18,45 +18,46 @@ from dlpipe.training.distributed.rank_info import RankInfo
 log = logging.getLogger(__name__)
 
 
-def shard_training_data(data: pl.LightningDataModule, here: RankInfo) -> None:
-    """Divide the training data among several ranks.
+def shard_training_data(data: pl.LightningDataModule, rank_info: RankInfo) -> None:
+    """Shard the training data over the ranks.
 
-    Evaluation is not divided: every rank sees all of it, so that a metric needs no reduction, no example is
-    counted twice, and all ranks decide alike. Lightning would pad the split and leave each rank with a mean of its own.
+    Validation and test data are not sharded: every rank evaluates all of it, so that a metric needs no reduction, no
+    example is counted twice, and all ranks decide alike. Lightning would pad the split and leave each rank a mean of
+    its own.
     """
     if isinstance(data, InMemoryDataModule):
-        data.shard = Shard(here.rank, here.world_size)
+        data.shard = Shard(rank_info.rank, rank_info.world_size)
     for name in ("val_dataloader", "test_dataloader"):
         if is_overridden(name, data, pl.LightningDataModule):
-            setattr(data, name, _whole(getattr(data, name)))
-    data.train_dataloader = _divided(data.train_dataloader, here)  # type: ignore[method-assign]
+            setattr(data, name, _unsharded(getattr(data, name)))
+    data.train_dataloader = _warn_if_unsharded(data.train_dataloader, rank_info)  # type: ignore[method-assign]
 
 
 class UnevenShardLossScaling(pl.Callback):
-    """Weigh the gradient of a rank by its share of the minibatch, where a last one is not divided evenly.
+    """Weight a rank's gradient by its share of the minibatch, where the last one is not split evenly.
 
-    The mean over ranks, which is what they exchange, is then the mean over the minibatch's examples.
+    The mean over ranks, which DDP computes, is then the mean over the minibatch's examples.
     """
 
     def __init__(self) -> None:
-        self.share = 1.0
+        self.weight = 1.0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Note the share."""
+        """Look up the weight of this rank's shard."""
         loader = trainer.train_dataloader
-        self.share = loader.loss_weight(batch_idx) if isinstance(loader, Minibatches) else 1.0
+        self.weight = loader.loss_weight(batch_idx) if isinstance(loader, Minibatches) else 1.0
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Weigh."""
-        share = self.share
-        if share != 1.0:
-            loss.register_hook(lambda gradient: gradient * share)  # type: ignore[no-untyped-call]
+        """Multiply the gradient by the weight."""
+        weight = self.weight
+        if weight != 1.0:
+            loss.register_hook(lambda gradient: gradient * weight)  # type: ignore[no-untyped-call]
 
 
 class UnshardedLoader:
-    """A loader as a plain iterable, which Lightning leaves whole; a DataLoader it would divide and pad."""
+    """Hides a DataLoader as a plain iterable from Lightning, which would shard and pad it."""
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
@@ -68,21 +69,21 @@ class UnshardedLoader:
         return len(self.loader)
 
 
-def _whole(hook: Callable[[], Any]) -> Callable[[], Any]:
+def _unsharded(hook: Callable[[], Any]) -> Callable[[], Any]:
     return lambda: tree_map(UnshardedLoader, hook())
 
 
-def _divided(hook: Callable[[], Any], here: RankInfo) -> Callable[[], Any]:
+def _warn_if_unsharded(hook: Callable[[], Any], rank_info: RankInfo) -> Callable[[], Any]:
     def loaders() -> Any:
         found = hook()
         for loader in tree_leaves(found):
-            of_lightning = isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset)
-            if here.rank == 0 and not (of_lightning or isinstance(loader, Minibatches)):
+            is_sharded_by_lightning = isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset)
+            if rank_info.rank == 0 and not (is_sharded_by_lightning or isinstance(loader, Minibatches)):
                 log.warning(
-                    "train_dataloader gives a %s, which cannot be divided among %d processes: each trains on all of it "
-                    "unless it takes its own part. Give a DataLoader over a map-style dataset, or a TensorDataModule",
+                    "train_dataloader gives a %s, which cannot be sharded over %d processes: each trains on all of it "
+                    "unless the loader shards itself. Use a DataLoader over a map-style dataset or a TensorDataModule",
                     type(loader).__name__,
-                    here.world_size,
+                    rank_info.world_size,
                 )
         return found
 

@@ -1,1 +1,1 @@
-"""Where metrics go: `csv` is the record, `wandb` the view."""
+"""Where metrics go: `csv` is the durable record, `wandb` the dashboard."""

@@ -14,7 +14,7 @@ from dlpipe.atomic import atomic_write
 
 log = logging.getLogger(__name__)
 FIRST = ("step", "epoch")  # columns
-EMPTY: dict[str, Any] = {"rows": 0, "last": {}}  # the position at which a record begins
+EMPTY: dict[str, Any] = {"rows": 0, "last": {}}  # the position of an empty file
 
 
 class MetricsCsv(Logger):
@@ -23,7 +23,7 @@ class MetricsCsv(Logger):
     Columns: ``step`` and ``epoch``, then the metrics in the order they first appeared. Both count from 0, as
     Lightning and W&B do: what is logged after update 54, in epoch 1 of the terminal's lines, has step 53 and
     epoch 0. The row of the test stands after the last: its step is the number of updates made. An empty cell is
-    a metric that was not logged at that step. A file that is there already is continued.
+    a metric that was not logged at that step. An existing file is continued.
 
     Lightning's CSVLogger keeps rows in memory, and rewrites the file in place when a column is new.
     """
@@ -48,7 +48,7 @@ class MetricsCsv(Logger):
 
     @property
     def version(self) -> str:
-        """None of its own: a run has one such file."""
+        """Empty: a run has one such file."""
         return ""
 
     @property
@@ -82,7 +82,7 @@ class MetricsCsv(Logger):
         return {"rows": self._count, "last": dict(self._last)}
 
     def rewind(self, position: dict[str, Any]) -> None:
-        """Take back all that was written after this `position`, and a row that an interruption left half written."""
+        """Truncate to this `position`, and drop a row that an interruption left incomplete."""
         self._last = dict(position["last"])
         if not position["rows"]:
             self.path.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ class MetricsCsv(Logger):
         before = position["rows"] - bool(self._last)
         rows = self._rows()[:before]
         if len(rows) < before:
-            log.warning("%s lacks %d of the %d rows that it had", self.path, before - len(rows), position["rows"])
+            log.warning("%s lacks %d of its %d rows", self.path, before - len(rows), position["rows"])
         self.columns += [name for name in self._last if name not in self.columns]
         self._count = len(rows) + bool(self._last)
         self._rewrite([*rows, self._last] if self._last else rows)
@@ -103,12 +103,12 @@ class MetricsCsv(Logger):
             return list(csv.DictReader(file))
 
     def _continues_last(self, row: dict[str, Any]) -> bool:
-        """Whether the row is of the same step as the last and says nothing else of what both say."""
+        """Whether the row has the last row's step and contradicts none of its values."""
         same = self._last.keys() & row.keys()
         return row["step"] is not None and "step" in same and all(self._last[name] == row[name] for name in same)
 
     def _add_columns(self, new: list[str]) -> None:
-        """Write the file anew with more columns."""
+        """Rewrite the file with more columns."""
         rows = self._rows()
         self.columns += new
         self._rewrite(rows)

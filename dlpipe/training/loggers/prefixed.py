@@ -1,4 +1,4 @@
-"""One record of a run for all of its stages."""
+"""One logger of a run for all of its stages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,15 @@ from pytorch_lightning.loggers.logger import Logger
 
 
 class PrefixedLogger(Logger):
-    """A logger that a stage writes to under its name, its updates counted on from those of the stages before.
+    """Logs a stage's metrics under its name, at steps that continue those of the stages before.
 
     ``loss`` of training in the stage ``pretrain/0`` is ``pretrain/0/loss``; ``val/error`` in ``finetune`` is
     ``finetune/val/error``.
 
     Args:
-        logger: of the run.
-        stage: its name; nothing is put before a metric where it is empty.
-        updates: made before the stage.
+        logger: the run's.
+        stage: its name; empty adds no prefix.
+        updates: number of updates before the stage.
     """
 
     def __init__(self, logger: Logger, stage: str, updates: int) -> None:
@@ -25,7 +25,7 @@ class PrefixedLogger(Logger):
         self.updates = updates
 
     def __getattr__(self, name: str) -> Any:
-        if name == "logger":  # before there is one, as in a copy that is being made
+        if name == "logger":  # not set yet, as in a copy that is being made
             raise AttributeError(name)
         return getattr(self.logger, name)
 

@@ -16,7 +16,7 @@ from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import write_text
 
 log = logging.getLogger(__name__)
-# W&B's own are 90 seconds and for ever; its variables WANDB_INIT_TIMEOUT and WANDB_FINISH_TIMEOUT win over ours
+# W&B's defaults are 90 seconds and no limit; WANDB_INIT_TIMEOUT and WANDB_FINISH_TIMEOUT override ours
 INIT_TIMEOUT_SECONDS = 15.0
 FINISH_TIMEOUT_SECONDS = 60.0
 RUN_ID = "wandb_run_id"
@@ -36,7 +36,7 @@ def wandb_logger(
 
     The run's name is its directory's, its tags are the overrides, its group is the sweep's directory name
     unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
-    for a resumed run to go on in.
+    so that a resumed run continues it.
     """
     # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -60,7 +60,7 @@ def wandb_logger(
 
 
 def _known(path: Path) -> dict[str, str]:
-    """The run to go on in, where an interrupted one has left its id."""
+    """The W&B run to resume, if an interrupted run has left its id."""
     return {"id": path.read_text(encoding="utf-8").strip(), "resume": "allow"} if path.is_file() else {}
 
 
@@ -68,7 +68,7 @@ def wandb_mode(offline: bool) -> str:
     """The mode of ``WANDB_MODE``, ``wandb offline`` or ``wandb disabled``; online only where a key is known.
 
     Raises:
-        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is none.
+        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is invalid.
     """
     try:
         mode = str(wandb.setup(wandb.Settings(silent=True)).settings.mode)

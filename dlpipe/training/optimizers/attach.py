@@ -1,4 +1,4 @@
-"""The optimizer and the schedule that Hydra composed, for a module that configures none itself."""
+"""Attach the composed optimizer and LR scheduler to a module that configures none itself."""
 
 from typing import Any
 
@@ -46,30 +46,30 @@ def build_optimizer(model: pl.LightningModule, node: DictConfig) -> torch.optim.
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, node: DictConfig, monitor: str | None) -> dict[str, Any] | None:
-    """The composed schedule in the form Lightning takes; None for ``scheduler=none``.
+    """The composed LR scheduler in the form Lightning takes; None for ``scheduler=none``.
 
-    ``interval`` says what the schedule counts: ``epoch`` or ``step``, which is an update.
+    ``interval`` says what it counts: ``epoch`` or ``step``, which is an update.
     """
     if "_target_" not in node:
         return None
     options = options_of(node)
     interval = options.pop("interval")
-    schedule = get_class(node._target_)(optimizer, **options)
-    watched = {"monitor": monitor or DEFAULT_MONITORS[0]} if isinstance(schedule, ReduceLROnPlateau) else {}
-    return {"scheduler": schedule, "interval": interval, **watched}
+    scheduler = get_class(node._target_)(optimizer, **options)
+    watched = {"monitor": monitor or DEFAULT_MONITORS[0]} if isinstance(scheduler, ReduceLROnPlateau) else {}
+    return {"scheduler": scheduler, "interval": interval, **watched}
 
 
 def attach_optimizer(
     model: pl.LightningModule, optimizer_node: DictConfig, scheduler_node: DictConfig, monitor: str | None
 ) -> None:
-    """Let a module without ``configure_optimizers`` train with the composed optimizer and schedule."""
+    """Let a module without ``configure_optimizers`` train with the composed optimizer and LR scheduler."""
     if has_own_optimizer(model):
         return
 
     def configure_optimizers() -> Any:
         optimizer = build_optimizer(model, optimizer_node)
-        schedule = build_scheduler(optimizer, scheduler_node, monitor)
-        return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
+        scheduler = build_scheduler(optimizer, scheduler_node, monitor)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler} if scheduler else optimizer
 
     # Lightning looks the hook up on the instance, so a module needs no base class of ours
     model.configure_optimizers = configure_optimizers  # type: ignore[method-assign]

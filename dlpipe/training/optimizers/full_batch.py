@@ -32,7 +32,7 @@ class FullBatch(torch.optim.Optimizer):
     Source: Nocedal and Wright (2006), Numerical Optimization, sections 5.2 and 7.2.
     """
 
-    requires_full_batch = True  # the full pass holds model and minibatch to that
+    requires_full_batch = True  # the checks refuse a model or a minibatch that does not fit
 
     def __init__(self, params: Any, method: Method = "CG", gradient_tolerance: float = 1e-5) -> None:
         if gradient_tolerance < 0:
@@ -43,7 +43,7 @@ class FullBatch(torch.optim.Optimizer):
         self._search: _Search | None = None
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any]) -> Tensor:  # type: ignore[override]  # it cannot do without
+    def step(self, closure: Callable[[], Any]) -> Tensor:  # type: ignore[override]  # SciPy evaluates the loss itself
         """Make one iteration; returns the loss after it, a scalar."""
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
         if self._search is None:
@@ -95,7 +95,7 @@ class _Search:
         try:
             result = minimize(self._evaluate, start, jac=True, method=method, callback=self._iterated, options=options)
             self.requests.put(("finished", result.x))
-        except BaseException as error:  # told in the thread that asked
+        except BaseException as error:  # raised in the thread that called
             self.requests.put(("failed", error))
 
     def _evaluate(self, point: Vector) -> tuple[float, Vector]:

@@ -1,4 +1,4 @@
-"""How the learning rate falls."""
+"""LR schedulers beyond torch's."""
 
 from torch import Tensor
 from torch.optim import Optimizer

@@ -1,4 +1,4 @@
-"""What `self.log` and torchmetrics have added up in an epoch so far, which Lightning keeps in no checkpoint."""
+"""Sums of `self.log` and of torchmetrics over the epoch so far, which Lightning does not save in a checkpoint."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def metric_states(module: pl.LightningModule) -> dict[str, dict[str, Any]]:
 
 
 def restore_metric_states(module: pl.LightningModule, saved: dict[str, dict[str, Any]]) -> None:
-    """Have them as they were."""
+    """Put back what `metric_states` returned."""
     for path, part in module.named_modules():
         for name, value in saved.get(path, {}).items():
             setattr(part, name, apply_to_collection(value, Tensor, lambda tensor: tensor.to(part.device)))  # noqa: B023

@@ -1,4 +1,4 @@
-"""A disk that is full, told as such."""
+"""Report a full disk in one line."""
 
 import contextlib
 import errno
@@ -9,10 +9,10 @@ from dlpipe.errors import DlpipeError
 
 @contextlib.contextmanager
 def report_disk_full() -> Iterator[None]:
-    """Turn the error of a full disk into one line that says what to do.
+    """Replace the OSError of a full disk (ENOSPC, EDQUOT) by one line that says what to do.
 
     Raises:
-        DlpipeError: in its place.
+        DlpipeError: naming the file.
     """
     try:
         yield
@@ -20,4 +20,4 @@ def report_disk_full() -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         message = f"{error.filename or 'a file'} could not be written: {error.strerror}"
-        raise DlpipeError(f"{message}. Make room, then go on with: python -m dlpipe resume RUN_DIR") from error
+        raise DlpipeError(f"{message}. Free some space, then run: python -m dlpipe resume RUN_DIR") from error

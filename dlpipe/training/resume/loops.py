@@ -1,9 +1,8 @@
-"""Lightning's loops with places to rest: between two steps and between two epochs, where all their counts agree.
+"""Lightning's loops with safe points: between two steps and between two epochs, where all their counts agree.
 
-A run is left and taken up again at such a place alone. Lightning's own checkpoints are written inside hooks, when some
-counts are ahead of others; it then guesses which hooks are still to come, trains or validates once too often or too
-seldom, and begins the epoch's data anew. This file and `dlpipe.training.speed.chunks` alone rely on private names of
-Lightning; tests/training/resume pin what they do.
+A run can be saved and resumed exactly only there. Lightning's own checkpoints are written inside hooks, when some
+counts are ahead of others; on resuming it guesses which hooks are still to come, trains or validates once too often or
+too seldom, and starts the epoch's data again.
 """
 
 import warnings
@@ -39,32 +38,32 @@ def add_safe_points(trainer: pl.Trainer) -> None:
 
 
 class SafePointFitLoop(FitLoop):
-    """Lightning's loop over epochs, with a rest after each but the last."""
+    """Lightning's loop over epochs, with a safe point after each but the last."""
 
     def on_advance_end(self) -> None:
-        """End the epoch, then rest."""
+        """End the epoch, then call `safe_point`."""
         super().on_advance_end()
         if not self.done:
             safe_point(self.trainer)
 
 
 class ResumableEpochLoop(EpochLoop):
-    """Lightning's loop over an epoch, with rests between its steps, that can begin where it was left.
+    """Lightning's loop over an epoch, with safe points between its steps, that can resume in mid-epoch.
 
     Args:
-        trainer: whose loop it is.
-        seed: of random draws, a function of (seed, epoch, rank) and the step; None leaves them to Lightning.
+        trainer: the trainer of the loop.
+        seed: makes random numbers a function of (seed, epoch, rank) and the step; None leaves them to Lightning.
         limits: Lightning's ``min_steps`` and ``max_steps``.
     """
 
     def __init__(self, trainer: pl.Trainer, seed: int | None = None, **limits: Any) -> None:
         super().__init__(trainer, **limits)
         self.seed = seed
-        # of the checkpoint that a run is taken up from
-        self.draws: dict[str, Any] | None = None
+        # from the checkpoint that the run is resumed from
+        self.rng_state: dict[str, Any] | None = None
 
     def reset(self) -> None:
-        """Prepare an epoch; where the checkpoint was written after one, the next."""
+        """Prepare an epoch: the next one, where the checkpoint was written at the end of one."""
         if self.is_resuming and self.is_epoch_trained:
             self.restarting = False
             self.reset_restart_stage()
@@ -73,36 +72,35 @@ class ResumableEpochLoop(EpochLoop):
             super().reset()
 
     def on_run_start(self, data_fetcher: DataFetcher) -> None:
-        """Make the epoch's random draws and minibatches begin, and go to where it was left."""
-        trainer, taken_up = self.trainer, self.is_resuming
+        """Seed the epoch and start its data; on resuming, after the minibatches that were trained already."""
+        trainer, is_resuming = self.trainer, self.is_resuming
         loaders = data_fetcher.combined_loader.flattened
         if self.seed is not None:
             begin_epoch(self.seed, trainer.current_epoch, trainer.global_rank, loaders)
         super().on_run_start(data_fetcher)
-        early = taken_up or (self.seed is not None and trainer.current_epoch == 0)  # begun before anything was seeded
-        if early and not all(isinstance(loader, StatefulLoader) for loader in loaders):
+        started_unseeded = is_resuming or (self.seed is not None and trainer.current_epoch == 0)
+        if started_unseeded and not all(isinstance(loader, StatefulLoader) for loader in loaders):
             _restart_data(data_fetcher, loaders, self.batch_progress.current.ready)
-        if taken_up:
-            if self.draws is not None and self.batch_progress.current.ready:
-                restore_rng_state(self.draws, trainer.lightning_module)
-            # nothing is left to be made good, and hooks and schedules are to behave as in any epoch
+        if is_resuming:
+            if self.rng_state is not None and self.batch_progress.current.ready:
+                restore_rng_state(self.rng_state, trainer.lightning_module)
             mark_resumed(trainer.fit_loop)
 
     def on_advance_end(self, data_fetcher: DataFetcher) -> None:
-        """Validate and log where it is due, then rest, unless the epoch is over or a gradient is half accumulated."""
+        """Validate and log where it is due; then a safe point, except in an accumulation or at the end of the epoch."""
         super().on_advance_end(data_fetcher)
-        ending = self.is_training_done or self.trainer.should_stop
-        if not ending and not self.is_accumulating and not isinstance(data_fetcher, IteratorFetcher):
+        is_ending = self.is_training_done or self.trainer.should_stop
+        if not is_ending and not self.is_accumulating and not isinstance(data_fetcher, IteratorFetcher):
             safe_point(self.trainer)
 
 
 def _restart_data(data_fetcher: DataFetcher, loaders: list[Any], count: int) -> None:
-    """Begin the epoch's data once more, after its first ``count`` minibatches."""
-    resident = len(loaders) == 1 and isinstance(loaders[0], Minibatches)
-    if resident:
+    """Start the epoch's data again, after its first ``count`` minibatches."""
+    can_skip = len(loaders) == 1 and isinstance(loaders[0], Minibatches)
+    if can_skip:
         loaders[0].skip = count
     iter(data_fetcher)
-    if resident:
+    if can_skip:
         data_fetcher.fetched += count
         return
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""What a run is gone on with: from which checkpoint, whether it is the same run, and on what."""
+"""Resuming a run: from which checkpoint, and whether it is the same run."""
 
 import logging
 from pathlib import Path
@@ -16,16 +16,16 @@ from dlpipe.training.resume.run_state import KEY
 from dlpipe.training.stages.configs import is_checkpoints, stage_config
 
 log = logging.getLogger(__name__)
-# of a config, what may differ between a run and its resumption
+# keys that may differ between a run's config and that of its resumption
 FREE = ("output_dir", "resume")
 NAMES = ("last.ckpt", "previous.ckpt")
 
 
 def checkpoints_to_resume(cfg: DictConfig) -> dict[str, Path]:
-    """By stage, of those that have one, the last checkpoint, or the one before where that cannot be read.
+    """By stage, the last checkpoint, or the previous one if that cannot be read; stages without one are left out.
 
     Raises:
-        DlpipeError: a stage has some, and none can be read.
+        DlpipeError: a stage has checkpoints, and none can be read.
     """
     roots = [Path(node.directory) for node in cfg.callbacks.values() if is_checkpoints(node)]
     found = {}
@@ -43,7 +43,7 @@ def checkpoints_to_resume(cfg: DictConfig) -> dict[str, Path]:
 
 
 def _checkpoint_in(folder: Path, cfg: DictConfig) -> Path | None:
-    """The one to go on from; None where the method of optimization has to begin again."""
+    """The checkpoint to resume from; None where the optimizer cannot be resumed."""
     paths = [folder / name for name in NAMES if (folder / name).exists()]
     for path in paths:
         try:
@@ -55,17 +55,17 @@ def _checkpoint_in(folder: Path, cfg: DictConfig) -> Path | None:
             continue
         done = any(state.get("done") for state in found["callbacks"].values() if isinstance(state, dict))
         if getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False) and not done:
-            log.info("%s keeps in no checkpoint where its search is", cfg.optimizer._target_)
+            log.info("%s cannot be checkpointed; its search starts again from scratch", cfg.optimizer._target_)
             return None
         return path
     raise DlpipeError(f"none of {format_list(map(str, paths))} can be read; start the run in another directory")
 
 
 def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
-    """Whether what is asked for is the run in the directory.
+    """Make sure that the requested run is the one in the directory.
 
     Raises:
-        DlpipeError: it is not, with the keys and values that differ.
+        DlpipeError: it is another, with the keys and values that differ.
     """
     had, wanted = (flat(OmegaConf.to_container(config, resolve=True)) for config in (cfg, asked))
     keys = sorted(key for key in had.keys() | wanted.keys() if had.get(key) != wanted.get(key))
@@ -77,13 +77,13 @@ def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
 
 
 def _free(key: str, had: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a difference says only where the run is."""
+    """Whether a difference is only about the directory of the run."""
     inside = str(had.get(key)).replace(str(had["output_dir"]), str(wanted["output_dir"])) == str(wanted.get(key))
     return key in FREE or inside
 
 
 def note_resumption(directory: Path, now: dict[str, Any]) -> None:
-    """Add to the provenance on what the run goes on, and warn where that is something else than before."""
+    """Add this resumption to the provenance, and warn of libraries or hardware that differ from before."""
     before = read_provenance(directory) or now
     for difference in differences(before, now):
         log.warning("%s: the run may end in other numbers", difference)

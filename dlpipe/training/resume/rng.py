@@ -1,4 +1,4 @@
-"""Random draws as a function of (seed, epoch, rank) and the step, however often the process has started."""
+"""Random numbers as a function of (seed, epoch, rank) and the step, however often the process has started."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
 
-EPOCH, TEST, BEGIN, SAMPLE, ORDER = range(5)  # what is drawn for
+EPOCH, TEST, BEGIN, SAMPLE, ORDER = range(5)  # purposes: each has random numbers of its own
 
 
 def seed_rng(seed: int, purpose: int, rank: int = 0, epoch: int = 0) -> None:
@@ -21,7 +21,7 @@ def seed_rng(seed: int, purpose: int, rank: int = 0, epoch: int = 0) -> None:
 
 
 def begin_epoch(seed: int, epoch: int, rank: int, loaders: Iterable[Any]) -> None:
-    """Seed what an epoch draws from, and the generators of its loaders, which on all ranks give the same order."""
+    """Seed an epoch, and the generators of its loaders, which give the same order on all ranks."""
     seed_rng(seed, EPOCH, rank, epoch)
     order = int(_sequence(seed, ORDER, 0, epoch).generate_state(1)[0])
     for loader in loaders:
@@ -32,7 +32,7 @@ def begin_epoch(seed: int, epoch: int, rank: int, loaders: Iterable[Any]) -> Non
 
 
 def _sequence(seed: int, purpose: int, rank: int, epoch: int) -> np.random.SeedSequence:
-    """One for each key: numpy fills keys up with zeros, so that all have the same parts in the same places."""
+    """One for each key, whose parts have fixed places: numpy pads shorter keys with zeros."""
     return np.random.SeedSequence((seed, rank, 0, epoch, purpose))
 
 
@@ -49,7 +49,7 @@ def rng_state(module: nn.Module) -> dict[str, Any]:
 
 
 def restore_rng_state(state: dict[str, Any], module: nn.Module) -> None:
-    """Bring every generator to where it was."""
+    """Restore what `rng_state` returned."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
@@ -63,7 +63,7 @@ def restore_rng_state(state: dict[str, Any], module: nn.Module) -> None:
 
 
 def _generators(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Those that a module and its parts hold as attributes, by their path."""
+    """The generators that a module and its parts hold as attributes, by their path."""
     for name, part in module.named_modules():
         for key, value in vars(part).items():
             if isinstance(value, (torch.Generator, np.random.Generator, random.Random)):

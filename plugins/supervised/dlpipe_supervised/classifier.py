@@ -34,8 +34,7 @@ class Classifier(pl.LightningModule, ABC):
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Class probabilities (examples, num_classes)."""
-        x, _ = batch
-        return torch.softmax(self(x), 1)
+        return torch.softmax(self(batch[0]), 1)  # of files, `predict` has no labels
 
 
 def log_scores(module: pl.LightningModule, split: Literal["val", "test"], logits: Tensor, labels: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""However a run on two processes ends, all of it ends, and the first error is the one that is told."""
+"""However a run on two processes ends, all of it ends, and the first error is the one that is reported."""
 
 import json
 import os
@@ -92,14 +92,14 @@ def training(folder, *overrides, reached="run/checkpoints/last.ckpt"):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_every_rank_and_the_run_says_where_it_stands(number, tmp_path):
+def test_a_signal_ends_every_rank_and_the_run_says_how_to_resume(number, tmp_path):
     with training(tmp_path) as process:
         process.send_signal(number)
-        said = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + number
     assert alive(ranks(tmp_path / "run")) == []
-    assert f"to go on from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in said
-    assert not re.search("Traceback|death signal", said)
+    assert f"to resume from the last checkpoint: python -m dlpipe resume {tmp_path / 'run'}" in output
+    assert not re.search("Traceback|death signal", output)
     assert read_summary(tmp_path / "run")["status"] == "interrupted"
 
 

@@ -14,7 +14,7 @@ from dlpipe.training.distributed.rank_info import RankInfo
 
 @pytest.fixture
 def together(monkeypatch):
-    """Let each config be the one of a rank; gives what `agree` returned or raised on each."""
+    """Let each config be the one of a rank; gives what each rank returned or raised."""
 
     def run(*configs):
         store = torch.distributed.HashStore()
@@ -57,3 +57,12 @@ def test_a_config_that_differs_ends_every_rank_with_the_keys_and_values(together
         assert "optimizer.lr (0.1 and 0.3)" in str(error)
         assert "seed" not in str(error)
         assert "same command" in str(error)
+
+
+def test_a_rank_that_does_not_answer_is_named(monkeypatch):
+    store = torch.distributed.HashStore()
+    store.set_timeout(timedelta(seconds=0.2))
+    monkeypatch.setattr(rank_store, "rendezvous", lambda *_, **__: iter([(store, 0, 0)]))
+    ranks = rank_store.RankStore(RankInfo(0, 2, "torchrun"))
+    with pytest.raises(DlpipeError, match=r"rank 0 timed out waiting for rank 1 \(decided/1\); see that rank's log"):
+        ranks.broadcast_decision("")

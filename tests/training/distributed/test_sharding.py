@@ -84,7 +84,7 @@ def test_training_data_that_cannot_be_divided_is_said_once(rank, caplog):
     shard_training_data(data, RankInfo(rank, 2, "torchrun"))
     with caplog.at_level(logging.WARNING):
         assert isinstance(data.train_dataloader(), DataLoader)
-    assert ("cannot be divided among 2 processes: each trains on all of it" in caplog.text) == (rank == 0)
+    assert ("cannot be sharded over 2 processes: each trains on all of it" in caplog.text) == (rank == 0)
 
 
 @pytest.mark.parametrize("several", [list, dict, None])

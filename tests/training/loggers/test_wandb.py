@@ -118,7 +118,7 @@ def test_mode_is_offline_where_the_wandb_command_said_so(environment):
     assert wandb_mode(offline=False) == "offline"
 
 
-def test_malformed_key_is_told(environment, caplog):
+def test_a_malformed_key_is_reported(environment, caplog):
     environment.setenv("WANDB_API_KEY", "tooshort")
     wandb_mode(offline=False)
     assert re.search(r"W&B cannot use the key it was given \(.*invalid.*\); logging offline", caplog.text)
@@ -197,7 +197,7 @@ def test_key_and_no_network_ends_offline_in_seconds(silence, tmp_path):
     assert float(seconds.removesuffix(" s")) < 9
 
 
-def test_server_that_does_not_take_the_rest_in_time_is_told_of(tmp_path, caplog):
+def test_a_server_that_does_not_take_the_run_in_time_is_reported(tmp_path, caplog):
     def late(exit_code):
         raise TimeoutError
 
@@ -250,7 +250,7 @@ def test_run_id_is_kept_in_the_run_directory(first):
     assert (first / "wandb_run_id").read_text() == run["run_id"]
 
 
-def test_a_run_that_is_gone_on_with_is_the_same_run(stranger, tmp_path):
+def test_a_resumed_run_continues_its_run_at_wandb(stranger, tmp_path):
     for _ in range(2):
         command = [sys.executable, "-c", LOG_ONE_ROW, str(tmp_path)]
         subprocess.run(command, cwd=tmp_path, env=stranger, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""``resume`` and ``resume=auto`` as one types them: real processes, killed and told to go on."""
+"""``resume`` and ``resume=auto`` as one types them: real processes, killed and resumed."""
 
 import json
 import os
@@ -42,13 +42,13 @@ def same(one, other):
 def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path):
     command = [sys.executable, "-m", "dlpipe"]
     words = [*RUN, OFTEN, "hydra.run.dir=run"]
-    draw = random.Random(5)
+    delays = random.Random(5)
     for _ in range(2):
         with subprocess.Popen([*command, *words], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
             last, before = tmp_path / "run" / "checkpoints" / "last.ckpt", time.time()
             while process.poll() is None and not (last.exists() and last.stat().st_mtime > before):
                 time.sleep(0.005)
-            time.sleep(draw.random() * 0.2)
+            time.sleep(delays.random() * 0.2)
             process.kill()
         words = ["resume", "run"]
     subprocess.run([*command, *words], cwd=tmp_path, check=True)
@@ -56,7 +56,7 @@ def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path):
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["resumed"]) >= 1
 
 
-def test_a_run_that_begins_again_begins_its_record_again_whatever_its_name(cli):
+def test_a_run_that_starts_from_scratch_truncates_its_metrics_whatever_the_files_name(cli):
     words = ("model=logreg", "recipe.max_epochs=2", "logger.csv.path=${output_dir}/record.csv", "hydra.run.dir=run")
     run_dir = cli(*words).run_dir
     record = (run_dir / "record.csv").read_bytes()
@@ -64,11 +64,11 @@ def test_a_run_that_begins_again_begins_its_record_again_whatever_its_name(cli):
     (run_dir / "summary.json").unlink()
     result = cli("resume", str(run_dir))
     assert result.code == 0
-    assert "there is no checkpoint to go on from: beginning again" in result.out
+    assert "No checkpoint found; starting from scratch" in result.out
     assert (run_dir / "record.csv").read_bytes() == record
 
 
-def test_a_record_that_is_gone_is_told_and_begun_again(copy, cli):
+def test_a_missing_metrics_file_is_reported_and_started_again(copy, cli):
     (copy / "metrics.csv").unlink()
     result = cli("resume", str(copy))
     assert result.code == 0
@@ -140,7 +140,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, whole, cli):
     result = cli("resume", str(copy))
     assert result.code == 0
     assert f"{last} cannot be read" in result.out
-    assert f"going on from {copy / 'checkpoints' / 'previous.ckpt'}" in result.out
+    assert f"Resuming from checkpoint {copy / 'checkpoints' / 'previous.ckpt'}" in result.out
     same(copy, whole)
 
 
@@ -154,12 +154,12 @@ def test_where_no_checkpoint_can_be_read_nothing_is_touched(copy, cli):
     assert (copy / "metrics.csv").read_bytes() == before
 
 
-def test_without_a_checkpoint_it_begins_again(copy, whole, cli):
+def test_without_a_checkpoint_it_starts_from_scratch(copy, whole, cli):
     shutil.rmtree(copy / "checkpoints")
     (copy / "checkpoints").mkdir()
     (copy / "checkpoints" / ".last.ckpt.4711.tmp").write_bytes(b"half")  # of a kill while it was written
     result = cli("resume", str(copy))
-    assert "there is no checkpoint to go on from: beginning again" in result.out
+    assert "No checkpoint found; starting from scratch" in result.out
     assert not list(copy.rglob(".*.tmp"))
     same(copy, whole)
 
@@ -192,7 +192,7 @@ def test_what_is_no_run_is_refused(cli, tmp_path):
     assert f"{tmp_path} is not a run's directory: it has no config.yaml" in result.err
 
 
-def test_auto_starts_goes_on_and_leaves_a_finished_run(cli, whole):
+def test_auto_starts_and_resumes_a_run_and_leaves_a_finished_one(cli, whole):
     words = [*RUN, OFTEN, "hydra.run.dir=auto", "resume=auto"]
     first = cli(*words)
     assert first.code == 0
@@ -202,7 +202,7 @@ def test_auto_starts_goes_on_and_leaves_a_finished_run(cli, whole):
     (run / "checkpoints" / "last.ckpt").unlink()
     again = cli(*words)
     assert again.code == 0
-    assert f"going on from {run / 'checkpoints' / 'previous.ckpt'}" in again.out
+    assert f"Resuming from checkpoint {run / 'checkpoints' / 'previous.ckpt'}" in again.out
     same(run, whole)
     assert "nothing is left to train" in cli(*words).out
 
@@ -225,7 +225,7 @@ def test_auto_needs_a_directory_that_stays(cli):
     assert result.written == []
 
 
-def test_another_library_or_machine_is_told(copy, cli):
+def test_another_library_or_machine_is_reported(copy, cli):
     path = copy / "provenance.json"
     known = json.loads(path.read_text())
     known["libraries"]["torch"] = "1.0"
@@ -235,7 +235,7 @@ def test_another_library_or_machine_is_told(copy, cli):
     assert "the run may end in other numbers" in result.out
 
 
-def test_full_batch_methods_begin_again(cli):
+def test_full_batch_methods_start_from_scratch(cli):
     words = ["model=logreg", "optimizer=cg", "recipe.max_epochs=4"]
     run = cli(*words, "hydra.run.dir=whole").run_dir
     other = run.parent / "killed"
@@ -244,7 +244,7 @@ def test_full_batch_methods_begin_again(cli):
     (other / "checkpoints" / "last.ckpt").unlink()  # the one before is of mid-search
     result = cli("resume", str(other))
     assert result.code == 0
-    assert "keeps in no checkpoint where its search is" in result.out
+    assert "cannot be checkpointed; its search starts again from scratch" in result.out
     same(run, other)
 
 
@@ -256,7 +256,7 @@ def test_a_run_is_reproduced_to_the_last_bit(whole, cli, tmp_path):
     same(tmp_path / "run", tmp_path / "run-again-1")
 
 
-def test_what_is_not_as_it_was_is_told_before_and_after(whole, cli, tmp_path):
+def test_differences_are_reported_before_and_after_a_run_is_reproduced(whole, cli, tmp_path):
     run = shutil.copytree(whole, tmp_path / "run")
     known = json.loads((run / "provenance.json").read_text())
     known["code"]["dlpipe"] = "another"

@@ -1,4 +1,4 @@
-"""A run left at any rest and taken up again, of modules that a stranger might write: the same bits and record."""
+"""A run killed at any safe point and resumed, of modules that a stranger might write: the same bits and logs."""
 
 import contextlib
 import random
@@ -54,7 +54,7 @@ class OwnGenerator(Data):
 
 
 class Stateful(Data):
-    """Its loader keeps its place by itself, as torchdata's do."""
+    """Its loader saves its own position, as torchdata's do."""
 
     def train_dataloader(self):
         class Place(TensorMinibatches):
@@ -74,7 +74,7 @@ class Stateful(Data):
 
 
 class EverNewShapes(Data):
-    """Of which only some are worth recording."""
+    """Of which only some are worth tracing."""
 
     def train_dataloader(self):
         class Cut(TensorMinibatches):
@@ -151,7 +151,7 @@ class Logs(Module):
         return loss
 
 
-class Draws(Module):
+class DrawsFromEveryGenerator(Module):
     """From every generator there is, its own included."""
 
     def __init__(self):
@@ -208,7 +208,7 @@ CASES = {
     "a plateau": {"make_module": Plateau},
     "a plateau in mid-epoch": {"make_module": PlateauInMidEpoch, "val_check_interval": 4},
     "what is logged": {"make_module": Logs, "log_every_n_steps": 3},
-    "generators": {"make_module": Draws},
+    "generators": {"make_module": DrawsFromEveryGenerator},
     "hooks": {"make_module": EveryMinibatch},
     "by hand": {"make_module": ByHand},
     "validation in mid-epoch": {"val_check_interval": 4},
@@ -223,7 +223,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No power is cut here: files need not reach the disk; and few recordings are enough for a short run."""
+    """No power is cut here: files need not reach the disk; and few traces are enough for a short run."""
     monkeypatch.setattr(updates, "FREE_TRACES", 2)
     monkeypatch.setattr("os.fsync", lambda file: None)
 
@@ -233,8 +233,8 @@ class KilledError(BaseException):
 
 
 def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fused=False, patience=None, **options):
-    """A run, or the rest of one; gives its module and the text of its record."""
-    torch.manual_seed(1)  # what has been drawn before plays no part
+    """A run, or a resumed one; gives its module, its checkpoints and the text of its metrics.csv."""
+    torch.manual_seed(1)  # random numbers used before make no difference
     if checkpoint:
         torch.rand(17)
     defaults = {"max_epochs": EPOCHS, "num_sanity_val_steps": 0, "accelerator": "cpu", "log_every_n_steps": 50}
@@ -274,29 +274,29 @@ def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fu
     return module, checkpoints, record.read_text() if record.exists() else ""
 
 
-def test_of_ever_new_shapes_few_are_recorded(tmp_path, monkeypatch):
+def test_of_ever_new_shapes_few_are_traced(tmp_path, monkeypatch):
     """Or the case above would not be what its name says."""
     counted = []
-    monkeypatch.setattr(FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.recordings)))
+    monkeypatch.setattr(FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.traces)))
     fit(tmp_path, make_data=EverNewShapes, fused=True)
     assert counted == [(24, 2)]
 
 
-def left_after(monkeypatch, count):
-    """Kill the process after so many rests."""
+def killed_after(monkeypatch, count):
+    """Kill the process after so many safe points."""
     left = [count]
     real = loops.safe_point
 
-    def rest(trainer):
+    def killing(trainer):
         real(trainer)
         left[0] -= 1
         if left[0] == 0:
             raise KilledError
 
-    monkeypatch.setattr(loops, "safe_point", rest)
+    monkeypatch.setattr(loops, "safe_point", killing)
 
 
-def place(trainer):
+def position(trainer):
     """Updates, and minibatches of an epoch that is not over."""
     loop = trainer.fit_loop.epoch_loop
     done = loop.batch_progress.current.ready
@@ -304,28 +304,28 @@ def place(trainer):
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
-def test_wherever_it_is_left_it_ends_in_the_same_bits(options, tmp_path, monkeypatch):
-    rests = []
+def test_a_run_killed_at_any_safe_point_and_resumed_ends_in_the_same_bits(options, tmp_path, monkeypatch):
+    safe_points = []
     with monkeypatch.context() as counted:
         real = loops.safe_point
-        counted.setattr(loops, "safe_point", lambda trainer: (rests.append(place(trainer)), real(trainer)))
+        counted.setattr(loops, "safe_point", lambda trainer: (safe_points.append(position(trainer)), real(trainer)))
         whole, best, record = fit(tmp_path / "whole", **options)
-    assert len(rests) > 5
-    ends = [count for count, (_, done) in enumerate(rests, start=1) if not done]  # of epochs
-    for count in {ends[0], ends[-1] - 1, random.Random(1).randrange(1, len(rests) + 1)}:
-        folder = tmp_path / f"left after {count}"
+    assert len(safe_points) > 5
+    ends = [count for count, (_, done) in enumerate(safe_points, start=1) if not done]  # of epochs
+    for count in {ends[0], ends[-1] - 1, random.Random(1).randrange(1, len(safe_points) + 1)}:
+        folder = tmp_path / f"killed after {count}"
         with monkeypatch.context() as killing:
-            left_after(killing, count)
+            killed_after(killing, count)
             fit(folder, **options)
         module, found, text = fit(folder, folder / "last.ckpt", **options)
-        message = f"left after rest {count} of {len(rests)}, update {rests[count - 1][0]}"
+        message = f"killed after safe point {count} of {len(safe_points)}, update {safe_points[count - 1][0]}"
         assert text == record, message
         assert found.best == best.best, message
         for name, tensor in whole.state_dict().items():
             assert torch.equal(module.state_dict()[name], tensor), f"{message}: {name}"
 
 
-def test_training_that_is_done_is_not_gone_on_with(tmp_path):
+def test_training_that_is_done_is_not_resumed(tmp_path):
     whole, _, record = fit(tmp_path, patience=17)
     module, _, text = fit(tmp_path, tmp_path / "last.ckpt", patience=17)
     assert text == record

@@ -16,14 +16,14 @@ def test_no_two_streams_are_the_same():
     assert len(set(seen)) == len(seen)
 
 
-def test_the_order_of_a_loader_is_not_what_the_epoch_draws():
+def test_the_order_of_a_loader_is_independent_of_the_epochs_random_numbers():
     for epoch in range(3):
         loader = type("Loader", (), {"generator": torch.Generator()})()
         begin_epoch(7, epoch, 0, [loader])
         assert not torch.rand(5, generator=loader.generator).equal(torch.rand(5))
 
 
-def test_the_order_is_the_same_on_all_ranks_and_what_is_drawn_is_not():
+def test_the_order_is_the_same_on_all_ranks_and_other_random_numbers_differ():
     orders, drawn = [], []
     for rank in range(2):
         loader = type("Loader", (), {"generator": torch.Generator()})()

@@ -96,7 +96,7 @@ class KeepsHalf(torch.optim.SGD):
                 parameter.grad.mul_(0.5)
 
 
-class Record(pl.Callback):
+class SaveStates(pl.Callback):
     """Everything a checkpoint holds, and the mean loss, at every validation and at the end."""
 
     def __init__(self):
@@ -126,10 +126,10 @@ def fit(chunk, make_model, data=None, callbacks=lambda: [], logger=None, fused=F
 
 def _fit(chunk, make_model, data, callbacks, logger, fused, options):
     torch.manual_seed(1)
-    record, logger = Record(), logger() if logger else False
+    saved, logger = SaveStates(), logger() if logger else False
     defaults = {"max_epochs": 3, "num_sanity_val_steps": 0, "accelerator": "cpu", "enable_checkpointing": False}
     trainer = pl.Trainer(
-        callbacks=[EpochMeanLoss(), *([FusedUpdates()] if fused else []), *callbacks(), record],
+        callbacks=[EpochMeanLoss(), *([FusedUpdates()] if fused else []), *callbacks(), saved],
         logger=logger,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -137,7 +137,7 @@ def _fit(chunk, make_model, data, callbacks, logger, fused, options):
     )
     loop = take_chunks(trainer, chunk) if chunk else None
     trainer.fit(make_model(), datamodule=data or Data())
-    return record.states, trainer, loop
+    return saved.states, trainer, loop
 
 
 def assert_same(one, other):

@@ -235,7 +235,7 @@ def test_a_stage_that_is_over_needs_its_best_weights_alone(stacked, cli, tmp_pat
     resumed = cli("resume", str(run))
     assert resumed.code == 0, resumed.out + resumed.err
     assert "can be read; start the run in another directory; stage pretrain/0 is over" in resumed.out
-    assert f"going on from {run}/checkpoints/finetune/last.ckpt" in resumed.out
+    assert f"Resuming from checkpoint {run}/checkpoints/finetune/last.ckpt" in resumed.out
 
 
 def test_what_a_run_starts_from_has_to_be_there(stacked, cli):

@@ -31,4 +31,7 @@ def test_sharded_model_with_checkpoints_and_replicated_model_are_accepted():
 def test_sharded_model_with_a_significance_test_is_refused():
     checkpoints = {"_target_": "dlpipe.training.callbacks.checkpoints.BestAndLast"}
     (message,) = problems(FSDPStrategy(), level=0.05, checkpoints=checkpoints)
-    assert message.startswith("recipe.significance=0.05: predict_step needs the whole model, which no process holds with trainer.strategy=fsdp")
+    assert message.startswith(
+        "recipe.significance=0.05: predict_step needs the whole model, which no process holds with "
+        "trainer.strategy=fsdp"
+    )

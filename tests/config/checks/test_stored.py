@@ -61,7 +61,7 @@ UNREADABLE = {
 @pytest.mark.parametrize(("content", "message"), UNREADABLE.values(), ids=UNREADABLE)
 def test_config_that_is_not_plain_yaml_is_refused(content, message, tmp_path):
     (tmp_path / "config.yaml").write_bytes(content)
-    advice = r"Take a good copy; a checkpoint tells what was in it: python -m dlpipe inspect .*last\.ckpt"
+    advice = r"Take a good copy; a checkpoint also stores the config: python -m dlpipe inspect .*last\.ckpt"
     with pytest.raises(DlpipeError, match=rf"config\.yaml cannot be read: .*{message}.*\. {advice}") as error:
         read_config(tmp_path)
     assert "\n" not in str(error.value)
@@ -83,10 +83,10 @@ def test_config_without_a_model_is_refused(content, tmp_path):
 
 WRONG = {
     "missing": ({"recipe__lr": "???"}, "  recipe.lr: has no value"),
-    "node": ({"callbacks": 3}, "  callbacks=3: must be a set of keys"),
-    "stages": ({"stage_configs": [1]}, r"  stage_configs=\[1\]: must be a set of keys"),
-    "name": ({"model__name": 3}, "  model.name=3: must be the name of one"),
-    "no name": ({"dataset__name": ...}, "  dataset.name=None: must be the name of one"),
+    "node": ({"callbacks": 3}, "  callbacks=3: must be a mapping"),
+    "stages": ({"stage_configs": [1]}, r"  stage_configs=\[1\]: must be a mapping"),
+    "name": ({"model__name": 3}, "  model.name=3: must be the name of a model"),
+    "no name": ({"dataset__name": ...}, "  dataset.name=None: must be the name of a dataset"),
     "directory": ({"output_dir": 3}, "  output_dir=3: must be a directory"),
     "type": ({"threads": "many"}, "  threads=many: must be a valid integer"),
     "range": ({"recipe__lr": -0.1}, r"  recipe.lr=-0.1: must be greater than 0"),
@@ -99,7 +99,7 @@ def test_invalid_values_are_reported(values, message, verb, changed, cli):
     result = cli(verb, str(changed(**values)))
     assert result.code == 2
     assert f"{result.run_dir / 'config.yaml'} is not a run's config, or damaged:\n" in result.err
-    assert "Take a good copy; a checkpoint tells what was in it" in result.err
+    assert "Take a good copy; a checkpoint also stores the config" in result.err
     with pytest.raises(DlpipeError, match=rf"(?m)^{message}"):
         read_config(result.run_dir)
 

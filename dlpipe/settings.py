@@ -1,4 +1,4 @@
-"""The values of a config that the core itself reads, with their types and ranges."""
+"""The typed part of a config: the values that the core reads, with their ranges."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,13 +6,13 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 
-# nodes of a config that a stage's part of the recipe may replace, beside the values of the recipe
+# config nodes that a stage's part of the recipe may replace, in addition to values of the recipe
 STAGE_NODES = ("optimizer", "scheduler")
 Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no larger count
 
 
 class Strict(BaseModel):
-    """No key that is not declared, no text where a number belongs."""
+    """A pydantic model that allows neither unknown keys nor type conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -28,7 +28,7 @@ class Target(Strict):
 
 
 class Recipe(Strict):
-    """Hyper-parameters of a model; the recipe of a tutorial's model is the published one."""
+    """Hyper-parameters of a run; for the tutorials' models, the published ones."""
 
     lr: Annotated[float, Field(gt=0)]
     batch_size: Positive | None
@@ -51,7 +51,7 @@ class Core(Strict):
     """The top-level values and groups that the core reads."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    threads: Annotated[int, Field(gt=0, le=1024)]  # torch starts as many as it is asked for
+    threads: Annotated[int, Field(gt=0, le=1024)]  # torch itself sets no limit
     max_chunk_batches: Positive
     fused: bool
     tune_memory: bool

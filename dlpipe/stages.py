@@ -1,4 +1,4 @@
-"""What a model says of its stages."""
+"""The stages of a model, which its ``stages()`` method returns."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,23 +12,23 @@ from dlpipe.contract import optional_method
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
 
-# of a model that names no stages: its only one
+# name of the only stage of a model without stages
 TRAIN = ""
 NAME = re.compile(r"\w+(/\w+)*")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One fit of one module, which a model's ``stages()`` gives in the order in which they are run.
+    """One fit of one module; a model's ``stages()`` returns its stages in the order in which they are trained.
 
     Args:
-        name: such as ``pretrain/0``; ``recipe.stages.pretrain`` is laid over the recipe for it.
-        module: what is trained: a part of the model, so that the model's state_dict has its weights, or the model.
-        encode: makes of the dataset's x (examples, features) what the module is trained on, such as the activations
-            of the layers below; called once when the stage starts, without gradients, and the same for all epochs,
-            so that it must not draw. A module, or that of a method or a partial, is in evaluation mode meanwhile.
-        begin: called when the stage starts, not when it is resumed; such as to copy weights of the stages before.
-        callbacks: of this stage, beside those that the config composes.
+        name: such as ``pretrain/0``, whose recipe is ``recipe`` overridden by ``recipe.stages.pretrain``.
+        module: the module to train: the model or a submodule, so that the model's state_dict has its weights.
+        encode: maps the dataset's x (examples, features) to the module's inputs, such as the activations of the
+            layers below; called once when the stage starts, without gradients, and used for all epochs, so it must
+            be deterministic. A module, or the module of a method or a partial, is put in evaluation mode for it.
+        begin: called when the stage starts, but not when it is resumed; for example to copy weights.
+        callbacks: the stage's callbacks, in addition to those of the config.
     """
 
     name: str
@@ -39,38 +39,42 @@ class Stage:
 
 
 def is_staged(model: pl.LightningModule) -> bool:
-    """Whether a model names stages."""
+    """Whether a model defines stages."""
     return optional_method(model, "stages") is not None
 
 
 def stages_of(model: pl.LightningModule) -> list[Stage]:
-    """The stages that a model names; for one that names none, the only one: the model itself.
+    """The stages of a model; a model without stages is its own only stage.
 
     Raises:
-        PluginError: what its ``stages()`` gives are no stages, or two of one name.
+        PluginError: ``stages()`` returns objects that are not stages, no stage, or two with the same name.
     """
     stages = optional_method(model, "stages")
     if stages is None:
         return [Stage(TRAIN, model)]
-    who, found = f"{type(model).__name__}.stages()", list(stages())
-    for stage in found:
+    method, result = f"{type(model).__name__}.stages()", list(stages())
+    for stage in result:
         if not isinstance(stage, Stage) or not isinstance(stage.module, pl.LightningModule):
-            raise PluginError(f"{who} gives {stage!r}; wanted are dlpipe.stages.Stage of LightningModules")
+            raise PluginError(
+                f"{method} returned {stage!r}; it must return dlpipe.stages.Stage objects with a LightningModule"
+            )
         if not NAME.fullmatch(stage.name):
-            raise PluginError(f"{who} has the name {stage.name!r}; a name is words with / between, as pretrain/0")
-    names = [stage.name for stage in found]
+            raise PluginError(
+                f"{method} returned a stage with the name {stage.name!r}; use words separated by /, such as pretrain/0"
+            )
+    names = [stage.name for stage in result]
     if not names or len(set(names)) < len(names):
         raise PluginError(
-            f"{who} gives {format_list(names)}; wanted is at least one stage, each with a name of its own"
+            f"{method} returned {format_list(names)}; it must return at least one stage, each with a unique name"
         )
-    return found
+    return result
 
 
 def selected(stages: list[Stage], names: Sequence[str] | None) -> list[Stage]:
-    """Those that ``stages=[...]`` asks for, all where it asks for none; ``pretrain`` asks for ``pretrain/0``, too.
+    """The stages that ``stages=[...]`` selects, all if it is null; ``pretrain`` also selects ``pretrain/0``.
 
     Raises:
-        PluginError: a name is no stage's.
+        PluginError: no stage has the name.
     """
     if names is None:
         return stages
@@ -83,21 +87,21 @@ def selected(stages: list[Stage], names: Sequence[str] | None) -> list[Stage]:
 
 
 def prefixes(name: str) -> list[str]:
-    """``pretrain/0`` is called by ``pretrain`` and by ``pretrain/0``; the only stage of a model by nothing."""
+    """The names that select a stage: ``pretrain`` and ``pretrain/0`` for ``pretrain/0``; none for an empty name."""
     words = name.split("/") if name else []
     return ["/".join(words[: count + 1]) for count in range(len(words))]
 
 
 def check_stages(model: pl.LightningModule, names: Sequence[str] | None, overlays: Any) -> None:
-    """Refuse names of stages that the model has not.
+    """Refuse names of stages that the model does not have.
 
     Args:
-        model: the whole.
+        model: the run's model.
         names: as in `selected`.
-        overlays: of the recipe, by the names of stages.
+        overlays: ``recipe.stages``, by the names of stages.
 
     Raises:
-        PluginError: a name is no stage's, or no stage is left.
+        PluginError: no stage has the name, or no stage is selected.
     """
     stages = stages_of(model)
     if not selected(stages, names):

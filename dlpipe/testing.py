@@ -36,18 +36,18 @@ SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=5")
 
 
 def check_model(name: str, *overrides: str) -> None:
-    """Train a model for five updates, through the real pipeline, and hold it to the plugin contract.
+    """Train a model for five updates in a real run, and check that it keeps the plugin contract.
 
-    Its own default config passes both passes of checks and has the constructor's arguments as keys; the module
-    is of the registered class; the updates change something in its state_dict; what it is judged by is logged,
-    if it validates; the best checkpoint holds plain tensors and `dlpipe.load` gives the same weights.
+    Its default config passes the checks before a run, and its keys are the constructor's arguments; the module is an
+    instance of the registered class; the updates change its state_dict; if it validates, it logs the monitored
+    metric; the best checkpoint holds plain tensors, and `dlpipe.load` restores the same weights.
 
     Args:
-        name: of the model, as after ``model=``.
-        overrides: as on the command line, such as ``dataset=mnist``; they win over the five updates too.
+        name: the model's name, as in ``model=NAME``.
+        overrides: as on the command line, such as ``dataset=mnist``; they also override the five updates.
 
     Raises:
-        AssertionError: it breaks the contract; the message says where, and what to do.
+        AssertionError: the model breaks the contract; the message says how, and what to do.
     """
     prepared = _prepared(name, overrides)
     _check_yaml_keys(name, prepared.config)
@@ -61,8 +61,8 @@ def check_model(name: str, *overrides: str) -> None:
         _check_reloads(name, Path(config.output_dir))
 
 
-def _require(kept: bool, message: str) -> None:
-    if not kept:
+def _require(condition: bool, message: str) -> None:
+    if not condition:
         raise AssertionError(message)
 
 
@@ -90,7 +90,7 @@ def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
 def _train(name: str, prepared: Prepared) -> None:
     try:
         run(prepared)
-    except Exception as error:  # whatever the plugin's code raises
+    except Exception as error:  # the plugin's code may raise anything
         message = str(error) if isinstance(error, DlpipeError) else f"{type(error).__name__}: {error}"
         raise AssertionError(f"the run of model {name!r} failed: {message}") from error
 
@@ -100,9 +100,8 @@ def _check_learnt(name: str, before: dict[str, dict[str, torch.Tensor]], directo
         after = read_weights(run_directory.best_of(directory, stage).with_name("last.ckpt"))
         _require(
             any(key not in weights or not torch.equal(weights[key], value) for key, value in after.items()),
-            f"model {name!r} learnt nothing{f' in stage {stage}' if stage else ''}: all of its state_dict is as before "
-            "the first update; training_step must return the loss, and what computes it must be among the module's "
-            "parameters",
+            f"model {name!r} learnt nothing{f' in stage {stage}' if stage else ''}: training did not change its "
+            "state_dict; training_step must return the loss, which must depend on the module's parameters",
         )
 
 
@@ -110,16 +109,16 @@ def _check_monitored(name: str, cfg: DictConfig) -> None:
     if not _validates(name, cfg):
         return
     logged = _logged(Path(cfg.output_dir) / run_directory.METRICS)
-    wanted = [cfg.recipe.monitor] if cfg.recipe.monitor else DEFAULT_MONITORS
-    found = [metric for metric in wanted if metric in logged]
+    monitors = [cfg.recipe.monitor] if cfg.recipe.monitor else DEFAULT_MONITORS
+    monitored = [metric for metric in monitors if metric in logged]
     _require(
-        bool(found),
-        f"model {name!r} has a validation_step but logged no {' and no '.join(wanted)}, so that no epoch is the best; "
+        bool(monitored),
+        f"model {name!r} has a validation_step but logged no {' and no '.join(monitors)}, so no epoch can be the best; "
         f"it logged {format_list(sorted(logged))}. Log one, or set recipe.monitor",
     )
     _require(
-        math.isfinite(logged[found[0]]),
-        f"model {name!r} logged {found[0]}={logged[found[0]]}: a finite number is wanted; is recipe.lr too large?",
+        math.isfinite(logged[monitored[0]]),
+        f"model {name!r} logged {monitored[0]}={logged[monitored[0]]}: it must be finite; is recipe.lr too large?",
     )
 
 
@@ -141,16 +140,16 @@ def _check_reloads(name: str, directory: Path) -> None:
         loaded = stored_run.load(directory)
     except Exception as error:  # torch and the plugin's constructor raise many types
         raise AssertionError(
-            f"dlpipe.load cannot make model {name!r} from its config and best checkpoint: {error}; the constructor "
-            "alone must make everything that is in the state_dict"
+            f"dlpipe.load cannot rebuild model {name!r} from its config and best checkpoint: {error}; the constructor "
+            "alone must create everything in the state_dict"
         ) from error
     _check_class(name, loaded)
     for stage in stages_of(loaded):
         state = stage.module.state_dict()
         saved = read_weights(run_directory.best_of(directory, stage.name))
-        other = [key for key, value in saved.items() if not torch.equal(state[key], value)]
-        message = f"dlpipe.load gives model {name!r} other weights than its best checkpoint has"
-        _require(not other, f"{message}: {format_list(other)}")
+        changed = [key for key, value in saved.items() if not torch.equal(state[key], value)]
+        message = f"dlpipe.load does not restore the weights of model {name!r} from its best checkpoint"
+        _require(not changed, f"{message}: {format_list(changed)}")
 
 
 def _check_class(name: str, loaded: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a model may say of its stages."""
+"""The stages that a model may return."""
 
 import pytest
 import pytorch_lightning as pl
@@ -20,7 +20,7 @@ MODULE = pl.LightningModule()
 THREE = [Stage(name, MODULE) for name in ("pretrain/0", "pretrain/1", "finetune")]
 
 
-def test_a_model_that_names_none_is_its_only_stage():
+def test_model_without_stages_is_its_own_only_stage():
     module = pl.LightningModule()
     module.stages = torch.nn.ModuleList()  # as residual networks call their parts
     (stage,) = stages_of(module)
@@ -32,20 +32,20 @@ def test_a_model_that_names_none_is_its_only_stage():
     ("stages", "message"),
     [
         ([], "at least one stage"),
-        (["pretrain"], "gives 'pretrain'; wanted are dlpipe.stages.Stage"),
-        ([Stage("a", torch.nn.Linear(1, 1))], "wanted are dlpipe.stages.Stage of LightningModules"),
-        ([Stage("a b", MODULE)], "has the name 'a b'"),
-        ([Stage("/a", MODULE)], "has the name '/a'"),
-        ([Stage("../a", MODULE)], r"has the name '\.\./a'"),
-        ([Stage("a", MODULE), Stage("a", MODULE)], "each with a name of its own"),
+        (["pretrain"], "returned 'pretrain'; it must return dlpipe.stages.Stage objects"),
+        ([Stage("a", torch.nn.Linear(1, 1))], "it must return dlpipe.stages.Stage objects with a LightningModule"),
+        ([Stage("a b", MODULE)], "with the name 'a b'"),
+        ([Stage("/a", MODULE)], "with the name '/a'"),
+        ([Stage("../a", MODULE)], r"with the name '\.\./a'"),
+        ([Stage("a", MODULE), Stage("a", MODULE)], "each with a unique name"),
     ],
 )
-def test_what_is_no_list_of_stages_is_refused(stages, message):
+def test_invalid_list_of_stages_is_refused(stages, message):
     with pytest.raises(PluginError, match=message):
         stages_of(model_of(*stages))
 
 
-def test_a_stage_is_called_by_its_name_and_by_what_that_begins_with():
+def test_stage_is_selected_by_its_name_or_a_prefix():
     assert prefixes("pretrain/0") == ["pretrain", "pretrain/0"]
     assert prefixes("") == []
     assert selected(THREE, None) == THREE

@@ -1,4 +1,4 @@
-"""What `dlpipe.testing` finds, on plugins that each break the contract in one way."""
+"""`dlpipe.testing` on plugins that each break the contract in one way."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_overrides_reach_the_run(check):
         check("model.num_features=3")
 
 
-def test_request_that_fails_a_check_is_told_with_every_problem(check):
+def test_every_problem_of_a_failed_check_is_reported(check):
     with pytest.raises(
         AssertionError, match=r"model 'toy' does not pass the checks before a run:\n.*'init'\? "
     ) as message:
@@ -70,22 +70,22 @@ def test_request_that_fails_a_check_is_told_with_every_problem(check):
     assert "model.num_features=many: must be a valid integer" in str(message.value)
 
 
-def test_yaml_that_lacks_an_argument_is_told(check):
+def test_yaml_without_an_argument_is_refused(check):
     with pytest.raises(AssertionError, match=r"model/toy\.yaml has no init: its keys are the constructor's arguments"):
         check(files={"acme/conf/model/toy.yaml": "name: toy\nnum_features: 784\n"})
 
 
-def test_error_of_the_model_is_told_with_its_type(check):
+def test_error_of_the_model_is_reported_with_its_type(check):
     with pytest.raises(AssertionError, match="the run of model 'toy' failed: KeyError: 'image'"):
         check(replace=("return self.loss(batch)", "return {}['image']"))
 
 
-def test_model_that_learns_nothing_is_told(check):
-    with pytest.raises(AssertionError, match="model 'toy' learnt nothing: all of its state_dict is as before"):
+def test_model_that_learns_nothing_is_refused(check):
+    with pytest.raises(AssertionError, match="model 'toy' learnt nothing: training did not change its state_dict"):
         check(replace=("return self.loss(batch)", "return 0 * self.loss(batch)"))
 
 
-def test_model_that_logs_nothing_to_be_judged_by_is_told(check):
+def test_model_without_a_monitored_metric_is_refused(check):
     message = (
         r"logged no val/error and no val/loss, .*; it logged train/loss, val_loss\. Log one, or set recipe\.monitor"
     )
@@ -93,38 +93,39 @@ def test_model_that_logs_nothing_to_be_judged_by_is_told(check):
         check(replace=('"val/loss"', '"val_loss"'))
 
 
-def test_monitor_of_the_recipe_that_is_not_logged_is_told(check):
+def test_recipe_monitor_that_is_not_logged_is_refused(check):
     with pytest.raises(AssertionError, match=r"recipe\.monitor=val/los was not logged; did you mean 'val/loss'\?"):
         check("recipe.monitor=val/los")
 
 
-def test_monitored_metric_that_is_no_number_is_told(check):
-    with pytest.raises(AssertionError, match=r"model 'toy' logged val/loss=nan: a finite number is wanted"):
+def test_monitored_metric_that_is_nan_is_refused(check):
+    with pytest.raises(AssertionError, match=r"model 'toy' logged val/loss=nan: it must be finite"):
         check(replace=("self.loss(batch), batch_size", "self.loss(batch) * torch.nan, batch_size"))
 
 
-def test_checkpoint_with_more_than_plain_containers_is_told(check):
+def test_checkpoint_with_more_than_plain_containers_is_refused(check):
     hook = "    def on_save_checkpoint(self, checkpoint):\n        checkpoint['where'] = Path('.')\n"
     with pytest.raises(AssertionError, match=r"best\.ckpt cannot be loaded as plain weights"):
         check(add="\n" + hook)
 
 
-def test_module_whose_constructor_makes_only_a_part_is_told(check):
+def test_module_that_its_constructor_does_not_complete_is_refused(check):
     hook = "    def setup(self, stage):\n        self.late = torch.nn.Linear(2, 2)\n"
-    message = r"(?s)dlpipe\.load cannot make model 'toy' from its config and best checkpoint: .*late\.weight"
+    message = r"(?s)dlpipe\.load cannot rebuild model 'toy' from its config and best checkpoint: .*late\.weight"
     with pytest.raises(AssertionError, match=message):
         check(add="\n" + hook)
 
 
-def test_module_that_does_not_take_its_weights_back_is_told(check):
+def test_module_that_does_not_restore_its_weights_is_refused(check):
     hook = "    def load_state_dict(self, state, strict=True):\n        pass\n"
     with pytest.raises(
-        AssertionError, match=r"other weights than its best checkpoint has: linear\.weight, linear\.bias"
+        AssertionError,
+        match=r"does not restore the weights of model 'toy' from its best checkpoint: linear\.weight, linear\.bias",
     ):
         check(add="\n" + hook)
 
 
-def test_class_that_makes_instances_of_another_is_told(check):
+def test_class_that_creates_instances_of_another_is_refused(check):
     other = "class Inner(Model): ...\n\nModel.__new__ = lambda cls, *a, **k: object.__new__(Inner)\n"
     with pytest.raises(AssertionError, match="model 'toy' is a Inner, but its entry point names Model"):
         check(add="\n" + other)

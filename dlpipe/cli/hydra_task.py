@@ -22,8 +22,8 @@ checked: "list[Prepared]" = []
 def task(cfg: DictConfig) -> float | None:
     """Run a job's config.
 
-    An error of the user's is told in one line; Hydra would show a traceback of our own code. In a sweep every
-    failure is logged when it happens, and kept in the job's log: Hydra shows the first, once all jobs are done.
+    A `DlpipeError` is logged on one line; Hydra would show a traceback of our own code. In a sweep every failure is
+    logged when it happens, also in the job's log: Hydra itself only shows the first, after all jobs.
     """
     from dlpipe.training.run import run  # imports torch, which Hydra's own flags do without
 
@@ -43,21 +43,21 @@ def task(cfg: DictConfig) -> float | None:
 
 
 def _prepared(cfg: DictConfig) -> "Prepared":
-    """What this process has checked, where it is this very config; else the config is prepared here."""
+    """The run that this process has already checked, if it has the same config; otherwise prepare the config."""
     from dlpipe.config.prepare import prepare, resolved_config
     from dlpipe.runs.config_file import config_digest
 
-    found = checked.pop() if checked else None
-    if found and config_digest(found.config) == config_digest(resolved_config(cfg)):
-        return found.relocated(str(cfg.output_dir))
+    prepared = checked.pop() if checked else None
+    if prepared and config_digest(prepared.config) == config_digest(resolved_config(cfg)):
+        return prepared.relocated(str(cfg.output_dir))
     return prepare(cfg)
 
 
 def run_nonzero_rank(cfg: DictConfig, prepared: "Prepared") -> int:
-    """Train as a rank above 0 of what torchrun or srun started; returns the exit code.
+    """Train as a rank above 0 that torchrun or srun started; return the exit code.
 
-    Hydra makes the directory and runs the task on rank 0 alone; here what was prepared from the same command line is
-    enough.
+    Hydra creates the directory and runs the task only on rank 0; the other ranks use what they prepared from the same
+    command line.
     """
     from dlpipe.training.run import train_as_rank
 

@@ -15,8 +15,8 @@ def main(run_dir: str, state: str, parent: str) -> int:
     """Train as one rank; the launcher reads and logs its error."""
     _die_with(int(parent))
     given = pickle.loads(Path(state).read_bytes())
-    sys.path[:] = given["sys.path"]  # of before Hydra changed the directory
-    for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would say nothing
+    sys.path[:] = given["sys.path"]  # as it was before Hydra changed the working directory
+    for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would not help
         signal.signal(number, signal.SIG_DFL)
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
@@ -35,30 +35,30 @@ def main(run_dir: str, state: str, parent: str) -> int:
         config = read_config(Path(run_dir))
         if config_digest(config) != given["config_digest"]:
             raise DlpipeError(f"the config in {run_dir} was changed while this rank started; start the run again")
-        # the process that started this one has checked what the config may do, and the data
+        # the launcher has already checked the data and what the config may do
         train_as_rank(prepare_stored(config, trust=True, check_data=False), given["checkpoints"])
-    except StoppedBySignal as left:
-        return int(left.code)  # type: ignore[arg-type]  # it is a number
+    except StoppedBySignal as error:
+        return int(error.code)  # type: ignore[arg-type]  # it is a number
     except DlpipeError as error:
         error.__cause__, error.__suppress_context__ = None, True
         handler.record_exception(error.with_traceback(None))
         return 1
-    except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning turns the second into the third
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
         handler.record_exception(error)
         return 1
     return 0
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, however that dies (Linux; elsewhere nothing does)."""
+    """Have the kernel kill this process when its parent dies for any reason (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the kernel knew
+        if os.getppid() != parent:  # the parent died before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _become_job(run_dir: Path, config: Any) -> None:
-    """Take over the launching process's Hydra config, if any, and log as it does; beside rank 0 only warnings."""
+    """Use the launcher's Hydra config, if any, and its logging; ranks above 0 log only warnings."""
     import logging
 
     from hydra.core.hydra_config import HydraConfig

@@ -1,1 +1,1 @@
-"""One composed config, and what is wrong with it."""
+"""Compose, check and prepare the config of a run."""

@@ -1,10 +1,10 @@
-"""What the config tree offers, read from its folders."""
+"""The groups and options of the config tree, read from its folders."""
 
 from dlpipe.plugins import registry
 
 
 def groups() -> list[str]:
-    """The groups a user chooses from."""
+    """The config groups that a user chooses from."""
     return ["model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger", "recipe"]
 
 

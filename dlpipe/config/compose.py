@@ -18,28 +18,28 @@ VERSION_BASE = "1.3"
 
 
 def read_options(path: Path) -> dict[str, Any]:
-    """What a file of the tree says, with nothing in it looked up.
+    """The content of a config file, without resolving interpolations.
 
     Raises:
-        PluginError: it is not YAML.
+        PluginError: the file is not YAML.
     """
     try:
         with path.open(encoding="utf-8") as file:
             content = yaml.safe_load(file)
     except yaml.YAMLError as error:
         raise _unreadable(error) from error
-    return content if isinstance(content, dict) else {}  # without a name, which the light pass tells
+    return content if isinstance(content, dict) else {}  # without a name, which the config checks report
 
 
 def _unreadable(error: yaml.YAMLError) -> PluginError:
-    """With file and line, which are in the lines of PyYAML's message."""
+    """An error with file and line, which PyYAML's message spreads over several lines."""
     return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
 
 
 class Composer:
-    """Hydra's compose over the whole tree; a context, since Hydra keeps one global state.
+    """Hydra's compose over the whole config tree; a context manager, since Hydra has global state.
 
-    With no torch: composing reads YAML only.
+    It does not import torch: composing only reads YAML.
     """
 
     def __enter__(self) -> "Composer":
@@ -53,10 +53,10 @@ class Composer:
         self._hydra.__exit__(*exception)
 
     def compose(self, overrides: list[str]) -> DictConfig:
-        """The composed config with its ``hydra`` node; the run's directory, which is not there yet, is a word.
+        """The composed config with its ``hydra`` node; ``output_dir``, not known yet, is a placeholder.
 
         Raises:
-            PluginError: a file of the tree is not YAML.
+            PluginError: a config file is not YAML.
         """
         try:
             cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
@@ -66,14 +66,14 @@ class Composer:
         return cfg
 
     def options(self, group: str) -> list[str]:
-        """The choices of a config group; none where there is no such group."""
+        """The options of a config group; empty if there is no such group."""
         loader = GlobalHydra.instance().config_loader()
         try:
             return loader.get_group_options(group)
-        except (OSError, ValueError):  # no folder can be called so
+        except (OSError, ValueError):  # not a valid folder name
             return []
 
     def is_group(self, key: str) -> bool:
-        """Whether an override of ``key`` chooses a config; of a model or dataset also where none is installed."""
+        """Whether an override of ``key`` chooses a config; always for model and dataset, even if none is installed."""
         group = key.partition("@")[0]
         return group in registry.KINDS or bool(self.options(group))

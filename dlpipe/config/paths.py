@@ -1,4 +1,4 @@
-"""Which values of a config are paths, and paths that mean the same from every working folder."""
+"""Which values of a config are paths, and how to make them independent of the working directory."""
 
 import os
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-# nodes whose paths are read; what a run writes lies in its own directory
+# nodes with paths that a run reads; it writes into its own directory
 READERS = ("model", "dataset")
 NAMES = ("path", "filename", "file", "root", "dirpath")
 ENDINGS = ("dir", "directory", "folder", "_path", "_file")
 
 
 def is_path(name: str, value: Any) -> bool:
-    """Whether the value of an argument is a file or a folder, by its form or the argument's name."""
+    """Whether the value of an argument is a path, judging by its form or the argument's name."""
     if not isinstance(value, str) or "://" in value:
         return False
     return (
@@ -25,16 +25,16 @@ def is_path(name: str, value: Any) -> bool:
 
 
 def names_path(name: str) -> bool:
-    """Whether an argument of this name is a file or a folder."""
+    """Whether an argument with this name is a path."""
     return name in NAMES or name.endswith(ENDINGS)
 
 
 def make_absolute(config: DictConfig, working_folder: Path) -> None:
-    """Make every path that the run reads absolute, in place: a run may change its folder, and be used from another.
+    """Make every path that the run reads absolute, in place: the working directory may change later.
 
     Args:
-        config: composed.
-        working_folder: the one that the request was typed in.
+        config: the composed config.
+        working_folder: the folder in which the command was typed.
     """
     for root in READERS:
         for name, value in config[root].items():

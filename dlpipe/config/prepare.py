@@ -1,6 +1,6 @@
-"""From a composed config to everything that a run is made of: the one way, for whatever uses a config.
+"""Check a composed config and build the parts of a run from it; every command that uses a config goes through here.
 
-It runs before any directory exists, so that a request that cannot be run leaves nothing behind.
+This happens before any directory is created, so that an invalid request leaves no files behind.
 """
 
 from dataclasses import replace
@@ -33,11 +33,11 @@ from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
 
-Job = tuple[list[str], DictConfig]  # overrides, and what they compose to
+Job = tuple[list[str], DictConfig]  # overrides, and the config composed from them
 
 
 def prepare_jobs(jobs: list[Job]) -> list[Prepared]:
-    """Prepare every job that the config checks composed.
+    """Prepare all jobs that the config checks composed.
 
     Raises:
         RequestError: with every problem found.
@@ -58,12 +58,12 @@ def prepare_jobs(jobs: list[Job]) -> list[Prepared]:
 
 
 def prepare(config: DictConfig, overrides: list[str] | None = None, check_data: bool = True) -> Prepared:
-    """Check a composed config and build its parts, as the run will use them.
+    """Check a composed config and build the parts that the run will use.
 
     Args:
-        config: composed; left as it is.
-        overrides: that it was composed from, to name those that have no effect.
-        check_data: whether to look at the data too.
+        config: the composed config; not modified.
+        overrides: those that it was composed from, to report the ones without effect.
+        check_data: whether to check the data too.
 
     Raises:
         RequestError: with every problem found.
@@ -72,24 +72,24 @@ def prepare(config: DictConfig, overrides: list[str] | None = None, check_data: 
 
 
 def prepare_stored(config: DictConfig, trust: bool = False, check_data: bool = True) -> Prepared:
-    """As `prepare`, of the config in a run's directory, before it is run again or resumed.
+    """Like `prepare`, for the config in a run's directory, before the run is reproduced or resumed.
 
     Args:
-        config: as `read_config` gives it.
+        config: as `read_config` returns it.
         trust: whether it may import code from its directory and write outside of it: docs/trust.md.
-        check_data: whether to look at the data too.
+        check_data: whether to check the data too.
 
     Raises:
         RequestError: with every problem found.
     """
-    lacking = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in config]
-    _refuse(lacking or core_problems(config))
+    missing = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in config]
+    _refuse(missing or core_problems(config))
     _refuse([] if trust else untrusted_problems(config))
     return _prepare(config, [], check_data, is_stored=True)
 
 
 def prepare_model(config: DictConfig) -> pl.LightningModule:
-    """The model of a stored config, to be evaluated: nothing that the config names but model and dataset is used.
+    """The model of a stored config, for evaluation; of the config, only model and dataset are imported.
 
     Raises:
         RequestError: model or dataset is missing, not installed, or does not take its options.
@@ -102,12 +102,12 @@ def prepare_model(config: DictConfig) -> pl.LightningModule:
 
 
 def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stored: bool) -> Prepared:
-    """The checks in order: what is named, then what is built, then the data; each group tells all its problems."""
+    """Check the named classes, then the objects built from them, then the data; each step reports all its problems."""
     _refuse(_named_problems(config, overrides))
-    whole = resolved_config(config, is_stored)
+    resolved = resolved_config(config, is_stored)
     if is_stored:
-        _refuse([problem for name in whole[KEY] for problem in target_problems(stage_config(whole, str(name)))])
-    prepared = _build(whole)
+        _refuse([problem for name in resolved[KEY] for problem in target_problems(stage_config(resolved, str(name)))])
+    prepared = _build(resolved)
     _refuse(module_problems(prepared, is_stored))
     prepared = _with_trainers(prepared, config)
     if check_data:
@@ -121,7 +121,7 @@ def _refuse(problems: list[Problem]) -> None:
 
 
 def _named_problems(config: DictConfig, overrides: list[str]) -> list[Problem]:
-    """What is wrong with the classes that a config names and with the arguments that it gives them."""
+    """Problems with the classes that a config names and with their arguments."""
     problems = _class_problems(config)
     problems += [*target_problems(config), *(hydra_problems(config) if "hydra" in config else [])]
     if model_cls := _load("model", config, []):
@@ -131,43 +131,43 @@ def _named_problems(config: DictConfig, overrides: list[str]) -> list[Problem]:
 
 
 def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
-    """Build the Trainer of each stage, which says how many processes there are."""
+    """Build the Trainer of each stage to learn the number of processes."""
     count = 1
     for stage in prepared.selected_stages:
-        own = prepared.stage_config(stage)
+        stage_config = prepared.stage_config(stage)
         try:
-            trainer = trainer_of(own, stage)
-        except Exception as error:  # Lightning raises many types; each says which argument it refuses
-            raise RequestError([build_problem(own, error)]) from error
-        _refuse(trainer_problems(own, config, trainer))
+            trainer = trainer_of(stage_config, stage)
+        except Exception as error:  # Lightning raises many types; each message names the argument
+            raise RequestError([build_problem(stage_config, error)]) from error
+        _refuse(trainer_problems(stage_config, config, trainer))
         count = trainer.world_size
     return replace(prepared, num_processes=count)
 
 
 def resolved_config(config: DictConfig, is_stored: bool = False) -> DictConfig:
-    """The config with absolute paths and what differs in each stage, without ``hydra``.
+    """The config with absolute paths and the differences of each stage, without ``hydra``.
 
     Raises:
-        RequestError: the parts of its stages cannot be merged with it.
+        RequestError: the config of a stage cannot be merged with it.
     """
     try:
-        whole = with_stage_configs(config)
-        for name in whole[KEY]:
-            stage_config(whole, str(name))
+        resolved = with_stage_configs(config)
+        for name in resolved[KEY]:
+            stage_config(resolved, str(name))
     except Exception as error:  # a stored config that cannot be merged
         raise RequestError([Problem(KEY, f"{' '.join(str(error).split())}")]) from error
     if not is_stored:
-        make_absolute(whole, working_folder())
-    return whole
+        make_absolute(resolved, working_folder())
+    return resolved
 
 
 def working_folder() -> Path:
-    """The folder that the request was typed in, also where Hydra has changed it since."""
+    """The folder in which the command was typed, even if Hydra has changed the working directory since."""
     return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
 
 
 def _class_problems(config: DictConfig) -> list[Problem]:
-    """Model and dataset: whether they are installed, and take the options that the config gives them."""
+    """Problems with model and dataset: not installed, or they do not take the options of the config."""
     problems: list[Problem] = []
     for kind in registry.KINDS:
         if cls := _load(kind, config, problems):
@@ -184,18 +184,18 @@ def _load(kind: registry.Kind, config: DictConfig, problems: list[Problem]) -> t
 
 
 def _build(config: DictConfig) -> Prepared:
-    """Build the model and a Trainer for each stage, as the run will."""
+    """Build the model from the config's seed, as in the run."""
     try:
         model, rng_state = build_model(config)
     except DlpipeError as error:
         raise RequestError([Problem("", str(error))]) from error
-    except (Exception, SystemExit) as error:  # whatever the model's constructor does
+    except (Exception, SystemExit) as error:  # the model's constructor may raise anything
         raise RequestError([Problem(f"model={config.model.name}", f"{type(error).__name__}: {error}")]) from error
     return Prepared(config, model, rng_state, num_processes=1)
 
 
 def _data_key(config: DictConfig) -> Any:
-    """What the checks of the data depend on: the same in several jobs of a sweep, they are made once."""
+    """What the data checks depend on; jobs of a sweep with the same key are checked once."""
     cls = _load("model", config, [])
     model = _plain(config.model) if cls and defines(cls, "check_data") else config.model.name
     return (_plain(config.dataset), _plain(config.trainer), model, config.optimizer.get("_target_"))

@@ -1,4 +1,4 @@
-"""The configs of a model or dataset that is chosen as ``distribution/name``, read by Hydra like any other."""
+"""Hydra configs of a model or dataset that is chosen by its qualified name, ``distribution/name``."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from dlpipe.plugins import registry
 
-# in a path of so many names below a group, where a distribution may stand before a name
-OWNER_PLACES: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {
+# group and number of names below it -> the positions that distributions may have among the names
+OWNER_POSITIONS: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {
     ("model", 2): ((0,),),
     ("dataset", 2): ((0,),),
     ("recipe", 2): ((0,),),
@@ -27,15 +27,15 @@ class QualifiedConfigs(ConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """As in the search path."""
+        """The scheme of this source in Hydra's search path."""
         return "dlpipe-qualified"
 
     def available(self) -> bool:
-        """Always: what is installed is asked for when a config is."""
+        """Always true: the installed plugins are looked up only when a config is loaded."""
         return True
 
     def is_group(self, config_path: str) -> bool:
-        """No group has qualified names only."""
+        """Always false: no group has only qualified names."""
         return False
 
     def is_config(self, config_path: str) -> bool:
@@ -43,15 +43,15 @@ class QualifiedConfigs(ConfigSource):
         return self._source(config_path) is not None
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Qualified names are not listed: the plain ones are."""
+        """Empty: only plain names are listed."""
         return []
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load the config; the one of a model or dataset says the qualified name."""
-        found = self._source(config_path)
-        if found is None:
+        """Load the config; that of a model or dataset gets the qualified name."""
+        located = self._source(config_path)
+        if located is None:
             raise ConfigLoadError(f"no config {config_path}")
-        source, path = found
+        source, path = located
         result = source.load_config(path)
         group, _, qualified = config_path.removesuffix(".yaml").partition("/")
         config, plain = result.config, qualified.rpartition("/")[2]
@@ -60,16 +60,16 @@ class QualifiedConfigs(ConfigSource):
         return result
 
     def _source(self, config_path: str) -> tuple[FileConfigSource, str] | None:
-        """The plugin's folder that has the config, and its path there."""
+        """The plugin's folder that has the config, and the config's path inside it."""
         group, *names = config_path.removesuffix(".yaml").split("/")
         folders = registry.plugin_conf_dirs()
-        owners = {name: own for own in folders for name in (own, own.removeprefix("dlpipe-"))}
-        for places in OWNER_PLACES.get((group, len(names)), ()):
-            named = [owners[names[place]] for place in places if names[place] in owners]
-            if len(named) < len(places):
+        owners = {name: owner for owner in folders for name in (owner, owner.removeprefix("dlpipe-"))}
+        for positions in OWNER_POSITIONS.get((group, len(names)), ()):
+            named = [owners[names[position]] for position in positions if names[position] in owners]
+            if len(named) < len(positions):
                 continue
-            others = [own for own in folders if own not in named] if group == "recipe_for" else []
-            path = "/".join([group, *(name for place, name in enumerate(names) if place not in places)])
+            others = [owner for owner in folders if owner not in named] if group == "recipe_for" else []
+            path = "/".join([group, *(name for position, name in enumerate(names) if position not in positions)])
             for owner in [*named, *others]:
                 if (Path(folders[owner]) / f"{path}.yaml").is_file():
                     return FileConfigSource(provider=owner, path=f"file://{folders[owner]}"), path

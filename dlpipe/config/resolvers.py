@@ -1,4 +1,4 @@
-"""Hyper-parameters drawn at random, as values of a config: the same for the same key, whoever draws them."""
+"""OmegaConf resolvers that sample hyper-parameters; the same key gives the same value in every process."""
 
 import random
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ def uniform(low: float, high: float, *key: Any) -> float:
     """A number between ``low`` and ``high``, for ``${uniform:0.01,0.05,${seed},lr}``.
 
     Args:
-        low: the least.
-        high: the largest.
-        key: what the draw is a function of, such as a seed and the name of the value.
+        low: lower bound.
+        high: upper bound.
+        key: seeds the draw, such as the run's seed and the name of the value.
     """
     return random.Random(repr(key)).uniform(low, high)
 
@@ -29,6 +29,6 @@ def choice(values: Sequence[Any], *key: Any) -> Any:
 
 
 def register() -> None:
-    """Make both known to OmegaConf."""
+    """Register both with OmegaConf."""
     for resolver in (uniform, choice):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

@@ -1,4 +1,4 @@
-"""A run that has ended, opened again: its config, its module with the best weights, its data."""
+"""Open a finished run: its config, its module with the best weights, its data."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -26,13 +26,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What a verb that uses a run needs of it.
+    """A run for the commands that evaluate it.
 
     Args:
-        directory: of the run.
-        config: of the run.
+        directory: the run's directory.
+        config: the run's config.
         model: with the run's best weights, in evaluation mode and in the run's precision.
-        trainer: evaluates as the run did.
+        trainer: evaluates like the run.
     """
 
     directory: Path
@@ -41,25 +41,27 @@ class StoredRun:
     trainer: pl.Trainer
 
     def data(self) -> pl.LightningDataModule:
-        """The run's dataset, found and loaded for testing.
+        """The run's dataset, prepared and set up for testing.
 
         Raises:
-            DataError: it is missing or damaged.
+            DataError: the data is missing or damaged.
         """
         data = build_dataset(self.config.dataset)
-        if isinstance(data, InMemoryDataModule):  # evaluation may be cut to whole minibatches of all devices
+        if isinstance(
+            data, InMemoryDataModule
+        ):  # eval_drop_last drops a different remainder for each number of devices
             data.shard = Shard(0, len(read_ranks(self.directory)))
         data.prepare_data()
         data.setup("test")
         return data
 
     def new_model(self) -> pl.LightningModule:
-        """The run's model as its constructor made it."""
+        """The run's model with its initial weights."""
         return build_model(self.config)[0]
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:
-        """No gradients, and the run's precision: what mixed precision does to operations, `convert` does to inputs."""
+        """Disable gradients and apply the run's precision to operations; `convert` applies it to inputs."""
         with torch.inference_mode(), self.trainer.precision_plugin.forward_context():
             yield
 
@@ -72,8 +74,8 @@ def open_run(run_dir: str | Path) -> StoredRun:
     """Open a run's directory; the module has the run's best weights and is in evaluation mode.
 
     Raises:
-        DlpipeError: the folder is no run's, the run did not get as far as a checkpoint, or the checkpoint is another
-            model's; or its config is not one that its model and dataset take, as where their plugin is not installed.
+        DlpipeError: the folder is not a run's; the run has no checkpoint, or one of another model; or its config is
+            invalid, for example because a plugin is not installed.
     """
     directory = Path(run_dir)
     config = read_config(directory)
@@ -82,7 +84,7 @@ def open_run(run_dir: str | Path) -> StoredRun:
     model = checked(directory, lambda: prepare_model(config))
     with quiet_lightning():
         trainer = build_evaluation_trainer(config)
-    trainer.precision_plugin.convert_module(model)  # in place, and before the weights, which are in this precision
+    trainer.precision_plugin.convert_module(model)  # in place, before loading the weights, which are in this precision
     load_stage_weights(model, directory, config.get("stages"))
     return StoredRun(directory, config, model.eval(), trainer)
 
@@ -93,10 +95,10 @@ def load(run_dir: str | Path) -> pl.LightningModule:
 
 
 def checked(directory: Path, prepare: Callable[[], Result]) -> Result:
-    """What ``prepare`` makes of the config in a run's directory.
+    """The result of ``prepare``, with its problems as an error about the config in a run's directory.
 
     Raises:
-        DlpipeError: with every problem that it found.
+        DlpipeError: with every problem found.
     """
     try:
         return prepare()

@@ -16,7 +16,7 @@ def load_class(kind: Kind, name: str) -> type[Any]:
     """Import what is registered under ``name``: a LightningModule, a LightningDataModule, or a factory of energies.
 
     Raises:
-        PluginError: as `find`; or the import fails, with the plugin's traceback; or the class has another base class.
+        PluginError: as `find`; the import fails (with the plugin's traceback); or the class has the wrong base class.
     """
     entry = find(kind, name)
     try:

@@ -1,1 +1,1 @@
-"""A run's directory, and everything that is read from one."""
+"""A run's directory and the files in it."""

@@ -1,4 +1,4 @@
-"""The best weights that a run has, given to a module."""
+"""Load the weights of a run's checkpoints into a module."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from dlpipe.stages import selected, stages_of
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a checkpoint, loaded as tensors and plain containers only.
+    """The state dict in a checkpoint, loaded with only tensors and plain containers.
 
     Raises:
-        DlpipeError: there is none, or it cannot be read.
+        DlpipeError: the file is missing or cannot be read.
     """
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}: the run did not get as far as a validation")
@@ -27,15 +27,15 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_stage_weights(model: pl.LightningModule, directory: Path, names: Sequence[str] | None) -> None:
-    """Give the module of every stage the best weights that a run has of it.
+    """Load the best weights that a run has for each stage into the stage's module.
 
     Args:
-        model: the whole.
-        directory: of the run.
-        names: of the stages that it trained, as in `selected`.
+        model: the run's model.
+        directory: the run's directory.
+        names: the stages that the run trained, as in `selected`.
 
     Raises:
-        DlpipeError: the run has none of the stage that it trained last; and as `load_weights` does.
+        DlpipeError: the run has no checkpoint of the last stage that it trained; also as `load_weights`.
     """
     stages = stages_of(model)
     last = selected(stages, names)[-1]
@@ -46,14 +46,16 @@ def load_stage_weights(model: pl.LightningModule, directory: Path, names: Sequen
 
 
 def load_weights(model: pl.LightningModule, path: Path) -> None:
-    """Give the module the weights of a checkpoint.
+    """Load the weights of a checkpoint into a module.
 
     Raises:
-        DlpipeError: they are another model's: names or shapes differ.
+        DlpipeError: the weights are another model's: names or shapes differ.
     """
-    weights, own = read_weights(path), model.state_dict()
-    wrong = sorted(own.keys() ^ weights.keys())
-    wrong += [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
-    if wrong:
-        raise DlpipeError(f"{path} holds the weights of another model: {format_list(wrong)} differ in name or shape")
+    weights, expected = read_weights(path), model.state_dict()
+    mismatched = sorted(expected.keys() ^ weights.keys())
+    mismatched += [name for name in expected.keys() & weights.keys() if expected[name].shape != weights[name].shape]
+    if mismatched:
+        raise DlpipeError(
+            f"{path} holds the weights of another model: {format_list(mismatched)} differ in name or shape"
+        )
     model.load_state_dict(weights)

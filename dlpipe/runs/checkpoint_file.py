@@ -1,4 +1,4 @@
-"""Reading a checkpoint without running anything that it holds."""
+"""Read a checkpoint without executing anything in it."""
 
 import pickle
 import pickletools
@@ -14,52 +14,52 @@ from dlpipe.errors import DlpipeError, format_list
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds: tensors, on the CPU, and plain containers; whatever the environment says.
+    """The content of a checkpoint: tensors on the CPU, and plain containers; ignores torch's environment variables.
 
     Raises:
-        DlpipeError: there is none, it is damaged, or it would call something, which is then named.
+        DlpipeError: the file is missing or damaged, or loading it would call a function, which the message names.
     """
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch says of unusual files before it fails
-            _check_sums(path)
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            warnings.simplefilter("ignore")  # torch warns about unusual files before it fails
+            _check_crc(path)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
         message = f"would call {format_list(calls)}" if (calls := unsafe_globals(path)) else _first_line(error)
         raise DlpipeError(f"{path} is refused: it holds more than tensors and plain containers: {message}") from error
     except Exception as error:  # torch raises many types for damaged files
-        raise DlpipeError(f"{path} cannot be read: {_first_line(error)}. It is damaged, or no checkpoint") from error
-    if not isinstance(found, dict):
-        raise DlpipeError(f"{path} is no checkpoint: it holds a {type(found).__name__}")
-    return found
+        raise DlpipeError(f"{path} cannot be read: {_first_line(error)}. It is damaged, or not a checkpoint") from error
+    if not isinstance(content, dict):
+        raise DlpipeError(f"{path} is not a checkpoint: it holds a {type(content).__name__}")
+    return content
 
 
-def _check_sums(path: Path) -> None:
-    """Hold what is in a zip archive, as torch writes it, against the checksums in it, which torch does not look at.
+def _check_crc(path: Path) -> None:
+    """Verify the checksums in a zip archive as torch writes it; torch itself ignores them.
 
     Raises:
-        ValueError: something in it is damaged.
+        ValueError: a member of the archive is damaged.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if name := archive.testzip():
-                raise ValueError(f"{name} in it has another checksum")
+                raise ValueError(f"checksum mismatch in {name}")
 
 
 def unsafe_globals(path: Path) -> list[str]:
-    """What loading the file by pickle would call and `read_checkpoint` does not; empty where that cannot be told."""
+    """The functions that unpickling the file would call, which `read_checkpoint` refuses; empty if unknown."""
     try:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # of files that are no zip archive, or damaged
+    except Exception:  # not a zip archive, or damaged
         return sorted(set(_globals_of_pickle(path)))
 
 
 def _globals_of_pickle(path: Path) -> Iterator[str]:
-    """Names that a bare pickle would look up, as far as it can be read."""
+    """The global names that a plain pickle would look up, as far as it can be read."""
     strings: list[str] = []
     try:
         for operation, argument, _ in pickletools.genops(path.read_bytes()):
@@ -69,7 +69,7 @@ def _globals_of_pickle(path: Path) -> Iterator[str]:
                 yield ".".join(strings[-2:])
             elif isinstance(argument, str):
                 strings.append(argument)
-    except Exception:  # of bytes that are no pickle
+    except Exception:  # not a pickle
         return
 
 

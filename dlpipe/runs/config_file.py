@@ -1,4 +1,4 @@
-"""config.yaml of a run's directory: written once, and read as data, since anybody may have written it or damaged it."""
+"""config.yaml of a run's directory: written once, and read as data, since it may be untrusted or damaged."""
 
 import hashlib
 import io
@@ -17,32 +17,32 @@ from dlpipe.flat import flat
 from dlpipe.runs.directory import CONFIG
 from dlpipe.settings import Core, pydantic_message
 
-# what a run directory has in it, and how; raised where an older version could not read the new one
+# version of a run directory's layout; incremented when older versions of dlpipe could not read the new one
 FORMAT = 1
 LAST = "checkpoints/last.ckpt"
-# what is made, and from which a run is made
+# config nodes that are instantiated
 NODES = ("model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger")
 
 
 def create_run_directory(directory: Path, config: DictConfig) -> None:
-    """Make the directory this run's own by writing its config there.
+    """Claim a directory for this run by writing its config there.
 
     Raises:
-        DlpipeError: it holds a run already.
+        DlpipeError: the directory already holds a run.
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
         create_exclusive(directory / CONFIG, f"format: {FORMAT}\n{OmegaConf.to_yaml(config, resolve=True)}")
     except FileExistsError as error:
-        message = f"{directory} holds a run already; choose another directory, or: python -m dlpipe resume {directory}"
-        raise DlpipeError(message) from error
+        advice = f"choose another directory, or resume it: python -m dlpipe resume {directory}"
+        raise DlpipeError(f"{directory} already holds a run; {advice}") from error
 
 
 def read_config(run_dir: Path) -> DictConfig:
-    """The resolved config of a run, with the directory that it is in now.
+    """The resolved config of a run, with paths relocated to its current directory.
 
     Raises:
-        DlpipeError: the folder is not a run's, its config is damaged, or another version of dlpipe wrote it.
+        DlpipeError: the folder is not a run's, or its config is damaged or has the format of another version.
     """
     path = run_dir / CONFIG
     if not path.is_file():
@@ -51,9 +51,9 @@ def read_config(run_dir: Path) -> DictConfig:
 
 
 def relocate_config(config: DictConfig, directory: str) -> DictConfig:
-    """The config with another directory in place of the one where the run began."""
-    before = config.get("output_dir")
-    if not before or before == directory:
+    """The config with the run's original directory replaced by another in all paths."""
+    original = config.get("output_dir")
+    if not original or original == directory:
         return config
 
     def relocated(node: Any) -> Any:
@@ -61,26 +61,26 @@ def relocate_config(config: DictConfig, directory: str) -> DictConfig:
             return {key: relocated(value) for key, value in node.items()}
         if isinstance(node, list):
             return [relocated(value) for value in node]
-        inside = isinstance(node, str) and (node == before or node.startswith(f"{before}/"))
-        return directory + node[len(before) :] if inside else node
+        inside = isinstance(node, str) and (node == original or node.startswith(f"{original}/"))
+        return directory + node[len(original) :] if inside else node
 
-    found: DictConfig = OmegaConf.create(relocated(OmegaConf.to_container(config)))
-    return found
+    result: DictConfig = OmegaConf.create(relocated(OmegaConf.to_container(config)))
+    return result
 
 
 def config_digest(config: DictConfig) -> str:
-    """sha256 of a resolved config, wherever its run directory is, and however the run was asked for."""
+    """sha256 of a resolved config, independent of the run directory and of ``resume``."""
     plain = OmegaConf.to_container(relocate_config(config, "RUN_DIRECTORY"), resolve=True)
     values = {key: value for key, value in flat(plain).items() if key != "resume"}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path: Path) -> DictConfig:
-    """The config in a file, which refers to nothing, and in which all that the core reads has the right type."""
+    """The config in a file, without aliases and interpolations; all values that the core reads have valid types."""
     try:
         text = path.read_text(encoding="utf-8")
         for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):  # they can stand for any amount
+            if isinstance(event, yaml.AliasEvent):  # aliases can expand exponentially
                 raise ValueError("it has an alias, *name, which a run does not write")
             if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
                 raise ValueError("it has an interpolation, ${name}, which a run does not write")
@@ -89,9 +89,11 @@ def _read(path: Path) -> DictConfig:
         raise DlpipeError(f"{path} cannot be read: {' '.join(str(error).split())}. {_advice(path)}") from error
     if not isinstance(config, DictConfig) or "model" not in config:
         raise DlpipeError(f"{path} is not a run's config: it has no model")
-    if (found := config.pop("format", None)) != FORMAT:
-        reader = "before its first release" if found is None else f"that writes format {found}"
-        raise DlpipeError(f"{path} has the format {found}, this version reads format {FORMAT}: use a dlpipe {reader}")
+    if (file_format := config.pop("format", None)) != FORMAT:
+        reader = "before its first release" if file_format is None else f"that writes format {file_format}"
+        raise DlpipeError(
+            f"{path} has the format {file_format}, this version reads format {FORMAT}: use a dlpipe {reader}"
+        )
     if problems := _problems(config):
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise DlpipeError(f"{path} is not a run's config, or damaged:\n{lines}\n{_advice(path)}")
@@ -99,7 +101,7 @@ def _read(path: Path) -> DictConfig:
 
 
 def _advice(path: Path) -> str:
-    return f"Take a good copy; a checkpoint tells what was in it: python -m dlpipe inspect {path.parent / LAST}"
+    return f"Take a good copy; a checkpoint also stores the config: python -m dlpipe inspect {path.parent / LAST}"
 
 
 def _problems(config: DictConfig) -> list[Problem]:
@@ -107,17 +109,17 @@ def _problems(config: DictConfig) -> list[Problem]:
     plain: Any = OmegaConf.to_container(config)
     for name in (*NODES, "stage_configs"):
         if not isinstance(plain.get(name, {}), dict):
-            problems.append(Problem(f"{name}={plain[name]}", "must be a set of keys"))
+            problems.append(Problem(f"{name}={plain[name]}", "must be a mapping"))
     for kind in ("model", "dataset"):
         if isinstance(plain.get(kind), dict) and not isinstance(plain[kind].get("name"), str):
-            problems.append(Problem(f"{kind}.name={plain[kind].get('name')}", "must be the name of one"))
+            problems.append(Problem(f"{kind}.name={plain[kind].get('name')}", f"must be the name of a {kind}"))
     if not isinstance(plain.get("output_dir", ""), str):
         problems.append(Problem(f"output_dir={plain['output_dir']}", "must be a directory"))
-    return problems + _typed(plain)
+    return problems + _type_problems(plain)
 
 
-def _typed(plain: dict[str, Any]) -> list[Problem]:
-    """What is wrong with the values that the core reads; not that some are missing, as in runs of other versions."""
+def _type_problems(plain: dict[str, Any]) -> list[Problem]:
+    """Problems with the values that the core reads; missing ones are accepted, as in runs of older versions."""
     try:
         Core.model_validate({name: plain[name] for name in Core.model_fields if name in plain})
     except ValidationError as error:

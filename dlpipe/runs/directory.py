@@ -1,4 +1,4 @@
-"""A run's directory: the names in it, and the records that are written and read there."""
+"""A run's directory: the names of its files, and how its JSON files are written and read."""
 
 import json
 import math
@@ -15,27 +15,27 @@ PROVENANCE = "provenance.json"
 RANKS = "ranks.json"
 METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
-STAGE = "stage.json"  # what a stage that is over came to, beside its checkpoints
+STAGE = "stage.json"  # the result of a finished stage, next to its checkpoints
 CHECKPOINTS = "checkpoints"
 BEST = "best.ckpt"
-START = "start.ckpt"  # a copy of the weights of another run
+START = "start.ckpt"  # a copy of the weights from init_from
 FIGURES = "figures"
 SAMPLES = "samples"
 
 
 def best_of(run_dir: Path, stage: str = "") -> Path:
-    """The best checkpoint of a stage; of a run without stages, its only one."""
+    """The path of a stage's best checkpoint; ``stage`` is empty for a model without stages."""
     return run_dir / CHECKPOINTS / stage / BEST
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as `atomic_write` does."""
+    """Write a text file atomically."""
     with atomic_write(path) as temporary_path:
         temporary_path.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """As `write_text`, for plain containers; a number that is not finite, which JSON has none of, becomes null."""
+    """Write plain containers as JSON, atomically; numbers that are not finite, which JSON lacks, become null."""
     write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
 
 
@@ -47,21 +47,21 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _read_json(path: Path, otherwise: Any) -> Any:
-    """What a file holds, of the type of what is given for a run that has none."""
+def _read_json(path: Path, default: Any) -> Any:
+    """The content of a JSON file, which must have the type of ``default``; ``default`` if there is no file."""
     if not path.is_file():
-        return otherwise
+        return default
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DlpipeError(f"{path} is damaged: {error}; take a good copy") from error
-    if not isinstance(found, type(otherwise)):
-        raise DlpipeError(f"{path} is damaged: it holds a {type(found).__name__}; take a good copy")
-    return found
+    if not isinstance(content, type(default)):
+        raise DlpipeError(f"{path} is damaged: it holds a {type(content).__name__}; take a good copy")
+    return content
 
 
 def read_summary(run_dir: Path) -> dict[str, Any]:
-    """The summary of a run, empty where it has none; a test metric that `write_json` made null is NaN again."""
+    """The summary of a run, empty if there is none; null test metrics, from `write_json`, become NaN again."""
     summary: dict[str, Any] = _read_json(run_dir / SUMMARY, {})
     if "test" in summary:
         summary["test"] = {name: math.nan if value is None else value for name, value in summary["test"].items()}
@@ -72,7 +72,7 @@ def read_finished(run_dir: Path) -> dict[str, Any]:
     """The summary of a finished run.
 
     Raises:
-        DlpipeError: it did not get as far.
+        DlpipeError: the run is not finished.
     """
     summary = read_summary(run_dir)
     if summary.get("status") != "finished":
@@ -81,24 +81,24 @@ def read_finished(run_dir: Path) -> dict[str, Any]:
 
 
 def read_provenance(run_dir: Path) -> dict[str, Any]:
-    """Where a run came from, empty where it has not noted that."""
-    found: dict[str, Any] = _read_json(run_dir / PROVENANCE, {})
-    return found
+    """The provenance of a run, empty if there is none."""
+    content: dict[str, Any] = _read_json(run_dir / PROVENANCE, {})
+    return content
 
 
 def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
-    """What the ranks of a run on several devices told of themselves; one that tells nothing for any other run."""
-    found: list[dict[str, Any]] = _read_json(run_dir / RANKS, [{}])
-    return found
+    """What each rank of a run on several devices reported about itself; one empty dict for a run on one device."""
+    ranks: list[dict[str, Any]] = _read_json(run_dir / RANKS, [{}])
+    return ranks
 
 
 def check_links(run_dir: Path) -> None:
-    """Refuse a directory in which a link leads elsewhere: what is written there would change files of others.
+    """Refuse a directory with a symlink to outside of it: writing there would change files elsewhere.
 
-    W&B makes links in its own folder, which nothing else writes to.
+    Links in W&B's own folder are allowed: only W&B writes there.
 
     Raises:
-        DlpipeError: naming the link and where it leads.
+        DlpipeError: names the link and its target.
     """
     root = run_dir.resolve()
     for folder, names, files in os.walk(run_dir):

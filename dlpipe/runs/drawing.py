@@ -1,4 +1,4 @@
-"""All the pictures of a run: of its best weights, and of the checkpoints it kept on the way."""
+"""All figures of a run: from its best weights, and from the checkpoints kept every N epochs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,17 +19,17 @@ def draw_figures(
     data: pl.LightningDataModule,
     build_model: Callable[[], pl.LightningModule],
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Names, with the stage as folders, and pictures: ``pretrain/0/filters_epoch_0003``.
+    """Figures with their names, in which the stage is a folder: ``pretrain/0/filters_epoch_0003``.
 
     Args:
-        directory: of the run.
-        model: of it, with its best weights.
-        data: of it, set up for testing.
-        build_model: builds it again, for the weights of other checkpoints.
+        directory: the run's directory.
+        model: the run's model, with its best weights.
+        data: the run's dataset, set up for testing.
+        build_model: builds the model again, to load other checkpoints into it.
     """
     yield from all_figures(model, data).items()
     for stage in stages_of(build_model()):
-        for kept in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
-            load_weights(stage.module, kept)
+        for checkpoint in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
+            load_weights(stage.module, checkpoint)
             for name, image in module_figures(stage.module).items():
-                yield f"{stage.name}/{name}_{kept.stem}".removeprefix("/"), image
+                yield f"{stage.name}/{name}_{checkpoint.stem}".removeprefix("/"), image

@@ -1,4 +1,4 @@
-"""Where a run came from: versions, git state, data, machine."""
+"""The provenance of a run: versions, git state, data, machine."""
 
 import contextlib
 import hashlib
@@ -20,13 +20,13 @@ from dlpipe.plugins import registry
 
 
 def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], threads: int) -> dict[str, Any]:
-    """Plain containers that say what ran, on what, with which data.
+    """Plain containers that record the code, data and machine of a run.
 
     Args:
-        run_dir: where it runs.
-        checksums: of the data.
-        start: sha256 of the weights of another run that it starts from, by stage.
-        threads: of torch.
+        run_dir: the run's directory.
+        checksums: sha256 of the data files.
+        start: sha256 of the weights from ``init_from``, by stage.
+        threads: the number of torch's threads.
     """
     import torch
 
@@ -35,7 +35,7 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
         "command": [os.path.basename(sys.executable), *sys.argv],
         "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
         "libraries": libraries(),
-        "plugins": {offer.distribution: offer.version for offer in registry.all_entries()},
+        "plugins": {entry.distribution: entry.version for entry in registry.all_entries()},
         "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},
         "git": _git_state(run_dir),
         "data": checksums,
@@ -52,39 +52,39 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What the numbers of a run may depend on and is not as it was; what was not noted then is left out."""
-    message = []
+    """Changes that may affect a run's numbers, one message each; keys missing from ``before`` are skipped."""
+    messages = []
     for part in ("libraries", "plugins", "code", "data", "start", "machine"):
-        had, has = before.get(part, {}), now[part]
-        keys = sorted(key for key in had if had[key] != has.get(key))
-        message += [f"{part}: {key} was {had.get(key)} and is {has.get(key)}" for key in keys]
-    return message
+        old, new = before.get(part, {}), now[part]
+        keys = sorted(key for key in old if old[key] != new.get(key))
+        messages += [f"{part}: {key} was {old.get(key)} and is {new.get(key)}" for key in keys]
+    return messages
 
 
 def libraries() -> dict[str, str]:
-    """Name to version of dlpipe and its plugins, and of what they and Lightning require and is installed."""
-    own = {"dlpipe", *(offer.distribution for offer in registry.all_entries())}
-    names = own.union(*map(_requirements, [*own, "pytorch-lightning"]))
-    found = {}
+    """Installed versions of dlpipe, its plugins, and the requirements of these and of Lightning."""
+    distributions = {"dlpipe", *(entry.distribution for entry in registry.all_entries())}
+    names = distributions.union(*map(_requirements, [*distributions, "pytorch-lightning"]))
+    versions = {}
     for name in sorted(map(canonicalize_name, names)):
-        with contextlib.suppress(PackageNotFoundError):  # of another system
-            found[str(name)] = version(name)
-    return found
+        with contextlib.suppress(PackageNotFoundError):  # a requirement for another platform
+            versions[str(name)] = version(name)
+    return versions
 
 
 def _requirements(name: str) -> list[str]:
-    """What a distribution needs by itself, without extras."""
+    """The names of a distribution's requirements, without extras."""
     texts = requires(name) or []
-    needed = [requirement for requirement in map(Requirement, texts) if "extra" not in str(requirement.marker)]
-    return [requirement.name for requirement in needed]
+    required = [requirement for requirement in map(Requirement, texts) if "extra" not in str(requirement.marker)]
+    return [requirement.name for requirement in required]
 
 
 def _plugin_packages() -> list[str]:
-    return [offer.package for offer in registry.all_entries()]
+    return [entry.package for entry in registry.all_entries()]
 
 
 def _sha256_of_code(package: str) -> str | None:
-    """Of all Python and YAML files of a package, which is found without being imported; None where it is not."""
+    """sha256 of all Python and YAML files of a package, without importing it; None if it is not installed."""
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
@@ -94,13 +94,13 @@ def _sha256_of_code(package: str) -> str | None:
         for path in sorted(Path(folder).rglob("*")):
             if path.suffix in (".py", ".yaml"):
                 digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
-    if spec and spec.origin and not spec.submodule_search_locations:  # a module that is one file
+    if spec and spec.origin and not spec.submodule_search_locations:  # a single-file module
         digest.update(Path(spec.origin).read_bytes())
     return digest.hexdigest() if spec else None
 
 
 def cpu_name() -> str:
-    """The processor as Linux names it; elsewhere its architecture."""
+    """The processor's model name on Linux; its architecture elsewhere."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -108,10 +108,10 @@ def cpu_name() -> str:
 
 
 def _git_state(run_dir: Path) -> dict[str, Any] | None:
-    """Commit and whether the work tree differs from it; None outside a repository or without git.
+    """Commit, and whether tracked files differ from it; None outside of a repository or without git.
 
-    None too of a repository inside of the run's directory: git would run what its configuration names, and anybody may
-    have put it there.
+    Also None if the repository is inside the run's directory: git runs commands of a repository's configuration, and
+    that one may be untrusted.
     """
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve().is_relative_to(run_dir.resolve()):

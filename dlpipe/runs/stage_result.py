@@ -1,4 +1,4 @@
-"""What the training of one stage came to."""
+"""The result of training one stage."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +9,15 @@ class StageResult:
     """The numbers of one stage.
 
     Args:
-        name: of the stage; empty for a model without stages.
-        stopped_by: what ended it: patience, max_epochs, max_steps, a callback, interrupted or failed.
-        epochs: begun.
-        updates: made.
-        steps: the updates that the record counts.
-        seconds: of training, in all processes that took part in it.
-        max_chunk_batches: minibatches that a step of Lightning's loop took at most.
-        best: metric, value, update and epoch of the best validation; None without one.
-        evaluated: examples of the last validation and of the test.
+        name: the stage's name; empty for a model without stages.
+        stopped_by: what ended training: patience, max_epochs, max_steps, a callback, interrupted or failed.
+        epochs: number of epochs started.
+        updates: number of optimizer steps.
+        steps: number of steps that the loggers counted.
+        seconds: training time, including that before the run was resumed.
+        max_chunk_batches: the most minibatches that one step of Lightning's loop took.
+        best: metric, value, update and epoch of the best validation; None without validation.
+        evaluated: number of examples in the last validation and in the test.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a run reached: summary.json and the last lines on the terminal."""
+"""The summary of a run: summary.json and the last lines on the terminal."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,8 +15,8 @@ from dlpipe.runs.stage_result import StageResult
 class Summary:
     """The numbers of one run; ``status`` is finished, interrupted or failed.
 
-    ``max_chunk_batches`` is how many minibatches a step of Lightning's loop takes at most. Of a model with stages,
-    updates and seconds are those of all, epochs and best those of the last, and ``stages`` has the numbers of each.
+    ``max_chunk_batches`` is the most minibatches that one step of Lightning's loop took. For a model with stages,
+    updates and seconds are totals, epochs and best are those of the last stage, and ``stages`` has each stage's.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Summary:
 
 
 def summarise(cfg: DictConfig, results: list[StageResult], status: str, test: dict[str, float]) -> Summary:
-    """The summary of a run from the results of its stages, which are one at least, and its test."""
+    """The summary of a run, from the results of its stages (at least one) and its test metrics."""
     last = results[-1]
     updates, seconds = sum(result.updates for result in results), sum(result.seconds for result in results)
     targets = OmegaConf.to_container(cfg.recipe.targets)
@@ -70,17 +70,17 @@ def compare_with_targets(
     best: dict[str, Any] | None,
     test: dict[str, float],
 ) -> list[dict[str, Any]]:
-    """The targets for this dataset, each with what the run has and whether that reaches it.
+    """The targets for this dataset, each with the run's value and whether it reaches the target.
 
-    Compared to eight digits after the point, which is as far as the tutorials print.
+    Values are rounded to eight decimals, the precision that the tutorials print.
     """
-    have = dict(test)
+    values = dict(test)
     if best:
-        have[best["metric"]] = best["value"]
+        values[best["metric"]] = best["value"]
     compared = []
     for target in targets:
         if target["dataset"] == dataset:
-            value = have.get(target["metric"])
+            value = values.get(target["metric"])
             sign = -1 if target.get("mode") == "max" else 1
             reached = value is not None and sign * round(value, 8) <= sign * round(target["value"], 8)
             compared.append({**target, "run": value, "reached": reached})
@@ -88,23 +88,25 @@ def compare_with_targets(
 
 
 def lines(summary: Summary) -> list[str]:
-    """The summary for people."""
-    said = [_stage_line(stage) for stage in summary.stages]
+    """The summary as lines for the terminal."""
+    messages = [_stage_line(stage) for stage in summary.stages]
     if summary.best:
         best = summary.best
-        said.append(
+        messages.append(
             f"best {format_metric(best['metric'], best['value'])} at update {best['update']} (epoch {best['epoch']})"
         )
-    said += [format_metric(name, value) for name, value in summary.test.items()]
-    said.append(
+    messages += [format_metric(name, value) for name, value in summary.test.items()]
+    messages.append(
         f"stopped in epoch {summary.epochs} after {summary.updates} updates by {summary.stopped_by}; "
         f"{summary.seconds:.1f} s, {summary.updates_per_second:.1f} updates/s"
     )
     for target in summary.targets:
         name = target["metric"]
         verdict = "reached" if target["reached"] else "not reached"
-        said.append(f"target {format_metric(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}")
-    return said
+        messages.append(
+            f"target {format_metric(name, target['value'])} ({target['source']}): {verdict}{_by(name, target)}"
+        )
+    return messages
 
 
 def _stage_line(stage: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""From config nodes to objects: the chosen classes, called with flat arguments."""
+"""Build the model and the dataset from their config nodes."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from dlpipe.training.resume.rng import rng_state
 
 
 def options_of(node: DictConfig) -> dict[str, Any]:
-    """The constructor arguments in a node: plain containers, without ``name`` and ``_target_``."""
+    """The constructor arguments of a config node as plain containers, without ``name`` and ``_target_``."""
     options = OmegaConf.to_container(node, resolve=True)
     return {str(k): v for k, v in options.items() if k not in ("name", "_target_")}  # type: ignore[union-attr]
 
 
 def build_model(config: DictConfig) -> tuple[pl.LightningModule, dict[str, Any]]:
-    """The model as the config's seed makes it, and the state of all generators after it was made.
+    """The model, built with the config's seed, and the state of all random generators after that.
 
-    The process's own generators are left where they were.
+    The generators of the process keep their state.
     """
     with isolate_rng():
         pl.seed_everything(config.seed, verbose=False)
@@ -28,5 +28,5 @@ def build_model(config: DictConfig) -> tuple[pl.LightningModule, dict[str, Any]]
 
 
 def build_dataset(node: DictConfig) -> pl.LightningDataModule:
-    """The LightningDataModule that ``node.name`` means."""
+    """The LightningDataModule that ``node.name`` names."""
     return load_class("dataset", node.name)(**options_of(node))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What a run writes once it has trained and tested: its weights and figures; and where it came from."""
+"""The outputs of a run besides its checkpoints: weights, figures and provenance."""
 
 import logging
 from pathlib import Path
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def provenance_of(config: DictConfig) -> dict[str, Any]:
-    """What a run of this config would come from, now and here."""
+    """The provenance of a run of this config, started now on this machine."""
     with quiet_lightning():
         checksums = optional_method(build_dataset(config.dataset), "checksums")
     start = {stage: sha256_of(path) for stage, path in weights_to_start_from(config).items()}
@@ -41,7 +41,7 @@ def export_weights(model: pl.LightningModule, directory: Path) -> None:
 
 
 def module_of_one_process(prepared: Prepared, trainer: pl.Trainer | None) -> pl.LightningModule:
-    """A module of this process alone with the best weights; without checkpoints, those training ended with."""
+    """An unsharded module with the best weights; without checkpoints, with the weights at the end of training."""
     if trainer is None or not find_callback(trainer, BestAndLast):
         return prepared.model
     model, _ = build_model(prepared.config)
@@ -52,9 +52,9 @@ def module_of_one_process(prepared: Prepared, trainer: pl.Trainer | None) -> pl.
 def draw(
     config: DictConfig, model: pl.LightningModule, data: pl.LightningDataModule, loggers: list[Any], step: int
 ) -> None:
-    """Figures as PNG in the run directory, and to every logger that takes images.
+    """Write figures as PNG into the run directory, and to every logger that accepts images.
 
-    The run is over and its numbers are known: what a module's figures raise is logged, and costs only them.
+    An exception is logged and loses only the figures: the run has finished and its numbers are known.
     """
     directory = Path(config.output_dir)
     try:

@@ -1,4 +1,4 @@
-"""What a config comes to once it has been checked: everything that a run is made of."""
+"""A checked config with the parts that were built from it: everything that a run needs."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +15,13 @@ from dlpipe.training.stages.configs import stage_config
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked config and the parts that were built from it; `dlpipe.config.prepare` makes it, a run consumes it.
+    """A checked config and the parts built from it; `dlpipe.config.prepare` creates it, and `run` trains it.
 
     Args:
-        config: composed and resolvable, with absolute paths and what differs in each stage, without ``hydra``.
-        model: as its constructor made it from the config's seed.
-        rng_state: of torch, numpy and Python, after the model was made.
-        num_processes: that the Trainer asks for, one a device.
+        config: composed and resolvable, with absolute paths and the differences of each stage, without ``hydra``.
+        model: built with the config's seed, not yet trained.
+        rng_state: state of the generators of torch, numpy and Python after the model was built.
+        num_processes: the Trainer's world size.
     """
 
     config: DictConfig
@@ -49,5 +49,5 @@ class Prepared:
         return stage_config(self.config, stage.name)
 
     def relocated(self, output_dir: str) -> "Prepared":
-        """The same with another run directory."""
+        """A copy with another run directory."""
         return replace(self, config=relocate_config(self.config, output_dir))

@@ -1,4 +1,4 @@
-"""Hints of Lightning and matplotlib that do not apply to us, kept off the terminal."""
+"""Silence hints of Lightning and matplotlib that do not apply to dlpipe."""
 
 import contextlib
 import logging
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's hints about hardware, workers and logging intervals off the terminal."""
+    """Silence Lightning's hints about hardware, workers and logging intervals."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        # a minibatch is a slice: there is no worker to add, and csv rows are written once an epoch
+        # minibatches are slices, so workers would not help; csv rows are written once per epoch
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message="The number of training batches")
-        # a module without validation_step, or a dataset without validation data, is trained all the same
+        # a module without validation_step, or a dataset without validation data, is still trained
         warnings.filterwarnings("ignore", message=".*`val_dataloader`.*")
-        # every rank evaluates all examples, so each has the mean over all of them already
+        # every rank evaluates all examples, so its mean needs no all-reduce
         warnings.filterwarnings("ignore", message=r".*self\.log\('(val|test)\b.*sync_dist=True.*")
-        # Lightning 2.6 with torch 2.13: its own use of a pytree class
+        # Lightning 2.6 uses a pytree class that torch 2.13 deprecates
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         yield

@@ -1,4 +1,4 @@
-"""A run, from its prepared config to its summary: claim the directory, train each stage, test the best, write down."""
+"""A run, from its prepared config to its summary: claim the directory, train each stage, test, write the outputs."""
 
 import contextlib
 import json
@@ -44,13 +44,13 @@ Checkpoints = dict[str, Path]  # by stage
 
 
 def run(prepared: Prepared) -> float | None:
-    """Claim the run's directory, then train, test and write everything down: here, or in a process for each device.
+    """Claim the run's directory, then train, test and write all outputs, in this process or in one per device.
 
     Returns:
-        The best value of the monitored metric, which is what a Hydra sweeper optimises; None without one.
+        The best value of the monitored metric, which a Hydra sweeper optimises; None if nothing was monitored.
 
     Raises:
-        DlpipeError: as the parts raise it.
+        DlpipeError: from any step of the run.
     """
     directory = Path(prepared.config.output_dir)
     with report_disk_full(), _rank_store() as ranks:
@@ -65,14 +65,14 @@ def run(prepared: Prepared) -> float | None:
 
 
 def resume(prepared: Prepared) -> float | None:
-    """Resume the run in its directory from its last checkpoint; a finished one is left as it is.
+    """Resume the run in its directory from its last checkpoint; do nothing if it is finished.
 
     Returns:
         As `run`.
 
     Raises:
-        DlpipeError: another process works in the directory; none of its checkpoints can be read; and as the parts
-            raise it.
+        DlpipeError: another process uses the directory, none of its checkpoints can be read; or from any step of the
+            run.
     """
     with report_disk_full(), _rank_store() as ranks, run_directory_lock(Path(prepared.config.output_dir)):
         return _resume(prepared, ranks)
@@ -94,11 +94,11 @@ def _resume(prepared: Prepared, ranks: RankStore | None) -> float | None:
 
 
 def _train_on_all_devices(prepared: Prepared, checkpoints: Checkpoints, ranks: RankStore | None) -> float | None:
-    """Train here, or in a process for each device."""
+    """Train in this process, or in one per device."""
     if prepared.num_processes > 1 and get_rank_info().launcher is None:
         from dlpipe.training.distributed.launch import launch
 
-        clear_split_cache()  # what the checks loaded: each rank loads its own
+        clear_split_cache()  # loaded by the checks; each rank loads its own data
         launch(Path(prepared.config.output_dir), prepared.num_processes, checkpoints)
         return _best_value(Path(prepared.config.output_dir))
     return train_as_rank(prepared, checkpoints, ranks)
@@ -107,30 +107,30 @@ def _train_on_all_devices(prepared: Prepared, checkpoints: Checkpoints, ranks: R
 def train_as_rank(
     prepared: Prepared, checkpoints: Checkpoints | None = None, ranks: RankStore | None = None
 ) -> float | None:
-    """Train and test as one rank of the run; rank 0, which a single process is too, writes everything down.
+    """Train and test as one rank of the run; rank 0 writes all outputs (a single process is rank 0).
 
     Args:
         prepared: the run.
-        checkpoints: to resume from, of rank 0; the other ranks resume from the same.
-        ranks: the store that the ranks share, where this process has joined it already.
+        checkpoints: rank 0's checkpoints to resume from, which the other ranks use too.
+        ranks: the store shared by the ranks, if this process has already joined it.
 
     Returns:
-        As `run`, of rank 0; None of the others.
+        As `run` on rank 0; None on other ranks.
 
     Raises:
-        DlpipeError: rank 0 cannot begin; and as the parts raise it.
+        DlpipeError: rank 0 cannot start; or from any step of the run.
     """
     rank, checkpoints = get_rank_info(), checkpoints or {}
     with quiet_lightning(), report_disk_full():
         if rank.world_size > 1:
-            ranks = ranks or RankStore(rank)  # kept until the end: rank 0 may be the one that serves it
+            ranks = ranks or RankStore(rank)  # keep it alive until the end: rank 0 may be its server
             if (message := ranks.broadcast_decision("")) == FINISHED:
                 return None
             if message:
                 raise DlpipeError(message)
             prepared, checkpoints = _as_rank_0(prepared, checkpoints, rank, ranks)
         with open_loggers(prepared.config, rank) as loggers:
-            if not checkpoints:  # a run that starts from scratch starts its record from scratch
+            if not checkpoints:  # a run that starts from scratch also empties its logs
                 for logger in loggers:
                     if rewind := optional_method(logger, "rewind"):
                         rewind(EMPTY)
@@ -150,13 +150,13 @@ def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[
     if progress.error is not None:
         if rank.rank == 0:
             progress.summary(prepared).write(Path(config.output_dir))
-        raise _as_raised(progress.error)
-    return _write_down(prepared, progress, data, loggers, rank) if rank.rank == 0 else None
+        raise _original_error(progress.error)
+    return _write_outputs(prepared, progress, data, loggers, rank) if rank.rank == 0 else None
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far a run got: its stages, its test, and what ended it where that was no ordinary end."""
+    """How far a run got: its stages, its test, and the exception that ended it, if any."""
 
     results: list[StageResult]
     trainer: pl.Trainer | None = None
@@ -164,7 +164,7 @@ class _Progress:
     error: BaseException | None = None
 
     def summary(self, prepared: Prepared) -> Summary:
-        """The summary of the run, as far as it got."""
+        """The summary of the run so far."""
         status = "finished"
         if self.error is not None:
             interrupted = self.results[-1].stopped_by == "interrupted" or not isinstance(self.error, Exception)
@@ -175,12 +175,12 @@ class _Progress:
 def _train_stages(
     prepared: Prepared, checkpoints: Checkpoints, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
 ) -> _Progress:
-    """Train the stages that are asked for and not over."""
-    stages, asked = prepared.stages, prepared.selected_stages
+    """Train the selected stages, but restore those that had finished before the run was resumed."""
+    stages, selected = prepared.stages, prepared.selected_stages
     results: list[StageResult] = []
     trainer = None
-    for index, stage in enumerate(asked):
-        if any(later.name in checkpoints for later in asked[index + 1 :]):
+    for index, stage in enumerate(selected):
+        if any(later.name in checkpoints for later in selected[index + 1 :]):
             results.append(restore_finished_stage(prepared.config, stage))
             continue
         fit = train_stage(
@@ -200,7 +200,7 @@ def _train_stages(
 
 
 def _test(progress: _Progress, prepared: Prepared, data: pl.LightningDataModule) -> _Progress:
-    """Test the best weights; the last stage's result gets the number of examples."""
+    """Test the best weights, and add the number of evaluated examples to the last stage's result."""
     assert progress.trainer is not None
     try:
         test = test_best(prepared, progress.trainer, data)
@@ -212,10 +212,10 @@ def _test(progress: _Progress, prepared: Prepared, data: pl.LightningDataModule)
     return replace(progress, results=results, test=test)
 
 
-def _write_down(
+def _write_outputs(
     prepared: Prepared, progress: _Progress, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
 ) -> float | None:
-    """Weights, figures and summary of a run that is finished; its best value."""
+    """Write weights, figures and summary of a finished run; return its best value."""
     directory, summary = Path(prepared.config.output_dir), progress.summary(prepared)
     model = prepared.model
     if rank.world_size > 1:
@@ -233,7 +233,7 @@ def _write_down(
 
 
 def _set_up_process(prepared: Prepared) -> None:
-    """Threads, memory and the state of all generators."""
+    """Set the number of threads, the memory allocator, and the state of all random generators."""
     torch.set_num_threads(prepared.settings.threads)
     if prepared.settings.tune_memory:
         tune_memory()
@@ -241,8 +241,8 @@ def _set_up_process(prepared: Prepared) -> None:
     restore_rng_state(prepared.rng_state, prepared.model)
 
 
-def _as_raised(error: BaseException) -> BaseException:
-    """KeyboardInterrupt, where Lightning made an exit with code 1 of it."""
+def _original_error(error: BaseException) -> BaseException:
+    """The KeyboardInterrupt that Lightning turned into an exit with code 1; any other error itself."""
     interrupt = error.__context__
     return interrupt if isinstance(error, SystemExit) and isinstance(interrupt, KeyboardInterrupt) else error
 
@@ -250,18 +250,18 @@ def _as_raised(error: BaseException) -> BaseException:
 def _as_rank_0(
     prepared: Prepared, checkpoints: Checkpoints, rank: RankInfo, ranks: RankStore
 ) -> tuple[Prepared, Checkpoints]:
-    """Directory and checkpoints of rank 0, once all ranks have proved that they run the same config."""
+    """The run with rank 0's directory, and its checkpoints, after checking that all ranks run the same config."""
     prepared = prepared.relocated(ranks.broadcast("directory", prepared.config.output_dir))
     paths = json.loads(ranks.broadcast("checkpoints", json.dumps({k: str(v) for k, v in checkpoints.items()})))
-    known = ranks.check_same_config(prepared.config)
+    reports = ranks.check_same_config(prepared.config)
     if rank.rank == 0:
-        write_json(Path(prepared.config.output_dir) / names.RANKS, known)
+        write_json(Path(prepared.config.output_dir) / names.RANKS, reports)
     return prepared, {stage: Path(path) for stage, path in paths.items()}
 
 
 @contextlib.contextmanager
 def _rank_store() -> Iterator[RankStore | None]:
-    """The store of the ranks that torchrun or srun started; where rank 0 cannot begin, the others get its reason."""
+    """The store of the ranks that torchrun or srun started; if rank 0 cannot start, it sends the others its error."""
     rank = get_rank_info()
     ranks = RankStore(rank) if rank.world_size > 1 else None
     try:
@@ -278,6 +278,6 @@ def _best_value(directory: Path) -> float | None:
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Delete what a killed process was writing; `figures` and `sample` take no lock, so theirs only after a day."""
+    """Delete temporary files of a killed process; those of `figures` and `sample`, which take no lock, after a day."""
     remove_leftovers([*directory.iterdir(), *(directory / names.CHECKPOINTS).rglob("*")])
     remove_leftovers(directory.rglob("*"), older_than=DAY)

@@ -1,4 +1,4 @@
-"""The test of a run's best weights."""
+"""Test a run's best weights."""
 
 import logging
 from pathlib import Path
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def test_best(prepared: Prepared, trainer: pl.Trainer, data: pl.LightningDataModule) -> dict[str, float]:
-    """The test metrics of the best weights; none, and a line that says why, where there is nothing to test.
+    """The test metrics of the best weights; empty, with the reason logged, if there is nothing to test.
 
     Args:
-        prepared: the run; its module has the weights that training ended with, or those of its stages their best.
-        trainer: of the last stage.
-        data: of the run.
+        prepared: the run; its model has the weights at the end of training, or the best weights of each stage.
+        trainer: the Trainer of the last stage.
+        data: the run's dataset.
     """
     options = _load_best(prepared, trainer)
     if reason := _reason_not_tested(prepared, data):
@@ -38,14 +38,14 @@ def test_best(prepared: Prepared, trainer: pl.Trainer, data: pl.LightningDataMod
 
 
 def _load_best(prepared: Prepared, trainer: pl.Trainer) -> dict[str, Any]:
-    """Load the best weights; or the arguments with which each of several ranks loads its own.
+    """Load the best weights; or return the arguments with which `Trainer.test` loads them on each rank.
 
-    The modules of several stages have theirs already.
+    A model with stages already has the best weights of each.
     """
     checkpoints = find_callback(trainer, BestAndLast)
     if is_staged(prepared.model):
         for logger in trainer.loggers:
-            logger.stage = TRAIN  # type: ignore[attr-defined]  # the test is the run's
+            logger.stage = TRAIN  # type: ignore[attr-defined]  # the test belongs to the run, not to a stage
     elif checkpoints and trainer.world_size > 1:
         read_checkpoint(checkpoints.best_path)  # refuses what Lightning's FSDP would unpickle
         return {"ckpt_path": str(checkpoints.best_path), "weights_only": True}

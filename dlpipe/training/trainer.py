@@ -1,4 +1,4 @@
-"""The Trainer of a stage, from its config: the one that the checks look at is made here too."""
+"""Build the Trainer of a stage from its config, for a run and for the checks before it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,20 +17,20 @@ from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.resume.run_state import RunState
 from dlpipe.training.speed.updates import FusedUpdates
 
-# arguments of the Trainer that an evaluation's numbers depend on
+# arguments of the Trainer that affect the results of an evaluation
 EVALUATION_ARGS = ("precision", "deterministic", "benchmark", "inference_mode", "limit_test_batches")
 
 
 def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], loggers: Sequence[Any]) -> pl.Trainer:
-    """The Trainer of one stage, with the composed callbacks and dlpipe's own.
+    """The Trainer of one stage, with the callbacks of its config, of the stage and of dlpipe.
 
     Args:
-        config: of the stage.
-        stage_callbacks: those that the stage brings.
-        loggers: of the run.
+        config: the stage's config.
+        stage_callbacks: the callbacks that the stage defines.
+        loggers: the run's loggers.
 
     Raises:
-        Exception: whatever Lightning, or a callback's constructor, says of its arguments.
+        Exception: anything that Lightning or a callback's constructor raises about its arguments.
     """
     callbacks = [instantiate(node) for node in config.callbacks.values()]
     callbacks += [FusedUpdates()] if config.fused else []
@@ -47,9 +47,9 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
 
 
 def build_evaluation_trainer(config: DictConfig) -> pl.Trainer:
-    """A Trainer for one process that evaluates as the run of a config did: its precision and all else that counts.
+    """A Trainer for one process that evaluates like the run: the same precision, and all else that affects results.
 
-    Nothing that the config names is called: a stored config may be anybody's.
+    It instantiates nothing that the config names: a stored config may be untrusted.
     """
     options = {name: config.trainer[name] for name in EVALUATION_ARGS if name in config.trainer}
     accelerator = "cpu" if config.trainer.get("accelerator") == "cpu" else "auto"
@@ -66,7 +66,7 @@ def build_evaluation_trainer(config: DictConfig) -> pl.Trainer:
 
 
 def cluster_environment() -> ClusterEnvironment:
-    """What started this process, for a Trainer; Lightning's own guess takes a batch script of SLURM for a rank."""
+    """The cluster environment of this process's launcher; Lightning would mistake a SLURM batch script for a rank."""
     launcher = get_rank_info().launcher
     if launcher is None:
         return LightningEnvironment()
@@ -74,5 +74,5 @@ def cluster_environment() -> ClusterEnvironment:
 
 
 def find_callback(trainer: pl.Trainer, cls: type[Any]) -> Any:
-    """The trainer's callback of a class, or None."""
+    """The trainer's first callback of a class, or None."""
     return next((callback for callback in trainer.callbacks if isinstance(callback, cls)), None)  # type: ignore[attr-defined]

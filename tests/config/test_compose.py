@@ -1,4 +1,4 @@
-"""What the composed config is, for a model, a dataset and an optimizer."""
+"""The composed config for a model, a dataset and an optimizer."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -32,11 +32,11 @@ def test_the_published_recipe_is_what_mnist_gets(model, lr, batch_size, max_epoc
     assert (recipe.lr, recipe.batch_size, recipe.max_epochs, recipe.patience) == (lr, batch_size, max_epochs, patience)
 
 
-def test_the_form_for_one_dataset_wins_over_the_published_recipe():
+def test_recipe_for_a_dataset_overrides_the_published_recipe():
     assert composed("model=lenet").recipe.batch_size < composed("model=lenet", "dataset=mnist").recipe.batch_size
 
 
-def test_the_command_line_wins_over_all_of_it():
+def test_command_line_overrides_every_recipe():
     cfg = composed("model=lenet", "recipe.batch_size=7", "optimizer.lr=0.5")
     assert (cfg.recipe.batch_size, cfg.dataset.batch_size, cfg.optimizer.lr) == (7, 7, 0.5)
 

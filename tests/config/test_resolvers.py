@@ -1,4 +1,4 @@
-"""Values drawn at random: a function of their key, spread over their range, and in a sweep."""
+"""Random values in a config: determined by their key, uniform over their range, and in a sweep."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ from omegaconf import OmegaConf
 from dlpipe.config import resolvers
 
 
-def test_a_draw_is_a_function_of_its_key():
+def test_same_key_gives_the_same_value():
     assert resolvers.uniform(0.0, 1.0, 7, "lr") == resolvers.uniform(0.0, 1.0, 7, "lr")
     assert resolvers.uniform(0.0, 1.0, 7, "lr") != resolvers.uniform(0.0, 1.0, 8, "lr")
     assert resolvers.uniform(0.0, 1.0, 7, "lr") != resolvers.uniform(0.0, 1.0, 7, "decay")
 
 
-def test_draws_are_spread_over_the_range():
+def test_values_are_uniform_over_the_range():
     """Kolmogorov's distance of 2,000 draws from the uniform distribution; 1.95 / sqrt(n) is passed by 1 in 1,000."""
     drawn = np.sort([resolvers.uniform(2.0, 6.0, seed, "lr") for seed in range(2000)])
     distance = np.abs((drawn - 2) / 4 - (np.arange(2000) + 0.5) / 2000).max()

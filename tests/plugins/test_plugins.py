@@ -356,7 +356,7 @@ def test_yaml_of_one_name_in_two_plugins_is_refused(cli, install):
     )
     result = cli("model=softmax")
     assert (result.code, result.written) == (2, [])
-    assert "recipe/softmax.yaml: shipped by dlpipe-acme, dlpipe-other; only one of them can have it" in result.err
+    assert "recipe/softmax.yaml: shipped by dlpipe-acme, dlpipe-other; only one of them may ship it" in result.err
 
 
 def test_yaml_that_the_core_has_already_is_refused(cli, install):

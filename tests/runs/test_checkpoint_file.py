@@ -1,4 +1,4 @@
-"""Reading checkpoints that are damaged or malicious, and ``inspect``."""
+"""Reading damaged or malicious checkpoints, and ``inspect``."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ def run_dir(cli):
 
 @pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
 @pytest.mark.parametrize("forced", [False, True])
-def test_what_would_be_called_is_named_and_not_called(save, forced, tmp_path, monkeypatch, cli):
+def test_function_in_a_malicious_checkpoint_is_reported_and_not_called(save, forced, tmp_path, monkeypatch, cli):
     if forced:
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     bad = tmp_path / "bad.ckpt"
@@ -42,17 +42,17 @@ def test_what_would_be_called_is_named_and_not_called(save, forced, tmp_path, mo
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x80\x04N.", b"PK\x03\x04" + bytes(100)])
-def test_what_is_no_checkpoint_is_told(content, tmp_path):
+def test_file_that_is_not_a_checkpoint_is_refused(content, tmp_path):
     (tmp_path / "bad.ckpt").write_bytes(content)
-    with pytest.raises(DlpipeError, match=r"bad\.ckpt (cannot be read|is refused|is no checkpoint)"):
+    with pytest.raises(DlpipeError, match=r"bad\.ckpt (cannot be read|is refused|is not a checkpoint)"):
         read_checkpoint(tmp_path / "bad.ckpt")
 
 
-def test_a_missing_file_is_told(tmp_path, cli):
+def test_missing_file_is_reported(tmp_path, cli):
     assert f"no checkpoint {tmp_path / 'none.ckpt'}" in cli("inspect", str(tmp_path / "none.ckpt")).err
 
 
-def test_inspect_shows_what_there_is(run_dir, cli):
+def test_inspect_shows_the_content(run_dir, cli):
     result = cli("inspect", str(run_dir / "checkpoints" / "last.ckpt"))
     assert result.code == 0
     for line in (
@@ -67,12 +67,12 @@ def test_inspect_shows_what_there_is(run_dir, cli):
     assert "val/error 0." in result.out
 
 
-def test_a_bit_that_has_flipped_is_noticed(run_dir, tmp_path):
+def test_flipped_bit_is_detected(run_dir, tmp_path):
     weights = read_checkpoint(run_dir / "checkpoints" / "last.ckpt")["state_dict"]["linear.weight"]
     content = bytearray((run_dir / "checkpoints" / "last.ckpt").read_bytes())
     content[content.index(weights.numpy().tobytes()) + 3] ^= 1
     (tmp_path / "bad.ckpt").write_bytes(content)
-    with pytest.raises(DlpipeError, match=r"bad.ckpt cannot be read: .* in it has another checksum. It is damaged"):
+    with pytest.raises(DlpipeError, match=r"bad.ckpt cannot be read: checksum mismatch in .*\. It is damaged"):
         read_checkpoint(tmp_path / "bad.ckpt")
 
 

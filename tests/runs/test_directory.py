@@ -1,4 +1,4 @@
-"""What a run leaves behind, and what can be done with it."""
+"""The files in a run's directory, and how `dlpipe.load` reads them."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def run_dir(tmp_path_factory):
     return folder / "run"
 
 
-def test_holds_everything_the_design_names(run_dir):
+def test_run_directory_holds_all_documented_files(run_dir):
     names = {str(path.relative_to(run_dir)) for path in run_dir.rglob("*")}
     assert {
         "config.yaml",
@@ -106,7 +106,7 @@ def test_the_same_command_gives_the_same_weights(run_dir, cli):
     assert all(torch.equal(again[name], first[name]) for name in first)
 
 
-def test_figures_that_cannot_be_drawn_cost_only_themselves(cli, install):
+def test_failing_figures_do_not_fail_the_run(cli, install):
     code = """
 import pytorch_lightning as pl, torch
 class Artless(pl.LightningModule):
@@ -127,13 +127,13 @@ class Artless(pl.LightningModule):
     assert json.loads((result.run_dir / "summary.json").read_text())["status"] == "finished"
 
 
-def test_seed_0_is_a_seed(cli):
+def test_seed_0_is_valid(cli):
     config = OmegaConf.load(cli("model=mlp", "seed=0", "recipe.max_epochs=1").run_dir / "config.yaml")
     assert config.seed == 0
     assert config.dataset.seed == 0
 
 
-def test_load_refuses_a_folder_that_is_no_run(tmp_path):
+def test_load_refuses_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(DlpipeError, match=r"is not a run's directory: it has no config.yaml"):
         load(tmp_path)
 
@@ -144,7 +144,7 @@ def test_load_refuses_a_config_that_is_not_a_runs(tmp_path):
         load(tmp_path)
 
 
-def test_load_says_when_a_run_has_no_checkpoint(run_dir, tmp_path):
+def test_load_reports_a_missing_checkpoint(run_dir, tmp_path):
     shutil.copy(run_dir / "config.yaml", tmp_path)
     with pytest.raises(DlpipeError, match=r"no checkpoint .*best.ckpt: the run did not get as far as a validation"):
         load(tmp_path)
@@ -165,7 +165,7 @@ def test_load_refuses_a_checkpoint_that_would_run_code(run_dir, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_load_says_when_the_plugin_is_gone(run_dir, monkeypatch):
+def test_load_reports_a_missing_plugin(run_dir, monkeypatch):
     monkeypatch.setenv("DLPIPE_PLUGINS", "-supervised")
     with pytest.raises(DlpipeError, match=r"config.yaml cannot be used here:\n .*denied by DLPIPE_PLUGINS"):
         load(run_dir)

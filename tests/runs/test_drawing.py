@@ -1,10 +1,10 @@
-"""The figures of a run: of its best weights, and of every checkpoint that it kept."""
+"""The figures of a run: from its best weights, and from every checkpoint kept."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-# its figures need no gradients and the evaluation mode, as any figure is drawn in
+# its figures show whether gradients are disabled and the module is in evaluation mode
 CODE = """
 import pytorch_lightning as pl
 import torch
@@ -34,7 +34,7 @@ def grey_levels(path):
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["at the end of the run", "by the verb"])
-def test_kept_checkpoints_are_drawn_in_the_mode_that_the_best_weights_are(cli, install, again):
+def test_figures_of_kept_checkpoints_are_drawn_in_evaluation_mode(cli, install, again):
     install("dlpipe-painter", {"painter": "painter:Painter"}, {"painter/__init__.py": CODE})
     recipe = ("recipe.max_epochs=3", "recipe.keep_every_n_epochs=1", "trainer.limit_train_batches=4")
     result = cli("model=painter", "recipe.lr=0.5", *recipe, "hydra.run.dir=run")
@@ -51,7 +51,7 @@ def test_kept_checkpoints_are_drawn_in_the_mode_that_the_best_weights_are(cli, i
     assert levels[0] < levels[1] < levels[2]
 
 
-def test_kept_checkpoints_of_stages_are_drawn_in_their_folders(cli):
+def test_figures_of_kept_checkpoints_are_in_the_folder_of_their_stage(cli):
     sizes = ("model.hidden_sizes=[9,4]", "model.corruption=[0.1,0.1]", "trainer.limit_train_batches=2")
     recipe = ("recipe.stages.pretrain.max_epochs=2", "recipe.stages.pretrain.keep_every_n_epochs=1")
     result = cli("model=sda", *sizes, *recipe, "recipe.max_epochs=1", "hydra.run.dir=run")

@@ -1,4 +1,4 @@
-"""Targets: which of a run's numbers reach the published ones."""
+"""Comparison of a run's numbers with the published targets."""
 
 from dlpipe.runs.summary import compare_with_targets
 
@@ -11,13 +11,13 @@ def reached(target, test):
     return compared["reached"]
 
 
-def test_an_error_is_reached_by_the_same_or_less():
+def test_error_target_is_reached_by_the_same_or_a_lower_value():
     assert reached(TARGET, {"test/error": 719 / 9600})
     assert reached(TARGET, {"test/error": 0.01})
     assert not reached(TARGET, {"test/error": 720 / 9600})
 
 
-def test_a_score_is_reached_by_the_same_or_more_whatever_the_run_is_judged_by():
+def test_score_target_is_reached_by_the_same_or_a_higher_value_whatever_the_monitor():
     target = {**TARGET, "metric": "test/f1", "value": 0.942, "mode": "max"}
     assert reached(target, {"test/f1": 0.95})
     assert not reached(target, {"test/f1": 0.9})

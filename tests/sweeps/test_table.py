@@ -118,8 +118,8 @@ def test_sweep_with_one_wrong_choice_runs_nothing(wrong, cli):
 @pytest.mark.parametrize(
     ("empty", "message"),
     [
-        ("optimizer=glob(x*)", r"optimizer=glob\(x\*\): a sweep of no values; there are adadelta, adagrad"),
-        ("recipe.lr=range(1,1)", r"recipe.lr=range\(1,1\): a sweep of no values$"),
+        ("optimizer=glob(x*)", r"optimizer=glob\(x\*\): an empty sweep; there are adadelta, adagrad"),
+        ("recipe.lr=range(1,1)", r"recipe.lr=range\(1,1\): an empty sweep$"),
     ],
     ids=["glob", "range"],
 )
@@ -196,7 +196,7 @@ def test_a_directory_that_holds_a_sweep_is_refused(cli):
     assert cli("-m", "hydra.sweep.dir=first", "seed=1", SHORT).code == 0
     before = cli("list").written
     result = cli("-m", "hydra.sweep.dir=first", "seed=2", SHORT)
-    assert "holds a sweep already; choose another directory" in result.err
+    assert "already holds a sweep; choose another directory, or resume it: resume=auto" in result.err
     assert (result.code, result.written) == (2, before)
 
 

@@ -1,1 +1,1 @@
-"""Two passes of checks before a run: `light` without torch, `full` with the chosen classes imported."""
+"""Checks before a run: `config_checks` imports neither torch nor plugins, the others import the chosen classes."""

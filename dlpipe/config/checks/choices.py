@@ -1,4 +1,4 @@
-"""Overrides that are wrong whatever the rest of the request says: removals, additions, unknown choices."""
+"""Overrides that are invalid by themselves: removals, additions, unknown choices."""
 
 from hydra.core.override_parser.types import QuotedString
 
@@ -8,12 +8,12 @@ from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, Problem, format_list
 from dlpipe.plugins import registry
 
-# nodes that take keys of the user's own after a plus sign; the full pass checks them against the class
+# nodes to which a user may add keys with a plus sign; the import checks compare the keys with the class
 OPEN_NODES = ("callbacks", "logger", "trainer")
 
-# keys of Hydra's own that would hide a run from what dlpipe makes of it afterwards
+# Hydra keys that would hide a run's files from dlpipe's later commands
 HYDRA_KEYS = {
-    "hydra.mode": "say --multirun for a sweep, and nothing for a run",
+    "hydra.mode": "use --multirun for a sweep, and no flag for a run",
     "hydra.output_subdir": "the table of a sweep reads the overrides there",
     "hydra.sweep.subdir": "jobs would share a folder; keep ${hydra.job.num} in it",
 }
@@ -26,7 +26,7 @@ def _breaks_sweeps(setting: ParsedOverride) -> bool:
 
 
 def syntax_problems(setting: ParsedOverride, multirun: bool, composer: Composer) -> list[Problem]:
-    """What is wrong with the form of an override, or with the choice it makes."""
+    """Problems with the syntax of an override, or with the option it chooses."""
     key, override = setting.key, setting.parsed
     root = key.partition(".")[0]
     if root.partition("/")[0] == "hydra":
@@ -36,12 +36,10 @@ def syntax_problems(setting: ParsedOverride, multirun: bool, composer: Composer)
             return []
         return [Problem(setting.text, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
     if is_sweep(setting) and not multirun:
-        return [Problem(setting.text, "several values are a sweep: add --multirun, or quote a text with commas")]
+        return [Problem(setting.text, "several values are a sweep: add --multirun, or quote text that contains commas")]
     if not expand_sweep(setting, composer):
         options = composer.options(key)
-        return [
-            Problem(setting.text, f"a sweep of no values{'; there are ' + format_list(options) if options else ''}")
-        ]
+        return [Problem(setting.text, f"an empty sweep{'; there are ' + format_list(options) if options else ''}")]
     if composer.is_group(key):
         return _choice_problems(setting, key.partition("@")[0], composer)
     if override.is_add() and root not in OPEN_NODES:

@@ -1,4 +1,4 @@
-"""The light pass: groups, options, keys, types and missing values, without torch or any plugin's code."""
+"""The config checks: groups, options, keys, types, missing values, without importing torch or a plugin."""
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -12,7 +12,7 @@ from dlpipe.config.checks.composed_config import (
     leaf_problems,
     name_problems,
 )
-from dlpipe.config.checks.override_types import has_no_yaml, is_of_stage, value_problems
+from dlpipe.config.checks.override_types import has_no_yaml, is_stage_override, value_problems
 from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse
 from dlpipe.config.compose import Composer
 from dlpipe.errors import PluginError, Problem, RequestError
@@ -22,33 +22,33 @@ Job = tuple[list[str], DictConfig]
 
 
 def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]:
-    """Compose jobs that between them show every choice of the overrides; each with its overrides.
+    """Compose jobs that together cover every choice of the overrides; return each with its overrides.
 
     Args:
         texts: overrides as typed.
         multirun: whether sweeps are allowed.
-        output_key: ``run`` or ``sweep``: which of Hydra's directories the request would write to; None for none.
+        output_key: ``run`` or ``sweep``, the Hydra directory that the request writes to; None if it writes nothing.
 
     Raises:
         RequestError: with every problem found.
     """
     settings, problems = parse(texts)
     with Composer() as composer:
-        good, refused_roots = [], set()
+        valid, refused_groups = [], set()
         for setting in settings:
-            found = syntax_problems(setting, multirun, composer)
-            problems += found
-            if not found:
-                good.append(setting)
+            setting_problems = syntax_problems(setting, multirun, composer)
+            problems += setting_problems
+            if not setting_problems:
+                valid.append(setting)
             elif composer.is_group(setting.key):
-                refused_roots.add(setting.key)
-        # what belongs to a choice that was refused cannot be judged
-        good = [setting for setting in good if setting.key.partition(".")[0] not in refused_roots]
+                refused_groups.add(setting.key)
+        # options of a refused choice cannot be checked
+        valid = [setting for setting in valid if setting.key.partition(".")[0] not in refused_groups]
         composed = []
-        # a request of which nothing is left needs no composing, which is most of the time to an answer
-        for job in jobs(good, composer) if good or not problems else []:
-            found, cfg = _check_job(job, composer)
-            problems += found
+        # composing takes most of the time: skip it if every override was refused
+        for job in jobs(valid, composer) if valid or not problems else []:
+            job_problems, cfg = _check_job(job, composer)
+            problems += job_problems
             if cfg is not None:
                 composed.append(([_hydra_text(setting, cfg) for setting in job], cfg))
         if composed and output_key:
@@ -59,14 +59,14 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
 
 
 def hydra_texts(texts: list[str], checked: list[Job]) -> list[str]:
-    """The overrides, sweeps included, as Hydra is to see them; after `check` has passed them."""
+    """The overrides, including sweeps, in the form that Hydra accepts; call `check` first."""
     settings, _ = parse(texts)
-    free = [cfg for _, cfg in checked if any(has_no_yaml(cfg, kind) for kind in registry.KINDS)]
-    return [_hydra_text(setting, free[0] if free else checked[0][1]) for setting in settings]
+    without_yaml = [cfg for _, cfg in checked if any(has_no_yaml(cfg, kind) for kind in registry.KINDS)]
+    return [_hydra_text(setting, without_yaml[0] if without_yaml else checked[0][1]) for setting in settings]
 
 
 def _check_job(job: list[ParsedOverride], composer: Composer) -> tuple[list[Problem], DictConfig | None]:
-    """Compose one job: first its groups alone, to see which keys there are, then the whole."""
+    """Compose one job: first only its groups, to learn which keys exist, then all overrides."""
     groups = [setting for setting in job if composer.is_group(setting.key)]
     values = [setting for setting in job if not composer.is_group(setting.key)]
     try:
@@ -83,14 +83,14 @@ def _check_job(job: list[ParsedOverride], composer: Composer) -> tuple[list[Prob
         return [Problem("", str(error))], None
     except (HydraException, OmegaConfBaseException) as error:
         return [Problem(" ".join(setting.text for setting in job), first_lines(error))], None
-    from dlpipe.config.checks.settings import core_problems  # pydantic: only where there is a config to judge
+    from dlpipe.config.checks.settings import core_problems  # imports pydantic: only if there is a config to check
 
     problems = leaf_problems(cfg) or core_problems(cfg)
     return problems, None if problems else cfg
 
 
 def _compose(overrides: list[str], composer: Composer) -> DictConfig:
-    """Compose, once it is known that model and dataset are installed: Hydra's message would not say what is."""
+    """Compose after checking that model and dataset are installed: Hydra's message would not list those that are."""
     chosen = {kind: _default(kind) for kind in registry.KINDS}
     for text in overrides:
         key, _, value = text.partition("=")
@@ -102,14 +102,14 @@ def _compose(overrides: list[str], composer: Composer) -> DictConfig:
 
 
 def _default(group: str) -> str:
-    """The choice that conf/config.yaml makes."""
+    """The default choice of conf/config.yaml."""
     defaults = OmegaConf.load(registry.conf_dir() / "config.yaml").defaults
     return next(str(item[group]) for item in defaults if OmegaConf.is_dict(item) and group in item)
 
 
 def _hydra_text(setting: ParsedOverride, base: DictConfig) -> str:
-    """The override as Hydra is to see it: options of a class without YAML, or of a stage, are added."""
+    """The override in the form that Hydra accepts: options of a stage, or of a class without YAML, are added."""
     root, dot, _ = setting.key.partition(".")
-    if (dot and has_no_yaml(base, root)) or is_of_stage(setting.key):
+    if (dot and has_no_yaml(base, root)) or is_stage_override(setting.key):
         return "++" + setting.text.lstrip("+")
     return setting.text

@@ -1,4 +1,4 @@
-"""Options against a constructor's signature: names, types and ranges, without calling it."""
+"""Compare options with a constructor's signature: names, types and ranges, without calling it."""
 
 import inspect
 import json
@@ -17,21 +17,21 @@ from dlpipe.settings import pydantic_message
 def parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The keyword arguments that ``cls(...)`` takes.
 
-    Where ``__init__`` passes ``**kwargs`` on, those of the next constructor up are taken too.
+    If ``__init__`` takes ``**kwargs``, the arguments of the next constructor in the MRO count too.
     """
-    found: dict[str, inspect.Parameter] = {}
+    keywords: dict[str, inspect.Parameter] = {}
     for function in _constructors(cls):
-        own = list(inspect.signature(function).parameters.values())
-        for parameter in own[1:] if isinstance(cls, type) else own:
+        arguments = list(inspect.signature(function).parameters.values())
+        for parameter in arguments[1:] if isinstance(cls, type) else arguments:
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found.setdefault(parameter.name, parameter)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
+                keywords.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in arguments):
             break
-    return found
+    return keywords
 
 
 def _constructors(cls: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The ``__init__`` of a class and of its bases, nearest first; a function by itself."""
+    """The ``__init__`` of a class and of its bases in the order of the MRO; for a function, the function."""
     if not isinstance(cls, type):
         return [cls]
     return [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
@@ -44,22 +44,22 @@ def constructor_problems(
     supplied: Sequence[str] = (),
     takes_objects: bool = False,
 ) -> list[Problem]:
-    """What is wrong with calling ``cls(**options)``.
+    """Problems with calling ``cls(**options)``.
 
     Args:
         cls: a class, or a function that makes an object.
         options: arguments from the config.
-        where: their place in the config.
-        supplied: arguments that the pipeline adds.
-        takes_objects: whether an argument with ``_target_`` is made an object first, which is not judged here.
+        where: their key in the config.
+        supplied: arguments that dlpipe adds.
+        takes_objects: whether Hydra instantiates arguments with ``_target_`` first; their types are not checked here.
     """
     known = parameters(cls)
     hints = annotations(cls)
     problems = []
     for name, value in options.items():
         if name not in known:
-            told_names = f"{did_you_mean(name, known)}{cls.__name__} takes {format_list(known)}"
-            problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {told_names}"))
+            suggestion = f"{did_you_mean(name, known)}{cls.__name__} takes {format_list(known)}"
+            problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {suggestion}"))
         elif name in hints and not (takes_objects and isinstance(value, Mapping) and "_target_" in value):
             problems += _type_problems(hints[name], value, f"{where}.{name}")
     for name, parameter in known.items():
@@ -69,25 +69,25 @@ def constructor_problems(
 
 
 def annotations(cls: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of every argument that `parameters` finds; none where they cannot be evaluated."""
-    found: dict[str, Any] = {}
+    """The annotations of all arguments that `parameters` returns, without those that cannot be evaluated."""
+    hints: dict[str, Any] = {}
     for function in reversed(_constructors(cls)):
         try:
-            found |= typing.get_type_hints(function, include_extras=True)
+            hints |= typing.get_type_hints(function, include_extras=True)
         except (NameError, TypeError, AttributeError):
-            continue  # names under TYPE_CHECKING: the constructor itself will judge its values
-    return found
+            continue  # names under TYPE_CHECKING: the constructor itself checks the values
+    return hints
 
 
 def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
-    except PydanticUserError:  # an annotation that brings its own config
+    except PydanticUserError:  # an annotation with a pydantic config of its own
         adapter = TypeAdapter(annotation)
     except PydanticSchemaGenerationError:
         return []
     try:
-        # as JSON, a list may stand for a tuple, which YAML does not have
+        # in JSON mode a list is accepted for a tuple, which YAML cannot express
         adapter.validate_json(json.dumps(value))
     except ValidationError as error:
         return [Problem(f"{where}={value}", _reasons(error))]
@@ -95,8 +95,6 @@ def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
 
 
 def _reasons(error: ValidationError) -> str:
-    """The messages of every alternative of a union, each once."""
+    """The messages for all members of a union, without duplicates."""
     details = [detail for detail in error.errors() if detail["type"] != "needs_python_object"]
-    return (
-        " or ".join(dict.fromkeys(map(pydantic_message, details))) or "must be an object: a set of keys with _target_"
-    )
+    return " or ".join(dict.fromkeys(map(pydantic_message, details))) or "must be an object: a mapping with _target_"

@@ -1,4 +1,4 @@
-"""The data of a run: found, downloaded or refused, and compared with the config and the module of each stage."""
+"""Prepare the data of a run, and compare it with the config and the module of each stage."""
 
 import copy
 
@@ -16,26 +16,29 @@ from dlpipe.training.prepared import Prepared
 
 
 def data_problems(prepared: Prepared) -> list[Problem]:
-    """Find, download or refuse the data of each stage."""
-    found: dict[str, pl.LightningDataModule] = {}
+    """Prepare the data of each stage, downloading it if needed; problems with it or with how a stage uses it."""
+    datasets: dict[str, pl.LightningDataModule] = {}
     where = f"dataset={prepared.config.dataset.name}"
     try:
         for stage in prepared.selected_stages:
             config = prepared.stage_config(stage)
             key = str(config.dataset)
-            if key not in found:
-                found[key] = _set_up(config, prepared.num_processes)
-            if problems := _stage_problems(stage, config, found[key]):
+            if key not in datasets:
+                datasets[key] = _set_up(config, prepared.num_processes)
+            if problems := _stage_problems(stage, config, datasets[key]):
                 return problems
     except DlpipeError as error:
         return [Problem(where, str(error))]
-    except (Exception, SystemExit) as error:  # whatever a dataset's code or, under a full-batch method, a model's does
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # the dataset's code, or the model's under a full-batch optimizer, may raise anything
         return [Problem(where, f"{type(error).__name__}: {error}")]
     return []
 
 
 def _set_up(config: DictConfig, num_processes: int) -> pl.LightningDataModule:
-    """The data of a stage, found; tensors and sequences of ours are also loaded and checked."""
+    """The prepared data of a stage; an `InMemoryDataModule` is also loaded and checked."""
     data = build_dataset(config.dataset)
     data.prepare_data()
     if isinstance(data, InMemoryDataModule):

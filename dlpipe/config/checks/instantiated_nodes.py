@@ -1,4 +1,4 @@
-"""The classes that a config names for callbacks, loggers and the Trainer, and the arguments that it gives them."""
+"""Checks of the classes and arguments of callbacks, loggers and the Trainer in a config."""
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
@@ -9,7 +9,7 @@ from dlpipe.config.checks.objects import resolve_target
 from dlpipe.errors import Problem
 from dlpipe.training.build import options_of
 
-# arguments of the Trainer that dlpipe fills in, and what to say instead
+# arguments of the Trainer that dlpipe sets, and what a user sets instead
 MANAGED_TRAINER_ARGS = {
     "logger": "is dlpipe's; choose with logger=",
     "callbacks": "are dlpipe's; add one with +callbacks.NAME._target_=",
@@ -21,7 +21,7 @@ MANAGED_TRAINER_ARGS = {
 
 
 def target_problems(config: DictConfig) -> list[Problem]:
-    """What is wrong with the nodes that Hydra makes objects of, for a run or for one stage of it."""
+    """Problems with the nodes that Hydra instantiates for a run or for one of its stages."""
     problems = [
         Problem(f"trainer.{name}", message) for name, message in MANAGED_TRAINER_ARGS.items() if name in config.trainer
     ]

@@ -1,4 +1,4 @@
-"""The model that was built: what Lightning and its stages need of it, and the optimizer of each stage."""
+"""Checks of the instantiated model: what Lightning and its stages require, and the optimizer of each stage."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from dlpipe.training.stages.init_from import check_start
 
 
 def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
-    """What is wrong with the model, its stages and what they start from, or else with their optimizers.
+    """Problems with the model, its stages and their initial weights; if there are none, with their optimizers.
 
     Args:
-        prepared: with the model.
-        is_stored: whether the run has begun already: what it took from another run it has itself.
+        prepared: holds the model.
+        is_stored: whether the run has started before: it then has its own copy of the weights from ``init_from``.
     """
     config, model = prepared.config, prepared.model
     try:
@@ -30,20 +30,20 @@ def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
             check_start(config, model)
     except DlpipeError as error:
         return [Problem("", str(error))]
-    except (Exception, SystemExit) as error:  # whatever the model's code does
+    except (Exception, SystemExit) as error:  # the model's code may raise anything
         return [Problem(f"model={config.model.name}", f"{type(error).__name__}: {error}")]
     problems: list[Problem] = []
     for stage in prepared.selected_stages:
         problems += _trainable_problems(stage.module, config, stage.name)
         problems += built_problems(stage.module, prepared.stage_config(stage))
         if stage.encode and not issubclass(load_class("dataset", config.dataset.name), TensorDataModule):
-            message = f"stage {stage.name} trains on a representation of it, which only a TensorDataModule can have"
+            message = f"stage {stage.name} trains on an encoding of it, which only a TensorDataModule supports"
             problems.append(Problem(f"dataset={config.dataset.name}", message))
     return problems
 
 
 def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> list[Problem]:
-    """A module that Lightning could not fit."""
+    """A problem if Lightning cannot fit the module."""
     if is_overridden("training_step", module, pl.LightningModule):
         return []
     name = f"{config.model.name}, stage {stage}" if stage else config.model.name
@@ -52,7 +52,7 @@ def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> 
 
 
 def check_supports_significance(model: pl.LightningModule, config: DictConfig) -> None:
-    """Refuse to test the improvements of a module that predicts nothing.
+    """Refuse significance tests of a module without predictions.
 
     Raises:
         PluginError: ``recipe.significance`` is set and the module has no ``predict_step``.

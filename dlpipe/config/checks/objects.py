@@ -1,6 +1,6 @@
-"""Objects that a config names by their class, ``_target_``: each must be what its place takes, at any depth.
+"""Objects that a config names with ``_target_``: each must have a type that is allowed for its key, at any depth.
 
-Hydra calls whatever it finds under that key; a run's config may be anybody's.
+Hydra calls whatever it finds under ``_target_``, and a run's config may be untrusted.
 """
 
 import logging
@@ -24,7 +24,7 @@ from dlpipe.errors import Problem, format_list
 from dlpipe.flat import flat
 
 DOTTED = re.compile(r"\w+(\.\w+)+")
-logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it raises all that it logs
+logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs only what it also raises
 
 ALLOWED_TARGET_TYPES: dict[str, tuple[type, ...]] = {
     "trainer": (pl.Trainer,),
@@ -36,35 +36,35 @@ ALLOWED_TARGET_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def resolve_target(
-    node: Any, where: str, problems: list[Problem], taken: tuple[type, ...] | None = None
+    node: Any, where: str, problems: list[Problem], allowed: tuple[type, ...] | None = None
 ) -> Callable[..., Any] | None:
-    """The class or function that makes the object of a node; None, and problems more, where it may not be made.
+    """The class or function that a node names; None, with the reasons added to ``problems``, if it is not allowed.
 
     Args:
         node: with ``_target_`` and the arguments.
-        where: its place in the config.
-        problems: found so far.
-        taken: the classes that may be made there; None for those that the first part of `where` says.
+        where: its key in the config.
+        problems: list to append to.
+        allowed: the classes that may be instantiated there; None for those of the first part of ``where``.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return _find(plain, taken or ALLOWED_TARGET_TYPES[where.partition(".")[0]], where, problems)
+    return _resolve(plain, allowed or ALLOWED_TARGET_TYPES[where.partition(".")[0]], where, problems)
 
 
 def imported_from(directory: Path, config: Mapping[str, Any]) -> list[str]:
-    """``key=value`` of every value that, taken as a dotted path, would import code from a directory.
+    """``key=value`` of every value that, read as a dotted path, would import code from a directory.
 
-    Any value counts, not only ``_target_``: a model may import what one of its options names. Nothing is imported.
+    Every value counts, not only ``_target_``: a model may import what its options name. Nothing is imported here.
     """
     root = directory.resolve()
     return [
         f"{key}={value}"
         for key, value in flat(config).items()
         for text in (value if isinstance(value, list) else [value])
-        if isinstance(text, str) and DOTTED.fullmatch(text) and _lies_in(text, root)
+        if isinstance(text, str) and DOTTED.fullmatch(text) and _is_inside(text, root)
     ]
 
 
-def _lies_in(path: str, directory: Path) -> bool:
+def _is_inside(path: str, directory: Path) -> bool:
     package, *rest = path.split(".")
     try:
         spec = find_spec(package)
@@ -74,51 +74,51 @@ def _lies_in(path: str, directory: Path) -> bool:
     return any(Path(root, *rest).resolve().is_relative_to(directory) for root in roots)
 
 
-def _find(node: Any, taken: tuple[type, ...], where: str, problems: list[Problem]) -> Callable[..., Any] | None:
+def _resolve(node: Any, allowed: tuple[type, ...], where: str, problems: list[Problem]) -> Callable[..., Any] | None:
     path = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(path, str):
         problems.append(Problem(where, "has no _target_; name a class, such as package.module.Class"))
         return None
-    if not _may_be_imported(path, taken):
-        problems.append(Problem(f"{where}._target_={path}", _refusal(taken)))
+    if not _may_be_imported(path, allowed):
+        problems.append(Problem(f"{where}._target_={path}", _refusal(allowed)))
         return None
     try:
-        found: Callable[..., Any] = get_object(path)
-    except (Exception, SystemExit) as error:  # whatever its module raises on import
+        target: Callable[..., Any] = get_object(path)
+    except (Exception, SystemExit) as error:  # its module may raise anything on import
         problems.append(Problem(f"{where}._target_={path}", f"cannot be imported: {' '.join(str(error).split())}"))
         return None
-    hints = annotations(found)
-    made = found if isinstance(found, type) else hints.get("return")
-    if not (isinstance(made, type) and issubclass(made, taken)):
-        problems.append(Problem(f"{where}._target_={path}", _refusal(taken)))
+    hints = annotations(target)
+    result_type = target if isinstance(target, type) else hints.get("return")
+    if not (isinstance(result_type, type) and issubclass(result_type, allowed)):
+        problems.append(Problem(f"{where}._target_={path}", _refusal(allowed)))
         return None
     count = len(problems)
     for name, value in node.items():
-        for place, inner in _objects(value, f"{where}.{name}"):
-            _find(inner, _classes(hints.get(name)), place, problems)
-    return found if len(problems) == count else None
+        for inner_key, inner in _objects(value, f"{where}.{name}"):
+            _resolve(inner, _classes(hints.get(name)), inner_key, problems)
+    return target if len(problems) == count else None
 
 
-def _may_be_imported(path: str, taken: tuple[type, ...]) -> bool:
-    """Whether a module may be imported to look at what is in it.
+def _may_be_imported(path: str, allowed: tuple[type, ...]) -> bool:
+    """Whether a module may be imported to inspect it.
 
-    A module of the standard library, some of which act when they are imported, only for a class of its own.
+    Some modules of the standard library act on import; they may be imported only if an allowed class is theirs.
     """
     package, *names = path.split(".")
     if "__main__" in names:
         return False
-    return package not in sys.stdlib_module_names or package in {cls.__module__.partition(".")[0] for cls in taken}
+    return package not in sys.stdlib_module_names or package in {cls.__module__.partition(".")[0] for cls in allowed}
 
 
-def _refusal(taken: tuple[type, ...]) -> str:
-    if not taken:
-        return "no object is made here: the argument is annotated with no class"
-    kinds = format_list(kind.__name__ for kind in taken)
+def _refusal(allowed: tuple[type, ...]) -> str:
+    if not allowed:
+        return "no object is allowed here: the annotation of the argument names no class"
+    kinds = format_list(kind.__name__ for kind in allowed)
     return f"makes no {kinds}; name a class of that kind, or a function annotated to return one"
 
 
 def _objects(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """The objects that are to be made inside of an argument, with their places; not those inside of them."""
+    """The outermost nodes with ``_target_`` in the value of an argument, with their keys."""
     if isinstance(value, Mapping) and "_target_" in value:
         yield where, value
     elif isinstance(value, (Mapping, list)):
@@ -127,7 +127,7 @@ def _objects(value: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _classes(annotation: Any) -> tuple[type, ...]:
-    """Every class in an annotation, beside those of plain values; none in ``Any``, which would take everything."""
+    """All classes in an annotation except builtins; none for ``Any``, which would allow everything."""
     arguments = typing.get_args(annotation)
     if arguments:
         return tuple(cls for argument in arguments for cls in _classes(argument))

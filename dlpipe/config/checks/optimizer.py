@@ -1,4 +1,4 @@
-"""The full pass over optimizer and schedule: arguments, ranges, and what a whole-set method asks of a model."""
+"""Checks of optimizer and LR scheduler: arguments, ranges, and what a full-batch optimizer requires of a model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,15 +19,15 @@ COMPOSED = ("optimizer", "scheduler")
 
 
 def optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[str]) -> list[Problem]:
-    """What is wrong with the composed optimizer and schedule, or with composing them for this class at all."""
+    """Problems with the composed optimizer and LR scheduler, or with composing them for this class at all."""
     if has_own_optimizer(model_cls):
         return _useless_overrides(cfg, overrides)
     return [*_node_problems(cfg, "optimizer", "params"), *_node_problems(cfg, "scheduler", "optimizer")]
 
 
 def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
-    """The class of a node, its arguments, and the optimizer's values one by one."""
-    if not cfg[root] and root == "scheduler":  # none
+    """Problems with the class of a node, its arguments, and each value of the optimizer."""
+    if not cfg[root] and root == "scheduler":  # scheduler=none
         return []
     problems: list[Problem] = []
     cls, options = resolve_target(cfg[root], root, problems), options_of(cfg[root])
@@ -39,7 +39,7 @@ def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
     refused = {problem.where.partition("=")[0] for problem in problems}
     for name, value in options.items():
         if root == "optimizer" and f"optimizer.{name}" not in refused and name in parameters(cls):
-            problems += _refused_value(cls, name, value)
+            problems += _value_problems(cls, name, value)
     return problems
 
 
@@ -50,20 +50,20 @@ def _useless_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
     ]
 
 
-def _refused_value(cls: Callable[..., Any], name: str, value: Any) -> list[Problem]:
-    """What torch says of one option by itself, so that each that it refuses is told."""
+def _value_problems(cls: Callable[..., Any], name: str, value: Any) -> list[Problem]:
+    """Torch's message about a single option; checked one at a time, so that every invalid option is reported."""
     try:
         cls([torch.zeros(1, requires_grad=True)], **{name: value})
     except ValueError as error:
-        if name != "nesterov":  # judged with its momentum when the whole is built
+        if name != "nesterov":  # checked together with the momentum when the optimizer is built
             return [Problem(f"optimizer.{name}={value}", str(error))]
-    except Exception:  # such as for want of the other arguments: judged with them
+    except Exception:  # for example other arguments are missing: checked together with them
         return []
     return []
 
 
 def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
-    """Build optimizer and schedule over the model's parameters, as the run will."""
+    """Build optimizer and LR scheduler for the model's parameters, as the run will; return the problems."""
     if has_own_optimizer(model):
         return []
     problems: list[Problem] = []
@@ -74,7 +74,7 @@ def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
         return problems
     try:
         optimizer = build_optimizer(model, cfg.optimizer)
-    except Exception as error:  # of anybody's class
+    except Exception as error:  # any class may raise anything
         return [Problem(f"optimizer={cfg.optimizer._target_}", _message(error))]
     try:
         build_scheduler(optimizer, cfg.scheduler, cfg.recipe.monitor)
@@ -88,26 +88,26 @@ def _message(error: Exception) -> str:
 
 
 def full_batch_problems(model: pl.LightningModule, data: InMemoryDataModule, cfg: DictConfig) -> list[Problem]:
-    """Whether a method that searches along the loss gets a loss that is a function of the weights alone.
+    """Whether a full-batch optimizer, which evaluates the loss several times a step, gets a deterministic loss.
 
-    The loss of the first minibatch is computed twice, with other random numbers.
+    Computes the loss of the first minibatch twice, with different random seeds.
     """
     if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False):
         return []
     name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
     if data.shard.world_size > 1:
-        message = f"{name} searches along a loss that each of several processes has a part of; set trainer.devices=1"
+        message = (
+            f"{name} needs the loss of all the training data, and each process has only a shard; set trainer.devices=1"
+        )
         return [Problem(f"trainer.devices={cfg.trainer.devices}", message)]
     loader = data.train_dataloader()
     if len(loader) != 1:
-        message = f"{name} needs the whole training set as one minibatch, this cuts it in {len(loader)}; set it to null"
+        message = f"{name} needs the whole training set as one minibatch, this makes {len(loader)}; set it to null"
         return [Problem(f"recipe.batch_size={cfg.recipe.batch_size}", message)]
     first, second = (_loss(model, next(iter(loader)), seed) for seed in (0, 1))
     if first == second:
         return []
-    message = (
-        f"the loss of the same weights was {first}, then {second}: {name} needs a model that draws nothing at random"
-    )
+    message = f"the loss of the same weights was {first}, then {second}: {name} needs a deterministic loss"
     return [Problem(f"model={cfg.model.name}", f"{message}; choose another optimizer, such as optimizer=sgd")]
 
 

@@ -1,4 +1,4 @@
-"""Overrides of single values: is the key there, and has the value the type of the default it replaces."""
+"""Overrides of single values: whether the key exists, and the value has the type of the default."""
 
 import math
 from typing import Any
@@ -15,19 +15,19 @@ from dlpipe.plugins import registry
 
 
 def has_no_yaml(cfg: DictConfig, root: str) -> bool:
-    """Whether ``root`` names a model or dataset without YAML: its options are its constructor's."""
+    """Whether ``root`` is a model or dataset without YAML: its options are its constructor's arguments."""
     return root in registry.KINDS and registry.yaml_of(registry.find(root, cfg[root].name)) is None
 
 
-def is_of_stage(key: str) -> bool:
-    """Whether it is a value of the recipe for a stage, which the typed recipe judges; stages are the model's."""
+def is_stage_override(key: str) -> bool:
+    """Whether the key is a stage's override of the recipe, which pydantic checks; the model defines the stages."""
     return key.startswith("recipe.stages.") and key.count(".") > 2
 
 
 def value_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
-    """What is wrong with an override of a value of ``base``, the config composed from the groups alone."""
+    """Problems with an override of a value of ``base``, the config composed from only the groups."""
     root = setting.key.partition(".")[0]
-    if setting.parsed.is_delete() or root == "hydra" or has_no_yaml(base, root) or is_of_stage(setting.key):
+    if setting.parsed.is_delete() or root == "hydra" or has_no_yaml(base, root) or is_stage_override(setting.key):
         return []
     *parents, name = setting.key.split(".")
     node: Any = base
@@ -39,12 +39,12 @@ def value_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
             return [_unknown(setting, ".".join(parents[:depth]), parent, known)]
         if depth < len(parents):
             node = node[parent]
-    # Lightning's annotations say more than our defaults: devices may be 2, a list, or auto
+    # Lightning's annotations allow more types than our defaults: devices may be 2, a list, or auto
     return [] if root == "trainer" else _type_problems(setting, base)
 
 
 def _known(node: Any, at_root: bool, in_plugin_group: bool) -> list[str]:
-    """The keys of a node that a user sets."""
+    """The keys of a node that a user may set."""
     keys = [str(key) for key in node] if OmegaConf.is_dict(node) else []
     hidden = {"_target_"} | ({"hydra", "output_dir"} if at_root else set()) | ({"name"} if in_plugin_group else set())
     return [key for key in keys if key not in hidden]
@@ -66,14 +66,14 @@ def _type_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
         return []
     try:
         default = OmegaConf.select(base, setting.key)
-    except OmegaConfBaseException:  # it waits for another override, or for the run; judged once all is composed
+    except OmegaConfBaseException:  # it depends on another override, or on the run; checked once everything is composed
         return []
-    wanted = _mismatch(value, default)
-    return [Problem(setting.text, f"must be {wanted}, like the default {default}")] if wanted else []
+    expected = _expected_type(value, default)
+    return [Problem(setting.text, f"must be {expected}, like the default {default}")] if expected else []
 
 
-def _mismatch(value: Any, default: Any) -> str | None:
-    """What the value should have been; None where it is that, or the default does not tell."""
+def _expected_type(value: Any, default: Any) -> str | None:
+    """The type that the value should have; None if it has that type, or the default does not determine one."""
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "true or false"
     if isinstance(default, int):
@@ -84,5 +84,5 @@ def _mismatch(value: Any, default: Any) -> str | None:
     if isinstance(default, ListConfig):
         return None if isinstance(value, list) else "a list"
     if isinstance(default, DictConfig):
-        return None if isinstance(value, dict) else "a set of keys"
+        return None if isinstance(value, dict) else "a mapping"
     return None

@@ -1,4 +1,4 @@
-"""The command line's overrides, parsed by Hydra's own grammar and spread into single jobs."""
+"""The overrides of the command line, parsed with Hydra's grammar and expanded into single jobs."""
 
 import fnmatch
 import itertools
@@ -17,7 +17,7 @@ MOST_JOBS = 10_000
 
 @dataclass(frozen=True)
 class ParsedOverride:
-    """One override of one job, with no sweep left in it."""
+    """One override as it was typed, with Hydra's parse of it."""
 
     text: str
     parsed: Override
@@ -34,29 +34,29 @@ class ParsedOverride:
 
 
 def parse(texts: list[str]) -> tuple[list[ParsedOverride], list[Problem]]:
-    """Parse each override by itself, so that one that is malformed does not hide the others."""
+    """Parse each override separately, so that a malformed one does not hide problems of the others."""
     parser = OverridesParser.create()
     settings, problems = [], []
     for text in texts:
         try:
             setting = ParsedOverride(text, parser.parse_override(text))
-            found = _key_problems(setting) + _range_problems(setting)
-        except (HydraException, ValueError, ArithmeticError, RecursionError) as error:  # the last, of deep nesting
+            setting_problems = _key_problems(setting) + _range_problems(setting)
+        except (HydraException, ValueError, ArithmeticError, RecursionError) as error:  # RecursionError: deep nesting
             reason = " ".join(str(error).split("\n")[0].split())
             message = f"not an override ({reason}); write group=choice or key=value, quoted if needed"
-            found = [Problem(text, message)]
-        settings += [] if found else [setting]
-        problems += found
+            setting_problems = [Problem(text, message)]
+        settings += [] if setting_problems else [setting]
+        problems += setting_problems
     return settings, problems
 
 
 def _key_problems(setting: ParsedOverride) -> list[Problem]:
-    message = "an override of nothing; write group=choice or key=value"
+    message = "the override has no key; write group=choice or key=value"
     return [] if setting.key else [Problem(setting.text, message)]
 
 
 def _range_problems(setting: ParsedOverride) -> list[Problem]:
-    """A range of more runs than anybody would wait for; Hydra would write it out first."""
+    """Refuse a range with absurdly many values, all of which Hydra would list first."""
     value: Any = setting.parsed.value()
     if isinstance(value, RangeSweep) and any(number == MOST_JOBS for number, _ in enumerate(value.range())):
         return [Problem(setting.text, f"a sweep of more than {MOST_JOBS} values; choose fewer")]
@@ -64,16 +64,16 @@ def _range_problems(setting: ParsedOverride) -> list[Problem]:
 
 
 def expand_sweep(setting: ParsedOverride, composer: Composer) -> list[ParsedOverride]:
-    """The settings that a sweep such as ``lr=0.1,0.01`` stands for; the setting itself where it is none.
+    """The overrides of a sweep such as ``lr=0.1,0.01``, one for each value; the override itself if it is not a sweep.
 
     A sweep over a range or an interval is checked at its two ends.
     """
     prefix = setting.text.partition("=")[0]
-    # Hydra's annotation of value() leaves the sweeps out
+    # Hydra's annotation of value() omits sweeps
     value: Any = None if setting.parsed.is_delete() else setting.parsed.value()
     names: list[str]
     if isinstance(value, Glob):
-        names = [name for name in composer.options(setting.key) if _globbed(name, value)]
+        names = [name for name in composer.options(setting.key) if _matches(name, value)]
     elif isinstance(value, RangeSweep):
         values = [str(number) for number in value.range()]
         names = list(dict.fromkeys([*values[:1], *values[-1:]]))
@@ -88,26 +88,26 @@ def expand_sweep(setting: ParsedOverride, composer: Composer) -> list[ParsedOver
 
 
 def is_sweep(setting: ParsedOverride) -> bool:
-    """Whether the override holds several values, for ``--multirun`` to run through."""
+    """Whether the override has several values, one for each job of ``--multirun``."""
     return not setting.parsed.is_delete() and isinstance(setting.parsed.value(), (Sweep, Glob))
 
 
-def _globbed(name: str, glob: Glob) -> bool:
-    wanted = any(fnmatch.fnmatch(name, pattern) for pattern in glob.include)
-    return wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in glob.exclude)
+def _matches(name: str, glob: Glob) -> bool:
+    is_included = any(fnmatch.fnmatch(name, pattern) for pattern in glob.include)
+    return is_included and not any(fnmatch.fnmatch(name, pattern) for pattern in glob.exclude)
 
 
 def jobs(settings: list[ParsedOverride], composer: Composer) -> list[list[ParsedOverride]]:
-    """Jobs that between them show every choice of a sweep: all combinations of groups, each value once.
+    """Jobs that together cover every choice of a sweep: all combinations of groups, each value once.
 
-    The full product of values is not needed: a value is right or wrong by itself once the groups are chosen.
+    The full product of values is not needed: once the groups are chosen, each value is valid or invalid by itself.
     """
-    spread = [expand_sweep(setting, composer) for setting in settings]
-    groups = [choices if composer.is_group(choices[0].key) else choices[:1] for choices in spread]
-    found = []
+    expanded = [expand_sweep(setting, composer) for setting in settings]
+    groups = [choices if composer.is_group(choices[0].key) else choices[:1] for choices in expanded]
+    covering = []
     for base in itertools.product(*groups):
-        found.append(list(base))
-        for place, choices in enumerate(spread):
+        covering.append(list(base))
+        for position, choices in enumerate(expanded):
             if not composer.is_group(choices[0].key):
-                found.extend([*base[:place], other, *base[place + 1 :]] for other in choices[1:])
-    return found
+                covering.extend([*base[:position], value, *base[position + 1 :]] for value in choices[1:])
+    return covering

@@ -1,4 +1,4 @@
-"""The values that the core reads, checked by their types and ranges."""
+"""Check the types and ranges of the values that the core reads."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from dlpipe.settings import STAGE_NODES, Core, Recipe, core_values, pydantic_mes
 
 
 def core_problems(cfg: DictConfig) -> list[Problem]:
-    """What is wrong with the typed part of a composed config."""
+    """Problems with the typed part of a composed config."""
     values = core_values(cfg)
     try:
         Core.model_validate(values)
@@ -22,10 +22,10 @@ def core_problems(cfg: DictConfig) -> list[Problem]:
 
 
 def _stage_problems(recipe: dict[str, Any], name: str) -> list[Problem]:
-    """What is wrong with the part of a recipe that is laid over the rest for a stage."""
+    """Problems with the part of a recipe that overrides it for one stage."""
     overlay = {key: value for key, value in recipe["stages"][name].items() if key not in STAGE_NODES}
     if "stages" in overlay:
-        return [Problem(f"recipe.stages.{name}.stages", "a stage has no stages; set the values themselves")]
+        return [Problem(f"recipe.stages.{name}.stages", "a stage has no stages; set the values directly")]
     try:
         Recipe.model_validate({**recipe, "stages": {}, **overlay})
     except ValidationError as error:
@@ -38,6 +38,6 @@ def _problem(detail: ErrorDetails) -> Problem:
     if detail["type"] == "extra_forbidden":
         known, name = list(Recipe.model_fields), str(detail["loc"][-1])
         return Problem(key, f"no such key; {did_you_mean(name, known)}a recipe has {format_list(known)}")
-    if detail["type"] == "missing":  # its input is all that is there
+    if detail["type"] == "missing":  # the input is the whole parent node
         return Problem(key, "is missing")
     return Problem(f"{key}={detail['input']}", pydantic_message(detail))

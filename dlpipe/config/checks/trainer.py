@@ -1,4 +1,4 @@
-"""The Trainer of a run, built by the function that the run builds it with."""
+"""Checks of the Trainer of a run, built by the same function as in the run."""
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
@@ -12,32 +12,32 @@ from dlpipe.training.trainer import build_trainer
 
 
 def trainer_of(config: DictConfig, stage: Stage) -> pl.Trainer:
-    """The Trainer of a stage, but that its loggers, which may write when they are made, are stand-ins.
+    """The Trainer of a stage, with dummy loggers: real ones may write files when they are created.
 
     Raises:
-        Exception: whatever Lightning, or a callback's constructor, says.
+        Exception: anything that Lightning or a callback's constructor raises.
     """
     with quiet_lightning():
         return build_trainer(config, stage.callbacks, [DummyLogger() for _ in config.logger])
 
 
-def trainer_problems(config: DictConfig, asked: DictConfig, trainer: pl.Trainer) -> list[Problem]:
-    """What is wrong with a Trainer on this machine.
+def trainer_problems(config: DictConfig, composed: DictConfig, trainer: pl.Trainer) -> list[Problem]:
+    """Problems with a Trainer on this machine.
 
     Args:
-        config: of the stage.
-        asked: as it was composed, with Hydra's node.
-        trainer: of the stage.
+        config: the stage's config.
+        composed: the composed config, with the ``hydra`` node.
+        trainer: the stage's Trainer.
     """
     problems = []
     if 0 in (trainer.max_epochs, trainer.max_steps):
         problems.append(Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained"))
-    return problems + device_problems(config, asked, trainer)
+    return problems + device_problems(config, composed, trainer)
 
 
 def build_problem(config: DictConfig, error: Exception) -> Problem:
-    """What Lightning, or a callback, said of its arguments; Hydra wraps it, and the cause says what was wrong."""
-    asked = " ".join(f"trainer.{key}={config.trainer.get(key)}" for key in ("accelerator", "devices", "strategy"))
+    """The error of Lightning or of a callback about its arguments: the cause of the one that Hydra raises."""
+    where = " ".join(f"trainer.{key}={config.trainer.get(key)}" for key in ("accelerator", "devices", "strategy"))
     cause = error.__cause__ or error
     message = " ".join(str(cause).split()) or type(cause).__name__
-    return Problem(asked, f"{message} (trainer=default is one process on the CPU)")
+    return Problem(where, f"{message} (trainer=default is one process on the CPU)")

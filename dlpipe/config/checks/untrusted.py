@@ -1,4 +1,4 @@
-"""What the config in a run's directory must not do, since anybody may have written it: docs/trust.md."""
+"""What an untrusted config in a run's directory must not do: docs/trust.md."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ WRITERS = ("callbacks", "logger", "trainer")
 
 
 def untrusted_problems(cfg: DictConfig) -> list[Problem]:
-    """Code that the run's directory brings along, and places outside of it that the run would write to."""
+    """Code in the run's directory that would be imported, and paths outside of it that the run would write to."""
     config, directory = _plain(cfg), Path(cfg.output_dir)
     return [*code_problems(config, directory), *_writing_problems(config, directory)]
 

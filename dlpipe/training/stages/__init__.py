@@ -1,1 +1,1 @@
-"""The stages of a model: their configs, what they start from, and their training."""
+"""The stages of a model: their configs, data, initial weights and training."""

@@ -1,4 +1,4 @@
-"""The config of one stage: the run's, with the stage's part of the recipe laid over its recipe."""
+"""The config of one stage: the run's config, with the stage's part of the recipe merged into the recipe."""
 
 import copy
 from pathlib import Path
@@ -9,32 +9,32 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dlpipe.settings import STAGE_NODES
 from dlpipe.stages import prefixes
 
-# of a config: for each name of stages, what is otherwise there
+# config key: maps the name of a stage, or of a group of stages, to the values that differ from the run's
 KEY = "stage_configs"
 
 
 def with_stage_configs(cfg: DictConfig) -> DictConfig:
-    """The config of a run with what differs in each stage, so that it can be resolved: a copy, or itself if it has it.
+    """A copy of a run's config with the differences of each stage; the config itself if it has them already.
 
-    An optimizer's rate that is ``${recipe.lr}`` follows the recipe as long as it is not resolved.
+    Call it before resolving the config: an optimizer's ``${recipe.lr}`` must see the stage's recipe.
     """
     if KEY in cfg:
         return cfg
-    found = copy.deepcopy(cfg)
-    with open_dict(found):
-        found.pop("hydra", None)  # the checks see it, a run does not
-    whole, configs = _plain(found), {}
+    run_config = copy.deepcopy(cfg)
+    with open_dict(run_config):
+        run_config.pop("hydra", None)  # only the checks need it
+    run_values, configs = _plain(run_config), {}
     for name, overlay in cfg.recipe.stages.items():
-        own = copy.deepcopy(found)
-        with open_dict(own):
+        merged = copy.deepcopy(run_config)
+        with open_dict(merged):
             for node in STAGE_NODES:
                 if node in overlay:
-                    own[node] = overlay[node]
-            own.recipe.update({key: value for key, value in overlay.items() if key not in STAGE_NODES})
-        configs[name] = _difference(whole, _plain(own))
-    with open_dict(found):
-        found[KEY] = configs
-    return found
+                    merged[node] = overlay[node]
+            merged.recipe.update({key: value for key, value in overlay.items() if key not in STAGE_NODES})
+        configs[name] = _difference(run_values, _plain(merged))
+    with open_dict(run_config):
+        run_config[KEY] = configs
+    return run_config
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:
@@ -42,38 +42,38 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """The values of a nested dict that are otherwise than before, where they are; `STAGE_NODES` as a whole."""
-    found = {}
+    """The values of a nested dict that differ from ``before``, under their keys; `STAGE_NODES` are not split."""
+    changed = {}
     for key, value in after.items():
-        was = before.get(key)
-        if value == was:
+        old = before.get(key)
+        if value == old:
             continue
-        nested = isinstance(value, dict) and isinstance(was, dict) and key not in STAGE_NODES
-        found[key] = _difference(was, value) if nested else value  # type: ignore[arg-type]  # of both it is a dict
-    return found
+        nested = isinstance(value, dict) and isinstance(old, dict) and key not in STAGE_NODES
+        changed[key] = _difference(old, value) if nested else value  # type: ignore[arg-type]  # both are dicts if nested
+    return changed
 
 
 def stage_config(cfg: DictConfig, stage: str) -> DictConfig:
-    """The config of a stage of a run, whose checkpoints have a folder of their own.
+    """The config of one stage, with a checkpoint folder of its config.
 
     Args:
-        cfg: of the run, from `with_stage_configs`.
-        stage: its name.
+        cfg: the run's config, from `with_stage_configs`.
+        stage: the stage's name.
     """
-    own = copy.deepcopy(cfg)
-    with open_dict(own):
+    config = copy.deepcopy(cfg)
+    with open_dict(config):
         for name in prefixes(stage):
-            overlay = own[KEY].get(name, {})
+            overlay = config[KEY].get(name, {})
             for node in STAGE_NODES:
                 if node in overlay:
-                    own[node] = overlay[node]
-            own = OmegaConf.merge(own, overlay)  # type: ignore[assignment]  # of dicts it is one
-        for node in own.callbacks.values():
+                    config[node] = overlay[node]
+            config = OmegaConf.merge(config, overlay)  # type: ignore[assignment]  # merging DictConfigs gives a DictConfig
+        for node in config.callbacks.values():
             if is_checkpoints(node):
                 node.directory = str(Path(node.directory) / stage)
-    return own
+    return config
 
 
 def is_checkpoints(node: DictConfig) -> bool:
-    """Whether a callback's node is that of `dlpipe.training.callbacks.checkpoints.BestAndLast`."""
+    """Whether a callback's node is for `dlpipe.training.callbacks.checkpoints.BestAndLast`."""
     return str(node.get("_target_", "")).endswith(".BestAndLast")

@@ -1,4 +1,4 @@
-"""The data that a stage trains on, of which each of several ranks has a shard."""
+"""The data that a stage trains on, sharded among the ranks."""
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
@@ -11,7 +11,7 @@ from dlpipe.training.prepared import Prepared
 
 
 def build_sharded_dataset(config: DictConfig, rank: RankInfo) -> pl.LightningDataModule:
-    """The dataset of a config, sharded among the ranks of a run."""
+    """The dataset of a config, sharded among the ranks of the run."""
     data = build_dataset(config.dataset)
     if rank.world_size > 1:
         shard_training_data(data, rank)
@@ -21,11 +21,11 @@ def build_sharded_dataset(config: DictConfig, rank: RankInfo) -> pl.LightningDat
 def stage_data(
     prepared: Prepared, stage: Stage, data: pl.LightningDataModule, rank: RankInfo
 ) -> pl.LightningDataModule:
-    """The run's data, unless the stage has minibatches or a representation of its own."""
+    """The run's data, or a new dataset if the stage has its own dataset options or an encoding."""
     config = prepared.stage_config(stage)
     if stage.encode is None and config.dataset == prepared.config.dataset:
         return data
-    found = build_sharded_dataset(config, rank)
+    dataset = build_sharded_dataset(config, rank)
     if stage.encode:
-        found.encode = stage.encode  # type: ignore[attr-defined]  # a TensorDataModule, as the checks made sure
-    return found
+        dataset.encode = stage.encode  # type: ignore[attr-defined]  # the checks require a TensorDataModule
+    return dataset

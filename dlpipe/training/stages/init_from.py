@@ -1,4 +1,4 @@
-"""Weights of another run to start from."""
+"""Initialise stages with the weights of another run (``init_from``)."""
 
 import shutil
 from pathlib import Path
@@ -14,58 +14,61 @@ from dlpipe.stages import selected, stages_of
 
 
 def weights_to_start_from(cfg: DictConfig) -> dict[str, Path]:
-    """By stage, the best checkpoint that the run in ``init_from`` has of it, or this run's own copy."""
+    """By stage, the best checkpoint of the run in ``init_from``, or this run's copy of it."""
     if not cfg.init_from:
         return {}
-    found = {}
+    checkpoints = {}
     for directory, name in ((Path(cfg.init_from), BEST), (Path(cfg.output_dir), START)):
         root = directory / CHECKPOINTS
-        found.update({path.parent.relative_to(root).as_posix(): path for path in root.rglob(name)})
-    return {"" if stage == "." else stage: path for stage, path in found.items()}
+        checkpoints.update({path.parent.relative_to(root).as_posix(): path for path in root.rglob(name)})
+    return {"" if stage == "." else stage: path for stage, path in checkpoints.items()}
 
 
 def start_from(cfg: DictConfig, model: pl.LightningModule, write: bool) -> None:
-    """Give the stages' modules the best weights that the run in ``init_from`` has of them.
+    """Load the best weights of the run in ``init_from`` into the modules of the stages.
 
-    All of them are kept in this run's own directory, which can then be gone on with where the other is gone.
+    Copies them into this run's directory, so that it can be resumed without the other run.
 
     Args:
-        cfg: of this run.
-        model: the whole.
-        write: whether to keep the weights, which one process does.
+        cfg: this run's config.
+        model: this run's model.
+        write: whether to copy the weights; true in one process.
 
     Raises:
-        DlpipeError: the other run has none, or another model's.
+        DlpipeError: the other run has no weights, or those of another model.
     """
-    stages, found = stages_of(model), weights_to_start_from(cfg)
-    if not any(stage.name in found for stage in stages):
-        raise DlpipeError(f"init_from={cfg.init_from} has no weights of this model any more; bring that run back")
-    asked = [stage.name for stage in selected(stages, cfg.stages)]
+    stages, checkpoints = stages_of(model), weights_to_start_from(cfg)
+    if not any(stage.name in checkpoints for stage in stages):
+        raise DlpipeError(f"init_from={cfg.init_from} no longer has weights of this model; restore that run")
+    selected_names = [stage.name for stage in selected(stages, cfg.stages)]
     for stage in stages:
-        if stage.name not in found:
+        if stage.name not in checkpoints:
             continue
-        load_weights(stage.module, found[stage.name])
-        own = best_of(Path(cfg.output_dir), stage.name)
-        for name in [START] if stage.name in asked else [START, BEST]:  # what is not trained here is best as it is
-            if write and not own.with_name(name).is_file():
-                with atomic_write(own.with_name(name)) as temporary_path:
-                    shutil.copyfile(found[stage.name], temporary_path)
+        load_weights(stage.module, checkpoints[stage.name])
+        best = best_of(Path(cfg.output_dir), stage.name)
+        # the initial weights of a stage that is not trained are also its best
+        for name in [START] if stage.name in selected_names else [START, BEST]:
+            if write and not best.with_name(name).is_file():
+                with atomic_write(best.with_name(name)) as temporary_path:
+                    shutil.copyfile(checkpoints[stage.name], temporary_path)
 
 
 def check_start(cfg: DictConfig, model: pl.LightningModule) -> None:
-    """Refuse to start from what is no run, or has not what is needed.
+    """Refuse an ``init_from`` that is not a run, or that lacks weights of a required stage.
 
     Raises:
-        DlpipeError: saying what, and what is allowed.
+        DlpipeError: names what is missing, and what to do.
     """
     stages, other = stages_of(model), Path(cfg.init_from)
-    asked = [stage.name for stage in selected(stages, cfg.stages)]
-    there = [stage for stage in stages if best_of(other, stage.name).is_file()]
-    last = max(index for index, stage in enumerate(stages) if stage.name in asked)
-    missing = [stage.name for stage in stages[:last] if stage not in there and stage.name not in asked]
-    if not there:
+    selected_names = [stage.name for stage in selected(stages, cfg.stages)]
+    available = [stage for stage in stages if best_of(other, stage.name).is_file()]
+    last = max(index for index, stage in enumerate(stages) if stage.name in selected_names)
+    missing = [stage.name for stage in stages[:last] if stage not in available and stage.name not in selected_names]
+    if not available:
         raise DlpipeError(f"init_from={other} has no checkpoint of {type(model).__name__}; name the directory of a run")
     if missing:
-        raise DlpipeError(f"init_from={other} has no weights of {format_list(missing)}; let stages= train that, too")
-    for stage in there:
+        raise DlpipeError(
+            f"init_from={other} has no weights of {format_list(missing)}; add them to stages= to train them"
+        )
+    for stage in available:
         load_weights(stage.module, best_of(other, stage.name))

@@ -1,4 +1,4 @@
-"""Train one stage of a model, with a Trainer of its own."""
+"""Train one stage of a model with its own Trainer."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fit:
-    """A stage that was trained: its Trainer, its numbers, and what ended it where that was no ordinary end."""
+    """A trained stage: its Trainer, its result, and the exception that ended it, if any."""
 
     trainer: pl.Trainer
     result: StageResult
@@ -50,22 +50,22 @@ def train_stage(
     loggers: list[Any],
     checkpoint: Path | None,
 ) -> Fit:
-    """Train one stage, from where its checkpoint left it, and leave its best weights in its module.
+    """Train one stage, resuming from its checkpoint if there is one, and load its best weights into its module.
 
     Args:
-        stage: to train.
-        config: of the stage.
-        position: among the stages of the model, which random draws depend on.
-        steps_before: updates of the stages before it, as the record counts them.
-        data: that it trains on.
-        loggers: of the run.
-        checkpoint: of the stage, to resume from.
+        stage: the stage to train.
+        config: the stage's config.
+        position: index of the stage among the model's, from which its random seed is derived.
+        steps_before: steps that the loggers counted in the stages before it.
+        data: the stage's data.
+        loggers: the run's loggers.
+        checkpoint: the stage's checkpoint to resume from.
 
     Returns:
-        Also where training failed or was interrupted: a run writes down how far it got.
+        The fit, even if training failed or was interrupted, so that the run can record how far it got.
     """
-    own_loggers = [PrefixedLogger(to, stage.name, steps_before) for to in loggers] if stage.name else loggers
-    trainer = build_trainer(config, stage.callbacks, own_loggers)
+    stage_loggers = [PrefixedLogger(logger, stage.name, steps_before) for logger in loggers] if stage.name else loggers
+    trainer = build_trainer(config, stage.callbacks, stage_loggers)
     seed = _stage_seed(config.seed, position)
     add_safe_points(trainer)
     take_chunks(trainer, config.max_chunk_batches, seed)
@@ -81,10 +81,10 @@ def train_stage(
 
 
 def restore_finished_stage(config: DictConfig, stage: Stage) -> StageResult:
-    """Load the best weights of a stage that is over, as later ones have begun; what it came to.
+    """Load the best weights of a finished stage into its module, and return its stored result.
 
     Raises:
-        DlpipeError: weights or result are missing or damaged.
+        DlpipeError: the weights or the result are missing or damaged.
     """
     best = best_of(Path(config.output_dir), stage.name)
     load_weights(stage.module, best)
@@ -92,7 +92,7 @@ def restore_finished_stage(config: DictConfig, stage: Stage) -> StageResult:
     try:
         return StageResult(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        message = f"{path}, the result of stage {stage.name}, cannot be read: {error}"
+        message = f"cannot read the result of stage {stage.name} from {path}: {error}"
         raise DlpipeError(f"{message}. Take a good copy, or start the run in another directory") from error
 
 
@@ -101,7 +101,7 @@ def _stage_seed(seed: int, position: int) -> int:
 
 
 def _announce(stage: Stage, checkpoint: Path | None, seed: int) -> None:
-    """Say where the stage starts, and let it begin where it does not resume."""
+    """Log how the stage starts, and call its ``begin`` if it is not resumed."""
     if checkpoint:
         log.info("Resuming from checkpoint %s", checkpoint)
         return
@@ -115,7 +115,7 @@ def _announce(stage: Stage, checkpoint: Path | None, seed: int) -> None:
 def _fit(
     trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, checkpoint: Path | None
 ) -> BaseException | None:
-    """Fit; what it raised, or None."""
+    """Fit; return the exception that ended it, or None."""
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except BaseException as error:
@@ -125,7 +125,7 @@ def _fit(
 
 
 def _finish(stage: Stage, trainer: pl.Trainer, result: StageResult) -> None:
-    """Load the stage's best weights into its module, and keep its result for a run that is resumed later."""
+    """Load the stage's best weights into its module, and store its result for a later resumption of the run."""
     if checkpoints := find_callback(trainer, BestAndLast):
         load_weights(stage.module, checkpoints.best_path)
         if trainer.is_global_zero:
@@ -141,7 +141,7 @@ def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> S
         updates=trainer.global_step,
         steps=trainer.fit_loop.epoch_loop.logging_step,
         seconds=reporter.seconds if reporter else 0.0,
-        max_chunk_batches=trainer.fit_loop.epoch_loop.size,  # of `take_chunks`
+        max_chunk_batches=trainer.fit_loop.epoch_loop.size,  # set by `take_chunks`
         best=checkpoints.best if checkpoints else None,
         evaluated=reporter.evaluated if reporter else {},
     )
@@ -149,7 +149,7 @@ def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> S
 
 def _stopped_by(trainer: pl.Trainer, error: BaseException | None) -> str:
     if error is not None:
-        # a rank whose peer has stopped before it fails for that
+        # a rank fails if another rank stopped first
         signalled = find_callback(trainer, GracefulStop).received is not None
         return "interrupted" if signalled or not isinstance(error, Exception) else "failed"
     patience = find_callback(trainer, GeometricPatience)

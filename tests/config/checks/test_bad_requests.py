@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 # what is typed, and what the message must say
-LIGHT = {
+CONFIG_CHECKS = {
     "unknown model": ("model=lenett", r"model=lenett: no model 'lenett'; did you mean 'lenet'\? installed: .*mlp"),
     "unknown dataset": ("dataset=mnits", r"no dataset 'mnits'; did you mean 'mnist'\?"),
     "unknown optimizer": ("optimizer=sdg", r"optimizer=sdg: no such optimizer; did you mean 'sgd'\? there are .*adam"),
@@ -50,15 +50,15 @@ LIGHT = {
     "sweep with one bad choice": ("-m model=logreg,lenett", r"model=lenett: no model 'lenett'"),
     "sweep with one bad value": ("-m optimizer.lr=0.1,abc", r"optimizer.lr=abc: must be a number"),
     "sweep over a key only one model has": ("-m model=mlp,logreg model.l1=0,0.1", r"model.l1=0: no such key"),
-    "learning rate that is no number": ("optimizer.lr=nan", r"optimizer.lr=nan: must be a number"),
-    "sweep by its mode": ("hydra.mode=MULTIRUN", r"hydra.mode=MULTIRUN: say --multirun for a sweep"),
+    "learning rate that is not a number": ("optimizer.lr=nan", r"optimizer.lr=nan: must be a number"),
+    "sweep by its mode": ("hydra.mode=MULTIRUN", r"hydra.mode=MULTIRUN: use --multirun for a sweep"),
     "one folder for all jobs": (
         "-m seed=1,2 hydra.sweep.subdir=y",
         r"jobs would share a folder; keep \$\{hydra.job.num\}",
     ),
     "hidden overrides": ("hydra.output_subdir=null", r"hydra.output_subdir=null: the table of a sweep reads"),
-    "directory below a file": ("hydra.run.dir=/dev/null/x", r"hydra.run.dir=/dev/null/x: cannot be made: /dev/null"),
-    "nothing": ("=1", r"=1: an override of nothing; write group=choice or key=value"),
+    "directory below a file": ("hydra.run.dir=/dev/null/x", r"hydra.run.dir=/dev/null/x: cannot be created: /dev/null"),
+    "nothing": ("=1", r"=1: the override has no key; write group=choice or key=value"),
     "a number without end": ("seed=" + "9" * 5000, r"not an override \(Exceeds the limit .*\); write group=choice"),
     "depth without end": ("seed=" + "[" * 3000 + "]" * 3000, r"not an override \(maximum recursion depth exceeded"),
     "a key that no file can have": ("a" * 5000 + "=1", r"no such key; the config has dataset, "),
@@ -69,11 +69,14 @@ LIGHT = {
     "a range of no steps": ("-m seed=range(0,3,0)", r"seed=range\(0,3,0\): not an override \(range\(\) arg 3 must"),
     "a range with a bad end": ("-m seed=range(5,-3,-2)", r"seed=-1: must be greater than or equal to 0"),
     "a removal by pattern": ("~recipe.lr=glob(*)", r"recipe.lr cannot be removed"),
-    "a directory with a long name": ("hydra.run.dir=" + "a" * 300, r"a: cannot be made: .*too long.*; choose another"),
+    "a directory with a long name": (
+        "hydra.run.dir=" + "a" * 300,
+        r"a: cannot be created: .*too long.*; choose another",
+    ),
     "a directory that is nowhere": ("hydra.run.dir=\\${nope}", r"hydra.run.dir: Interpolation key 'nope' not found"),
 }
 
-FULL = {
+IMPORT_CHECKS = {
     "negative learning rate": ("optimizer.lr=-1", r"optimizer.lr=-1: Invalid learning rate: -1"),
     "learning rate zero in the recipe": ("recipe.lr=0.0", r"recipe.lr=0.0: must be greater than 0"),
     "no hidden units": ("model=mlp model.num_hidden=0", r"model.num_hidden=0: must be greater than 0"),
@@ -85,31 +88,32 @@ FULL = {
     "accelerator that is not there": ("trainer.accelerator=warp", r"trainer.accelerator=warp .*accelerator"),
     "more processes than cores": (
         "trainer=ddp trainer.accelerator=cpu trainer.devices=999",
-        r"trainer.devices=999: a process a device, and this machine has \d+ cores?; set trainer.devices=\d+ or less",
+        r"trainer.devices=999: one process per device, and this machine has \d+ cores?; "
+        r"set trainer.devices=\d+ or less",
     ),
     "more GPUs than there are": (
         "trainer=gpu trainer.devices=99",
         r"trainer.accelerator=gpu trainer.devices=99 .*trainer=default is one process on the CPU",
     ),
     "FSDP without a GPU": ("trainer=fsdp trainer.accelerator=cpu", r"`fsdp` requires a GPU accelerator"),
-    "number of devices that is none": ("trainer.devices=two", r"trainer.devices=two .*an int > 0"),
+    "number of devices that is not a number": ("trainer.devices=two", r"trainer.devices=two .*an int > 0"),
     "text for a number": ("trainer.max_epochs=abc", r"trainer.max_epochs=abc: must be a valid integer"),
     "several machines": ("trainer=ddp trainer.num_nodes=2", r"trainer.num_nodes=2: 2 machines; .* torchrun or srun"),
     "a strategy that forks": (
         "trainer.strategy=ddp_fork trainer.devices=2",
-        r"trainer.strategy=ddp_fork: would start its processes itself, inside this one; choose ddp",
+        r"trainer.strategy=ddp_fork: would start its own processes from this one; choose ddp",
     ),
-    "a strategy that writes parts": (
+    "a strategy that writes sharded checkpoints": (
         "trainer.strategy={_target_:pytorch_lightning.strategies.ModelParallelStrategy} trainer.devices=2",
-        r"writes checkpoints in parts, which nothing here reads; choose fsdp",
+        r"writes sharded checkpoints, which dlpipe cannot read; choose fsdp",
     ),
     "a minibatch larger than the data over all devices": (
         "trainer=ddp recipe.drop_last=true recipe.batch_size=600",
         r"1078 examples, fewer than one minibatch of 600 on each of 2 devices",
     ),
-    "a whole-set method on several devices": (
+    "a full-batch optimizer on several devices": (
         "optimizer=cg trainer=ddp",
-        r"trainer.devices=2: CG searches along a loss that each of several processes has a part of",
+        r"trainer.devices=2: CG needs the loss of all the training data, and each process has only a shard",
     ),
     "no steps": ("trainer.max_steps=0", r"max_epochs and max_steps must not be 0"),
     "callback that is not there": (
@@ -126,15 +130,15 @@ FULL = {
         r"optimizer._target_=torch.optim.Foo: cannot be",
     ),
     "an argument of dlpipe's own": ("+trainer.logger=false", r"trainer.logger: is dlpipe's; choose with logger="),
-    "model that a whole-set method cannot call": (
+    "model that a full-batch optimizer cannot call": (
         "optimizer=cg model=lenet model.image_shape=[1,20,20]",
         r"RuntimeError: shape '\[-1, 1, 20, 20\]' is invalid",
     ),
-    "another width than that of the examples": (
+    "input size that is not the dataset's": (
         "model=mlp model.num_features=12",
         r"model.num_features=12: examples of digits have 784 features; leave it out",
     ),
-    "another width in each job of a sweep": (
+    "input size that is not the dataset's in a job of a sweep": (
         "-m model=rbm model.num_visible=784,13",
         r"model.num_visible=13: examples of digits have 784 features; leave it out",
     ),
@@ -147,19 +151,25 @@ FULL = {
     "image shape of another dataset": ("model=mlp dataset.num_features=100", r"num_features=100"),
     "batch larger than the data": ("recipe.batch_size=2000 recipe.drop_last=true", r"1078 examples, fewer than one"),
     "sweep with a bad range": ("-m optimizer.lr=0.1,-1", r"optimizer.lr=-1: Invalid learning rate"),
-    "callback that is nothing": ("callbacks.console=null", r"callbacks.console: has no _target_; name a class"),
+    "callback that is null": ("callbacks.console=null", r"callbacks.console: has no _target_; name a class"),
     "callback that is a number": ("+callbacks.x=3", r"callbacks.x: has no _target_; name a class"),
-    "class that is no callback": (
+    "class that is not a callback": (
         "+callbacks.x._target_=os.mkdir +callbacks.x.path=ran",
         r"callbacks.x._target_=os.mkdir: makes no Callback; name a class of that kind",
     ),
-    "class that is no optimizer": ("optimizer._target_=os.mkdir", r"optimizer._target_=os.mkdir: makes no Optimizer"),
-    "class that is no schedule": (
+    "class that is not an optimizer": (
+        "optimizer._target_=os.mkdir",
+        r"optimizer._target_=os.mkdir: makes no Optimizer",
+    ),
+    "class that is not a scheduler": (
         "scheduler=step scheduler._target_=torch.optim.SGD",
         r"scheduler._target_=torch.optim.SGD: makes no LRScheduler, ReduceLROnPlateau",
     ),
-    "class that is no trainer": ("trainer._target_=builtins.dict", r"trainer._target_=builtins.dict: makes no Trainer"),
-    "class that is no strategy": (
+    "class that is not a trainer": (
+        "trainer._target_=builtins.dict",
+        r"trainer._target_=builtins.dict: makes no Trainer",
+    ),
+    "class that is not a strategy": (
         "trainer.strategy={_target_:os.mkdir,path:ran}",
         r"trainer.strategy._target_=os.mkdir: makes no Strategy",
     ),
@@ -176,41 +186,41 @@ def words(typed):
     return shlex.split(typed)
 
 
-@pytest.mark.parametrize(("typed", "message"), LIGHT.values(), ids=LIGHT)
-def test_light_pass_refuses(typed, message, cli):
+@pytest.mark.parametrize(("typed", "message"), CONFIG_CHECKS.values(), ids=CONFIG_CHECKS)
+def test_config_checks_refuse(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2
     assert re.search(message, result.err), result.err
     assert result.written == []
 
 
-@pytest.mark.parametrize(("typed", "message"), FULL.values(), ids=FULL)
-def test_full_pass_refuses(typed, message, cli):
+@pytest.mark.parametrize(("typed", "message"), IMPORT_CHECKS.values(), ids=IMPORT_CHECKS)
+def test_import_checks_refuse(typed, message, cli):
     result = cli(*words(typed))
     assert result.code == 2
     assert re.search(message, result.err), result.err
     assert result.written == []
 
 
-def test_all_problems_of_a_pass_are_told_at_once(cli):
+def test_checks_report_all_problems_at_once(cli):
     result = cli("dataset=mnits", "optimizer.lr=abc", "+model.extra=1", "trainer.max_epoch=3", "seed=x")
     for message in ("mnits", "optimizer.lr=abc", "+model.extra=1", "max_epochs", "seed=x"):
         assert message in result.err
     assert "5 problems in this request; nothing was run or written" in result.err
 
 
-def test_options_of_a_model_that_was_refused_are_not_judged(cli):
+def test_options_of_an_unknown_model_are_not_checked(cli):
     result = cli("model=lenett", "model.num_maps=[1,2]")
     assert "1 problem in this request" in result.err
 
 
-def test_a_directory_that_holds_a_run_is_not_used_again(cli):
+def test_directory_with_a_run_is_not_overwritten(cli):
     first = cli("hydra.run.dir=here", "recipe.max_epochs=1")
     assert first.code == 0
     before = first.written
     second = cli("hydra.run.dir=here", "recipe.max_epochs=1")
     assert second.code == 2
-    assert "holds a run already; choose another directory" in second.err
+    assert "already holds a run; choose another directory, or resume it: " in second.err
     assert second.written == before
 
 
@@ -221,7 +231,7 @@ def test_a_directory_that_cannot_be_written_to_is_refused(cli, monkeypatch):
     assert "cannot be written to" in result.err
 
 
-def test_the_default_model_missing_is_told(cli, monkeypatch):
+def test_missing_default_model_is_reported(cli, monkeypatch):
     monkeypatch.setenv("DLPIPE_PLUGINS", "-supervised")
     result = cli()
     assert result.code == 2
@@ -236,5 +246,5 @@ def test_the_default_model_missing_is_told(cli, monkeypatch):
         "trainer.strategy={_target_:pytorch_lightning.strategies.DDPStrategy}",
     ],
 )
-def test_whatever_lightnings_trainer_takes_is_taken(typed, cli):
+def test_all_values_of_lightnings_trainer_are_accepted(typed, cli):
     assert cli("check", typed).code == 0

@@ -1,4 +1,4 @@
-"""A model that is spread over the devices needs a checkpoint to be read from."""
+"""A model that FSDP shards over devices needs checkpoints."""
 
 from types import SimpleNamespace
 
@@ -15,20 +15,23 @@ def problems(strategy, level=None, **callbacks):
     return [str(problem) for problem in device_problems(cfg, cfg, trainer)]
 
 
-def test_a_spread_model_without_checkpoints_is_refused():
+def test_sharded_model_without_checkpoints_is_refused():
     (message,) = problems(
         FSDPStrategy(), report={"_target_": "dlpipe.training.callbacks.console_reporter.ConsoleReporter"}
     )
-    assert message.startswith("trainer.strategy=fsdp: no process has the whole model")
+    assert message.startswith("trainer.strategy=fsdp: no process holds the whole model")
     assert message.endswith("keep callbacks.checkpoints")
 
 
-def test_with_checkpoints_or_whole_on_each_device_it_is_not():
+def test_sharded_model_with_checkpoints_and_replicated_model_are_accepted():
     assert problems(FSDPStrategy(), checkpoints={"_target_": "dlpipe.training.callbacks.checkpoints.BestAndLast"}) == []
     assert problems(DDPStrategy()) == []
 
 
-def test_a_spread_model_has_no_predictions_to_test():
+def test_sharded_model_with_a_significance_test_is_refused():
     checkpoints = {"_target_": "dlpipe.training.callbacks.checkpoints.BestAndLast"}
     (message,) = problems(FSDPStrategy(), level=0.05, checkpoints=checkpoints)
-    assert message.startswith("recipe.significance=0.05: predict_step works on the whole model")
+    assert message.startswith(
+        "recipe.significance=0.05: predict_step needs the whole model, which no process holds with "
+        "trainer.strategy=fsdp"
+    )

@@ -1,4 +1,4 @@
-"""Optimizers and schedules of anybody's, judged before the run that would make them."""
+"""Custom optimizers and LR schedulers are checked before a run."""
 
 import pytest
 from omegaconf import OmegaConf
@@ -9,7 +9,7 @@ from dlpipe.plugins.load_class import load_class
 
 @pytest.fixture
 def message(plain_model):
-    """What is wrong with the optimizer and schedule of a config for a model with parameters."""
+    """The problems with the optimizer and LR scheduler of a config, for a model with parameters."""
 
     def problems(optimizer, scheduler):
         cfg = OmegaConf.create({"optimizer": optimizer, "scheduler": scheduler, "recipe": {"monitor": None}})
@@ -18,7 +18,7 @@ def message(plain_model):
     return problems
 
 
-def test_what_is_no_optimizer_is_not_made(message, tmp_path):
+def test_target_that_is_not_an_optimizer_is_not_instantiated(message, tmp_path):
     node = {"_target_": "logging.FileHandler", "filename": str(tmp_path / "ran")}
     optimizer, scheduler = message(node, node)
     assert optimizer.startswith("optimizer._target_=logging.FileHandler: makes no Optimizer")
@@ -26,7 +26,7 @@ def test_what_is_no_optimizer_is_not_made(message, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_whatever_an_optimizer_or_a_schedule_raises_is_told(message, tmp_path, monkeypatch):
+def test_any_exception_of_an_optimizer_or_scheduler_is_reported(message, tmp_path, monkeypatch):
     (tmp_path / "raising.py").write_text("""
 import torch
 class Odd(torch.optim.SGD):
@@ -45,7 +45,7 @@ class Schedule(torch.optim.lr_scheduler.LRScheduler):
     assert message({**sgd, "lr": -1}, {}) == ["optimizer=torch.optim.SGD: Invalid learning rate: -1"]
 
 
-def test_an_option_that_means_nothing_by_itself_is_judged_with_the_rest(cli, tmp_path, monkeypatch):
+def test_option_that_is_invalid_by_itself_is_checked_with_the_others(cli, tmp_path, monkeypatch):
     (tmp_path / "needy.py").write_text("""
 import torch
 class Needy(torch.optim.SGD):

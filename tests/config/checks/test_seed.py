@@ -1,11 +1,11 @@
-"""The check makes the model as the run does, so that a start which is drawn is judged before anything is written."""
+"""The checks build the model with the run's seed, so a random start is checked before anything is written."""
 
 import pytest
 import torch
 
 import dlpipe
 
-# of which two coordinates of N(0, 1) are both inside for seed 0, and not for seed 1
+# two samples of N(0, 1) both lie inside for some seeds, and not for others
 HALF_PLANE = """
 import torch
 from dlpipe_hmc.energy import Energy
@@ -35,7 +35,7 @@ GOOD, BAD = (next(seed for seed in range(100) if inside(seed) is wanted) for wan
 
 @pytest.mark.usefixtures("half_plane")
 @pytest.mark.parametrize("drawn_before", [0, 1, 2, 3])
-def test_a_start_that_the_run_will_draw_is_refused_whatever_was_drawn_before(cli, drawn_before):
+def test_invalid_random_start_is_refused_whatever_was_drawn_before(cli, drawn_before):
     torch.manual_seed(drawn_before)
     result = cli(*SHORT, f"seed={BAD}")
     assert (result.code, result.written) == (2, [])
@@ -44,7 +44,7 @@ def test_a_start_that_the_run_will_draw_is_refused_whatever_was_drawn_before(cli
 
 @pytest.mark.usefixtures("half_plane")
 @pytest.mark.parametrize("drawn_before", [0, 1, 2, 3])
-def test_a_start_that_the_run_will_draw_passes_and_so_does_all_that_makes_the_model_again(cli, drawn_before):
+def test_valid_random_start_passes_and_is_the_same_when_the_model_is_rebuilt(cli, drawn_before):
     torch.manual_seed(drawn_before)
     result = cli(*SHORT, f"seed={GOOD}")
     assert result.code == 0, result.err

@@ -1,4 +1,4 @@
-"""The files in a run's directory that anybody may have written: read as data, judged before they are used."""
+"""Untrusted or damaged files in a run's directory are read as data and checked before use."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def run_dir(cli):
 
 @pytest.fixture
 def changed(run_dir):
-    """Change the config of the run: dotted keys and values, a deletion for ...; all at once."""
+    """Change values of the run's config; ``...`` deletes a key, and ``a__b`` is the key a.b."""
 
     def change(**values):
         config = yaml.safe_load((run_dir / "config.yaml").read_text())
@@ -42,8 +42,8 @@ def changed(run_dir):
 
 
 UNREADABLE = {
-    "no text": (b"model: \xff\n", "'utf-8' codec can't decode"),
-    "no YAML": (b"model: [\n", "while parsing a flow"),
+    "not text": (b"model: \xff\n", "'utf-8' codec can't decode"),
+    "not YAML": (b"model: [\n", "while parsing a flow"),
     "a tag": (b"model: !!python/object/apply:os.mkdir ['ran']\n", "could not determine a constructor for the tag"),
     "an alias": (b"a: &a [1]\nmodel: *a\n", r"it has an alias, \*name, which a run does not write"),
     "an interpolation": (
@@ -52,22 +52,22 @@ UNREADABLE = {
     ),
     "an interpolation that is hidden": (b'model: "\\x24{oc.env:HOME}"\n', r"it has an interpolation"),
     "a key twice": (b"model: 1\nmodel: 2\n", "found duplicate key model"),
-    "a key that is none": (b"model: {null: 1}\n", "Incompatible key type"),
+    "a null key": (b"model: {null: 1}\n", "Incompatible key type"),
     "depth": (b"model: " + b"[" * 3000 + b"]" * 3000, "maximum recursion depth"),
     "a number without end": (b"model: " + b"9" * 5000, "Exceeds the limit"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_no_plain_yaml_is_refused(content, message, tmp_path):
+def test_config_that_is_not_plain_yaml_is_refused(content, message, tmp_path):
     (tmp_path / "config.yaml").write_bytes(content)
-    advice = r"Take a good copy; a checkpoint tells what was in it: python -m dlpipe inspect .*last\.ckpt"
+    advice = r"Take a good copy; a checkpoint also stores the config: python -m dlpipe inspect .*last\.ckpt"
     with pytest.raises(DlpipeError, match=rf"config\.yaml cannot be read: .*{message}.*\. {advice}") as error:
         read_config(tmp_path)
     assert "\n" not in str(error.value)
 
 
-def test_aliases_that_stand_for_a_billion_values_are_not_written_out(tmp_path):
+def test_aliases_are_not_expanded(tmp_path):
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)), "model: *a9"]
     (tmp_path / "config.yaml").write_text("\n".join(lines))
     with pytest.raises(DlpipeError, match="it has an alias"):
@@ -75,7 +75,7 @@ def test_aliases_that_stand_for_a_billion_values_are_not_written_out(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "a: 1", "- 1", "text", "3"])
-def test_what_has_no_model_is_no_config(content, tmp_path):
+def test_config_without_a_model_is_refused(content, tmp_path):
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(DlpipeError, match=r"config\.yaml (is not a run's config: it has no model|cannot be read)"):
         read_config(tmp_path)
@@ -83,10 +83,10 @@ def test_what_has_no_model_is_no_config(content, tmp_path):
 
 WRONG = {
     "missing": ({"recipe__lr": "???"}, "  recipe.lr: has no value"),
-    "node": ({"callbacks": 3}, "  callbacks=3: must be a set of keys"),
-    "stages": ({"stage_configs": [1]}, r"  stage_configs=\[1\]: must be a set of keys"),
-    "name": ({"model__name": 3}, "  model.name=3: must be the name of one"),
-    "no name": ({"dataset__name": ...}, "  dataset.name=None: must be the name of one"),
+    "node": ({"callbacks": 3}, "  callbacks=3: must be a mapping"),
+    "stages": ({"stage_configs": [1]}, r"  stage_configs=\[1\]: must be a mapping"),
+    "name": ({"model__name": 3}, "  model.name=3: must be the name of a model"),
+    "no name": ({"dataset__name": ...}, "  dataset.name=None: must be the name of a dataset"),
     "directory": ({"output_dir": 3}, "  output_dir=3: must be a directory"),
     "type": ({"threads": "many"}, "  threads=many: must be a valid integer"),
     "range": ({"recipe__lr": -0.1}, r"  recipe.lr=-0.1: must be greater than 0"),
@@ -95,20 +95,20 @@ WRONG = {
 
 @pytest.mark.parametrize(("values", "message"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("verb", ["test", "resume"])
-def test_values_that_no_run_has_are_told(values, message, verb, changed, cli):
+def test_invalid_values_are_reported(values, message, verb, changed, cli):
     result = cli(verb, str(changed(**values)))
     assert result.code == 2
     assert f"{result.run_dir / 'config.yaml'} is not a run's config, or damaged:\n" in result.err
-    assert "Take a good copy; a checkpoint tells what was in it" in result.err
+    assert "Take a good copy; a checkpoint also stores the config" in result.err
     with pytest.raises(DlpipeError, match=rf"(?m)^{message}"):
         read_config(result.run_dir)
 
 
-def test_a_run_of_a_version_with_fewer_keys_can_be_used(changed, cli):
+def test_run_of_a_version_with_fewer_keys_can_be_evaluated(changed, cli):
     assert cli("test", str(changed(init_from=..., stages=..., max_chunk_batches=..., scheduler=...))).code == 0
 
 
-def test_what_is_to_be_run_has_all_keys(changed, cli):
+def test_config_to_resume_or_reproduce_must_have_all_keys(changed, cli):
     run_dir = changed(max_chunk_batches=..., scheduler=...)
     for verb in ("resume", "reproduce"):
         (run_dir / "summary.json").unlink(missing_ok=verb == "reproduce")
@@ -118,47 +118,47 @@ def test_what_is_to_be_run_has_all_keys(changed, cli):
         assert result.err == f"dlpipe: {run_dir / 'config.yaml'} cannot be used here:\n{lines}"
 
 
-def test_what_is_to_be_run_has_a_whole_recipe(changed, cli):
+def test_config_to_resume_must_have_a_complete_recipe(changed, cli):
     run_dir = changed(recipe__lr=...)
     (run_dir / "summary.json").unlink()
     assert cli("resume", str(run_dir)).err.endswith("cannot be used here:\n  recipe.lr: is missing\n")
 
 
-def test_a_model_and_a_dataset_are_needed_to_use_a_run(changed, cli):
+def test_evaluating_a_run_requires_model_and_dataset(changed, cli):
     result = cli("test", str(changed(dataset=...)))
     assert result.code == 2
     assert "cannot be used here:\n  dataset: is missing" in result.err
 
 
 @pytest.mark.parametrize("verb", ["test", "predict", "figures", "reproduce"])
-def test_options_that_the_model_does_not_take_are_told(verb, changed, cli):
+def test_options_that_the_model_does_not_take_are_reported(verb, changed, cli):
     result = cli(verb, str(changed(model__num_classes="ten", dataset__colour=1)))
     assert result.code == 2
     assert "  model.num_classes=ten: must be a valid integer" in result.err
     assert "  dataset.colour=1: no such argument; Digits takes" in result.err
 
 
-def test_load_judges_the_config_first(changed):
+def test_load_checks_the_config_first(changed):
     with pytest.raises(DlpipeError, match=r"cannot be used here:\n  model.num_classes=ten: must be a valid integer"):
         load(changed(model__num_classes="ten"))
 
 
-def test_a_finished_run_is_left_as_it_is_also_where_it_could_not_be_run(changed, cli):
+def test_finished_run_is_not_resumed_even_if_its_config_is_invalid_here(changed, cli):
     run_dir = changed(trainer__devices=999)
     assert "nothing is left to train" in cli("resume", str(run_dir)).out
     (run_dir / "summary.json").unlink()
     result = cli("resume", str(run_dir))
     assert result.code == 2
-    assert "cannot be used here:\n  trainer.devices=999: a process a device" in result.err
+    assert "cannot be used here:\n  trainer.devices=999: one process per device" in result.err
 
 
-def test_parts_of_stages_that_cannot_be_laid_over_the_config_are_told(changed, cli):
+def test_stage_config_that_cannot_be_merged_is_reported(changed, cli):
     run_dir = changed(stage_configs={"pretrain": 3})
     (run_dir / "summary.json").unlink()
     assert "  stage_configs: " in cli("resume", str(run_dir)).err
 
 
-def test_what_a_model_raises_is_told_in_a_line_with_the_place(run_dir, cli, monkeypatch):
+def test_exception_of_a_model_is_reported_on_one_line_with_its_location(run_dir, cli, monkeypatch):
     def failing(*arguments):
         raise RuntimeError("of two\nlines")
 
@@ -170,7 +170,7 @@ def test_what_a_model_raises_is_told_in_a_line_with_the_place(run_dir, cli, monk
     assert result.err == f"dlpipe: {run_dir} does not work: RuntimeError: of two lines ({place}). {advice}\n"
 
 
-def test_what_a_resumed_model_raises_is_told_in_a_line_and_logged(changed, cli):
+def test_exception_of_a_resumed_model_is_reported_on_one_line_and_logged(changed, cli):
     run_dir = changed(trainer__max_epochs=3, model__num_classes=11)
     (run_dir / "summary.json").unlink()
     result = cli("resume", str(run_dir))
@@ -183,14 +183,14 @@ def test_what_a_resumed_model_raises_is_told_in_a_line_and_logged(changed, cli):
 
 
 @pytest.mark.parametrize(("content", "message"), [("{", "is damaged: Expecting"), ("3", "is damaged: it holds a int")])
-def test_damaged_records_are_told(content, message, tmp_path):
+def test_damaged_json_files_are_reported(content, message, tmp_path):
     for name, read in (("summary", read_summary), ("provenance", read_provenance), ("ranks", read_ranks)):
         (tmp_path / f"{name}.json").write_text(content)
         with pytest.raises(DlpipeError, match=rf"{name}\.json {message}.*; take a good copy"):
             read(tmp_path)
 
 
-def test_a_summary_without_numbers_is_told(run_dir, cli):
+def test_summary_without_numbers_is_reported(run_dir, cli):
     summary = json.loads((run_dir / "summary.json").read_text())
     (run_dir / "summary.json").write_text(json.dumps({**summary, "test": {"test/error": "much"}}))
     result = cli("test", str(run_dir))
@@ -199,7 +199,7 @@ def test_a_summary_without_numbers_is_told(run_dir, cli):
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "weights.safetensors"])
-def test_what_cannot_be_compared_is_told_before_it_is_run_again(run_dir, cli, tmp_path, name):
+def test_missing_file_to_compare_is_reported_before_reproducing(run_dir, cli, tmp_path, name):
     other = shutil.copytree(run_dir, tmp_path / "other")
     (other / name).unlink()
     result = cli("reproduce", str(other))
@@ -211,7 +211,7 @@ def test_what_cannot_be_compared_is_told_before_it_is_run_again(run_dir, cli, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other"]
 
 
-def test_a_checkpoint_with_something_else_where_dlpipe_has_its_own_is_told(tmp_path, cli):
+def test_checkpoint_with_an_invalid_dlpipe_entry_is_reported(tmp_path, cli):
     torch.save({"dlpipe": 3}, tmp_path / "other.ckpt")
     result = cli("inspect", str(tmp_path / "other.ckpt"))
     assert result.code == 2
@@ -221,7 +221,7 @@ def test_a_checkpoint_with_something_else_where_dlpipe_has_its_own_is_told(tmp_p
 
 @pytest.mark.parametrize("place", ["beside", "inside"])
 def test_code_in_the_runs_own_directory_is_not_imported(place, changed, cli, tmp_path, monkeypatch):
-    """Python's path has the working folder, in which a run directory is a package."""
+    """The working directory is on Python's path, where the run directory is a namespace package."""
     path = {"beside": "run.evil.Evil", "inside": "evil.Evil"}[place]
     run_dir = changed(callbacks__evil={"_target_": path})
     (run_dir / "evil.py").write_text("raise SystemExit('evil was imported')")

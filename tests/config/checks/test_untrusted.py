@@ -1,4 +1,4 @@
-"""Run directories and folders of YAML that anybody may have written run no code and write nothing elsewhere."""
+"""Untrusted run directories and config folders run no code and write nothing elsewhere."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ def run_dir(cli):
 
 
 def change(run_dir, key, value):
-    """Change one dotted key of the run's config; the run is not finished any more."""
+    """Change one dotted key of the run's config; the run is no longer finished."""
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
     *parents, name = key.split(".")
     node = config
@@ -32,7 +32,7 @@ def change(run_dir, key, value):
 
 @pytest.fixture
 def popen_run(cli, tmp_path):
-    """A run of hmc whose energy is a process to start, and the file that the process would make."""
+    """A run of hmc whose energy is subprocess.Popen, and the file that the process would create."""
     short = ("model.num_burn_in=10", "model.num_draws=10", "hydra.run.dir=hmc")
     run = cli("model=hmc", *short).run_dir
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -66,7 +66,7 @@ def test_an_energy_in_the_runs_directory_is_not_imported(popen_run, cli, monkeyp
     assert "model.energy=evil.Evil: its code lies in the run's directory, where anybody may have put it" in result.err
 
 
-def test_a_module_of_the_standard_library_is_not_imported_to_look_at_it(run_dir, cli):
+def test_module_of_the_standard_library_is_not_imported_to_inspect_it(run_dir, cli):
     sys.modules.pop("antigravity", None)  # it opens a browser
     change(run_dir, "callbacks.evil", {"_target_": "antigravity.Callback"})
     result = cli("resume", str(run_dir))
@@ -101,7 +101,7 @@ def test_a_run_that_would_write_elsewhere_is_refused(key, value, run_dir, cli, t
     assert not (tmp_path / "other").exists()
 
 
-def test_a_run_of_ones_own_may_write_elsewhere(run_dir, cli, tmp_path):
+def test_trusted_run_may_write_elsewhere(run_dir, cli, tmp_path):
     change(run_dir, "logger.csv.path", str(tmp_path / "metrics.csv"))
     assert cli("resume", str(run_dir)).code == 2
     assert cli("resume", str(run_dir), "--trust").code == 0
@@ -159,7 +159,7 @@ HYDRA_NODES = {
 
 
 @pytest.mark.parametrize(("text", "message"), HYDRA_NODES.values(), ids=HYDRA_NODES)
-def test_a_folder_of_yaml_runs_no_code_through_hydra(text, message, cli, tmp_path):
+def test_config_folder_runs_no_code_through_hydra(text, message, cli, tmp_path):
     called = tmp_path / "called"
     (tmp_path / "conf" / "scheduler").mkdir(parents=True)
     text = f"# @package _global_\nscheduler: {{}}\n{text.replace('CALLED', str(called))}\n"

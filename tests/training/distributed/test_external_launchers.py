@@ -93,7 +93,10 @@ def test_ranks_with_other_configs_end_before_they_train(tmp_path):
     ("arguments", "message"),
     [
         (["model=logreg"], r"torchrun started 2 processes, and the trainer asks for 1; set trainer.devices=2"),
-        ([*DDP, "hydra.job.chdir=true"], r"hydra.job.chdir.*: Hydra would do it for rank 0 alone of what torchrun"),
+        (
+            [*DDP, "hydra.job.chdir=true"],
+            r"hydra.job.chdir.*: Hydra would apply it only to rank 0 of the processes that torchrun",
+        ),
         (["-m", *DDP, "seed=1,2"], r"torchrun started 2 processes, and a sweep starts those of each job itself"),
     ],
 )

@@ -114,7 +114,7 @@ def test_trains_a_model_with_a_penalty_from_the_command_line(optimizer, cli):
 def test_a_minibatch_that_is_not_the_whole_set_is_refused(cli):
     result = cli("optimizer=cg", "recipe.batch_size=500")
     assert result.code == 2
-    assert "recipe.batch_size=500: CG needs the whole training set as one minibatch, this cuts it in 3" in result.err
+    assert "recipe.batch_size=500: CG needs the whole training set as one minibatch, this makes 3" in result.err
     assert result.written == []
 
 
@@ -132,9 +132,7 @@ class Noisy(pl.LightningModule):
     install("dlpipe-noisy", {"noisy": "noisy:Noisy"}, {"noisy/__init__.py": code})
     result = cli("model=noisy", "optimizer=cg")
     assert result.code == 2
-    assert (
-        "CG needs a model that draws nothing at random; choose another optimizer, such as optimizer=sgd" in result.err
-    )
+    assert "CG needs a deterministic loss; choose another optimizer, such as optimizer=sgd" in result.err
     assert result.written == []
 
 

@@ -218,7 +218,10 @@ def test_auto_refuses_another_run(cli, whole, tmp_path):
 def test_auto_needs_a_directory_that_stays(cli):
     result = cli(*RUN, "resume=auto")
     assert result.code == 2
-    assert "resume=auto: needs hydra.run.dir=DIRECTORY, the same each time" in result.err
+    assert (
+        "resume=auto: needs hydra.run.dir=DIRECTORY, the same each time: the directory of the run to resume"
+        in result.err
+    )
     assert result.written == []
 
 

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 
 
 class Crash(pl.Callback):
-    """Raise once in a stage after so many of its updates; at its end where there are not so many."""
+    """Raise once in a stage, after its given update or, if it has fewer, at its end."""
 
     def __init__(self, flag: str, stage: str, update: int):
         self.flag, self.stage, self.update = pathlib.Path(flag), stage, update
@@ -24,8 +24,8 @@ class Crash(pl.Callback):
     def on_train_end(self, trainer, _):
         self._crash(trainer, trainer.global_step < self.update)
 
-    def _crash(self, trainer, here):
-        if here and trainer.loggers[0].stage == self.stage and not self.flag.exists():
+    def _crash(self, trainer, is_due):
+        if is_due and trainer.loggers[0].stage == self.stage and not self.flag.exists():
             self.flag.touch()
             raise RuntimeError("crashed")
 '''
@@ -33,7 +33,7 @@ class Crash(pl.Callback):
 
 @pytest.fixture
 def stacked(install):
-    """Install the plugin of the page; its model is called stacked."""
+    """Install the plugin of docs/stages.md; its model is called stacked."""
     assert len(FILES) == 3
     install("dlpipe-stacked", {"stacked": "stacked:Stacked"}, FILES | {"crash.py": CRASH})
     return "stacked"

@@ -12,13 +12,13 @@ import yaml
 import dlpipe
 from dlpipe.testing import check_model
 
-VARIES = {"seconds": 0, "max_chunk_batches": 0}  # a callback that looks at each minibatch forbids chunks
+VARIES = {"seconds": 0, "max_chunk_batches": 0}  # a callback for each minibatch disables chunks
 AT_ITS_END = 100  # there are not so many updates
 PRETRAINED = ["pretrain/0/loss"] * 2 + ["pretrain/1/loss"] * 2
 
 
 def record(run_dir):
-    """Of each row the step and the names of the metrics."""
+    """The step and the names of the metrics of each row."""
     with (run_dir / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [(int(row["step"]), [name for name, value in row.items() if value and "/" in name]) for row in rows]
@@ -34,7 +34,7 @@ def same_bits(one, other):
     )
 
 
-def test_the_stages_are_run_in_order_in_one_directory_and_one_record(stacked, cli):
+def test_stages_are_trained_in_order_in_one_directory_with_one_log(stacked, cli):
     result = cli("model=stacked")
     assert result.code == 0, result.err
     steps, names = zip(*record(result.run_dir), strict=True)
@@ -57,7 +57,7 @@ def test_the_stages_are_run_in_order_in_one_directory_and_one_record(stacked, cl
     assert kept == {f"checkpoints/pretrain/{k}/epoch_000{epoch}.ckpt" for k in (0, 1) for epoch in (1, 2)}
 
 
-def test_a_stage_has_its_part_of_the_recipe_and_the_optimizer_follows(stacked, cli):
+def test_stage_uses_its_part_of_the_recipe_also_in_its_optimizer(stacked, cli):
     result = cli("model=stacked", "recipe.stages.pretrain.lr=0.25", "recipe.stages.finetune.patience=7")
     assert result.code == 0, result.err
     config = yaml.safe_load((result.run_dir / "config.yaml").read_text())
@@ -84,7 +84,7 @@ def test_a_stage_may_have_an_optimizer_of_its_own(stacked, cli):
     assert "momentum" in saved["optimizer_states"][0]["param_groups"][0]
 
 
-def test_a_run_that_crashes_in_a_stage_goes_on_to_the_same_bits(stacked, cli, tmp_path):
+def test_run_that_crashed_in_a_stage_resumes_to_the_same_bits(stacked, cli, tmp_path):
     common = ["model=stacked", "callbacks.checkpoints.every_n_updates=3"]
     whole = cli(*common, f"hydra.run.dir={tmp_path}/whole")
     assert whole.code == 0, whole.err
@@ -103,7 +103,7 @@ def test_a_run_that_crashes_in_a_stage_goes_on_to_the_same_bits(stacked, cli, tm
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"name": "pretrain/0"}'])
-def test_a_stage_whose_result_is_damaged_is_told(stacked, cli, tmp_path, content):
+def test_damaged_result_of_a_stage_is_reported(stacked, cli, tmp_path, content):
     run = tmp_path / "run"
     crash = {"_target_": "crash.Crash", "flag": tmp_path / "flag", "stage": "finetune", "update": 40}
     crashed = cli("model=stacked", *(f"+callbacks.crash.{k}={v}" for k, v in crash.items()), f"hydra.run.dir={run}")
@@ -115,7 +115,7 @@ def test_a_stage_whose_result_is_damaged_is_told(stacked, cli, tmp_path, content
         path.write_text(content)
     resumed = cli("resume", str(run))
     assert resumed.code == 1
-    assert "stage.json, the result of stage pretrain/0, cannot be read: " in resumed.out + resumed.err
+    assert f"cannot read the result of stage pretrain/0 from {path}: " in resumed.out + resumed.err
     assert "Traceback" not in resumed.err
 
 
@@ -161,7 +161,7 @@ class Recomputed(stacked.Stacked):
         torch.testing.assert_close(value, other[name], rtol=1e-5, atol=1e-6)
 
 
-def test_a_run_may_start_from_anothers_stages(stacked, cli):
+def test_run_may_start_from_the_weights_of_another(stacked, cli):
     assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
     second = cli("model=stacked", "stages=[finetune]", "init_from=first", "hydra.run.dir=second")
     assert second.code == 0, second.err
@@ -171,8 +171,8 @@ def test_a_run_may_start_from_anothers_stages(stacked, cli):
     assert all("pretrain" not in name for _, names in record(second.folder / "second") for name in names)
 
 
-def test_a_run_that_is_gone_on_with_starts_from_its_own_copy(stacked, cli, tmp_path):
-    """Also in another folder than it was begun in, and where the other run is gone."""
+def test_resumed_run_starts_from_its_own_copy_of_the_weights(stacked, cli, tmp_path):
+    """Even if its directory was moved and the other run is gone."""
     assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
     words = ["model=stacked", "stages=[pretrain/1,finetune]", "init_from=first"]
     whole = cli(*words, "hydra.run.dir=whole")
@@ -194,10 +194,10 @@ def test_a_run_that_is_gone_on_with_starts_from_its_own_copy(stacked, cli, tmp_p
         path.with_name("previous.ckpt").unlink()
     gone = cli("resume", str(left))
     assert gone.code == 1
-    assert f"init_from={folder / 'first'} has no weights of this model any more; bring that run back" in gone.out
+    assert f"init_from={folder / 'first'} no longer has weights of this model; restore that run" in gone.out
 
 
-def test_what_a_run_starts_from_is_in_its_provenance(stacked, cli):
+def test_provenance_records_the_initial_weights(stacked, cli):
     assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
     second = cli("model=stacked", "stages=[finetune]", "init_from=first", "hydra.run.dir=second")
     found = json.loads((second.folder / "second" / "provenance.json").read_text())["start"]
@@ -206,7 +206,7 @@ def test_what_a_run_starts_from_is_in_its_provenance(stacked, cli):
     assert sorted(found) == ["pretrain/0", "pretrain/1"]
 
 
-def test_only_what_comes_before_is_needed_to_start_from(stacked, cli):
+def test_init_from_needs_only_the_stages_before_the_trained_ones(stacked, cli):
     assert cli("model=stacked", "stages=[pretrain]", "hydra.run.dir=first").code == 0
     again = cli("model=stacked", "stages=[pretrain/1]", "init_from=first", "hydra.run.dir=second")
     assert again.code == 0, again.err
@@ -226,7 +226,7 @@ def test_a_minibatch_of_a_stage_that_is_larger_than_the_dataset_is_refused_at_on
     assert result.written == []
 
 
-def test_a_stage_that_is_over_needs_its_best_weights_alone(stacked, cli, tmp_path):
+def test_finished_stage_needs_only_its_best_weights(stacked, cli, tmp_path):
     run = tmp_path / "run"
     crash = {"_target_": "crash.Crash", "flag": tmp_path / "flag", "stage": "finetune", "update": 40}
     assert cli("model=stacked", *(f"+callbacks.crash.{k}={v}" for k, v in crash.items()), f"hydra.run.dir={run}").code
@@ -238,7 +238,7 @@ def test_a_stage_that_is_over_needs_its_best_weights_alone(stacked, cli, tmp_pat
     assert f"Resuming from checkpoint {run}/checkpoints/finetune/last.ckpt" in resumed.out
 
 
-def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
+def test_init_from_without_the_needed_weights_is_refused(stacked, cli):
     nowhere = cli("model=stacked", "stages=[finetune]", "init_from=nowhere")
     assert nowhere.code == 2
     assert (
@@ -247,7 +247,8 @@ def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
     assert cli("model=stacked", "stages=[finetune]", "hydra.run.dir=first").code == 0
     missing = cli("model=stacked", "stages=[finetune]", "init_from=first")
     assert missing.code == 2
-    assert "init_from=first has no weights of pretrain/0, pretrain/1; let stages= train that, too" in missing.err
+    message = "has no weights of pretrain/0, pretrain/1; add them to stages= to train them"
+    assert f"init_from={missing.folder / 'first'} {message}" in missing.err
 
 
 @pytest.mark.parametrize(
@@ -261,14 +262,14 @@ def test_what_a_run_starts_from_has_to_be_there(stacked, cli):
         ("recipe.stages.pretrain.stages={}", "a stage has no stages"),
     ],
 )
-def test_a_request_for_what_no_stage_has_is_refused(stacked, cli, override, message):
+def test_invalid_option_of_a_stage_is_refused(stacked, cli, override, message):
     result = cli("model=stacked", override)
     assert result.code == 2
     assert message in result.err
     assert result.written == []
 
 
-def test_a_model_without_stages_says_so(cli):
+def test_selecting_a_stage_of_a_model_without_stages_is_refused(cli):
     result = cli("model=logreg", "stages=[finetune]")
     assert result.code == 2
     assert "no stage 'finetune'; the model's stages: none" in result.err
@@ -289,7 +290,7 @@ class Plain(pl.LightningDataModule):
     assert result.written == []
 
 
-def test_the_verbs_work_on_such_a_run(stacked, cli):
+def test_commands_work_on_a_run_with_stages(stacked, cli):
     assert cli("model=stacked", "hydra.run.dir=run").code == 0
     tested = cli("test", "run")
     assert tested.code == 0, tested.err
@@ -301,11 +302,11 @@ def test_the_verbs_work_on_such_a_run(stacked, cli):
     assert again.code == 0, again.out + again.err
 
 
-def test_it_keeps_the_plugin_contract(stacked):
+def test_model_with_stages_keeps_the_plugin_contract(stacked):
     check_model(stacked)
 
 
-def test_it_trains_on_two_devices(stacked, cli):
+def test_model_with_stages_trains_on_two_devices(stacked, cli):
     result = cli("model=stacked", "trainer=ddp", "recipe.max_epochs=1", "hydra.run.dir=run")
     assert result.code == 0, result.err
     assert summary(result.folder / "run")["status"] == "finished"

@@ -1,4 +1,4 @@
-"""``python -m dlpipe.cli.rank RUN_DIR STATE PARENT``: one rank of a run that `launch` started."""
+"""``python rank.py RUN_DIR STATE PARENT``: one rank of a run that `dlpipe.training.distributed.launch` started."""
 
 import ctypes
 import os

@@ -46,7 +46,8 @@ def test_the_error_names_every_folder_that_was_searched(asked, cli, own_cache, m
 
 
 def test_a_directory_that_does_not_exist_is_refused(asked, cli):
-    refused(cli("model=logreg", "dataset=mnist", "dataset.directory=typo"), "dataset.directory=typo is not a folder")
+    result = cli("model=logreg", "dataset=mnist", "dataset.directory=typo")
+    refused(result, f"dataset.directory={result.folder / 'typo'} is not a folder")
     assert asked == []
 
 

@@ -48,7 +48,7 @@ def test_its_checksum_is_recorded(folder):
 
 def test_a_missing_file_is_refused_before_it_is_read(tmp_path):
     data = Bytes(directory=str(tmp_path), offline=True, **BATCHES)
-    with pytest.raises(DataError, match=r"no bytes\.bin in .*\. Put it there, or leave dataset\.directory out"):
+    with pytest.raises(DataError, match=r"no bytes\.bin in .*\. Put it there, or leave out dataset\.directory"):
         data.prepare_data()
 
 

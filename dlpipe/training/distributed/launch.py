@@ -23,6 +23,7 @@ from dlpipe.runs.config_file import config_digest, read_config
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
 log = logging.getLogger(__name__)
+RANK_SCRIPT = Path(__file__).parents[2] / "cli" / "rank.py"
 # errors of a rank whose peer is gone, or that the launcher ends
 CONSEQUENCES = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
@@ -46,7 +47,8 @@ def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _handlers_restored(), _quiet_launcher():
         state = Path(scratch) / "state.pickle"
         state.write_bytes(pickle.dumps(_rank_state(run_dir, checkpoints)))
-        arguments = ("-m", "dlpipe.cli.rank", str(run_dir), str(state), str(os.getpid()))
+        # by its path: python -m would import what the working folder has
+        arguments = (str(RANK_SCRIPT), str(run_dir), str(state), str(os.getpid()))
         try:
             elastic_launch(_launch_config(processes, scratch), sys.executable)(*arguments)
         except ChildFailedError as error:

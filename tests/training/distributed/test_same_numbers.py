@@ -214,3 +214,12 @@ def test_a_grid_over_devices_gives_each_job_what_it_asks_for(devices, cli):
         alone = cli("model=logreg", f"recipe.batch_size={50 * int(count)}", *SHORT, f"hydra.run.dir={count}")
         assert_same_numbers(alone.folder / count, run_dir)
         assert (run_dir / "ranks.json").exists() == (count == "2")
+
+
+def test_ranks_import_nothing_from_the_working_folder(cli):
+    folder = cli("list").folder
+    for name in ("dlpipe", "torch"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('imported from the working folder')")
+    result = cli("model=logreg", "trainer=ddp", "trainer.devices=2", *SHORT, "hydra.run.dir=two")
+    assert result.code == 0, result.out + result.err

@@ -1,6 +1,5 @@
 """The exceptions that users see, and helpers for their messages."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -35,12 +34,6 @@ class RequestError(DlpipeError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(dict.fromkeys(problems))
         super().__init__("\n".join(f"  {problem}" for problem in self.problems))
-
-
-def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """``"did you mean 'lenet'? "`` for the closest allowed word; empty if none is close."""
-    near = difflib.get_close_matches(word, list(allowed), n=1)
-    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def format_list(words: Iterable[Any]) -> str:

@@ -9,7 +9,8 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from dlpipe.contract import optional_method
-from dlpipe.errors import PluginError, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import PluginError, format_list
 
 # name of the only stage of a model without stages
 TRAIN = ""

@@ -25,7 +25,7 @@ from dlpipe.errors import DlpipeError, RequestError, format_list
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
 from dlpipe.runs import directory as run_directory
-from dlpipe.runs.weights import read_weights
+from dlpipe.runs.best_weights import read_weights
 from dlpipe.stages import stages_of
 from dlpipe.training.build import options_of
 from dlpipe.training.callbacks.monitor import DEFAULT_MONITORS

@@ -150,7 +150,7 @@ def test_what_is_compared_is_the_model_with_its_recipe(case, model, script):
     own = script("cases").CASES[case]
     ((_, cfg),) = config_checks.check([f"model={model}", "dataset=mnist"], False, "run")
     assert (own.lr, own.batch_size, own.l2) == (cfg.recipe.lr, cfg.recipe.batch_size, cfg.model.get("l2", 0))
-    by_hand, ours = script("networks").network(model).parameters(), build_model(cfg.model).parameters()
+    by_hand, ours = script("networks").network(model).parameters(), build_model(cfg)[0].parameters()
     for one, other in zip(by_hand, ours, strict=True):
         assert one.shape == other.shape
         # both from U[-a, a], or all zero
@@ -215,7 +215,7 @@ def recurrent(request, script):
     case = script("cases").CASES[request.param]
     ((_, cfg),) = config_checks.check([f"model={case.model}", f"dataset={case.dataset}", *case.overrides], False, "run")
     torch.manual_seed(5)
-    by_hand, ours = script("networks").network(case.model), build_model(cfg.model)
+    by_hand, ours = script("networks").network(case.model), build_model(cfg)[0]
     scales = [weight.detach().abs().mean() for weight in by_hand.state_dict().values()]
     by_hand.load_state_dict(as_by_hand(case, ours.state_dict()))
     # both are drawn from the same distribution

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from dlpipe.errors import Problem, RequestError, did_you_mean
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, RequestError
 
 
 @dataclass(frozen=True)

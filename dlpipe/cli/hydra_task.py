@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from dlpipe.config.compose import register
+from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
 
 if TYPE_CHECKING:

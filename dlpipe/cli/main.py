@@ -10,7 +10,8 @@ from pathlib import Path
 from dlpipe import __version__
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
-from dlpipe.errors import DlpipeError, Problem, RequestError, did_you_mean
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import DlpipeError, Problem, RequestError
 
 DONE, FAILED, WRONG = 0, 1, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -187,7 +188,8 @@ def _hand_to_hydra(arguments: list[str]) -> int:
     import hydra
 
     from dlpipe.cli.hydra_task import task
-    from dlpipe.config.compose import VERSION_BASE, register
+    from dlpipe.config.compose import VERSION_BASE
+    from dlpipe.config.search_path import register
     from dlpipe.plugins.registry import conf_dir
 
     register()

@@ -65,7 +65,7 @@ def _become_job(run_dir: Path, config: Any) -> None:
     from hydra.core.utils import configure_log, setup_globals
 
     from dlpipe.cli.console import log_as_job
-    from dlpipe.config.compose import register
+    from dlpipe.config.search_path import register
     from dlpipe.training.distributed.rank_info import get_rank_info
 
     setup_globals()

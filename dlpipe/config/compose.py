@@ -1,51 +1,20 @@
 """One config tree from the core's ``conf/`` and every plugin's, composed by Hydra; no plugin is imported."""
 
-import secrets
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra._internal.sources_registry import SourcesRegistry
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from dlpipe.config import resolvers
-from dlpipe.config.qualified_configs import QualifiedConfigs
+from dlpipe.config.search_path import register
 from dlpipe.errors import PluginError
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
 
 VERSION_BASE = "1.3"
-
-
-class PluginConfigs(SearchPathPlugin):
-    """Put the ``conf/`` folder of every allowed plugin on Hydra's search path."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append one entry per plugin, named after its distribution, so that Hydra's messages name it."""
-        for owner, folder in registry.added_conf_dirs().items():
-            search_path.append(provider=owner, path=f"file://{folder}")
-        search_path.append(provider=registry.CORE, path=f"{QualifiedConfigs.scheme()}://all")
-
-
-def register() -> None:
-    """Register the plugins' configs and our resolvers with Hydra; may be called repeatedly."""
-    Plugins.instance().register(PluginConfigs)
-    SourcesRegistry.instance().register(QualifiedConfigs)
-    resolvers.register()
-    OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
-    for kind in registry.KINDS:
-        for entry in registry.available(kind):
-            if registry.yaml_of(entry) is None:
-                _store(kind, entry.name)
-                _store(kind, entry.qualified_name)
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -65,12 +34,6 @@ def read_options(path: Path) -> dict[str, Any]:
 def _unreadable(error: yaml.YAMLError) -> PluginError:
     """An error with file and line, which PyYAML's message spreads over several lines."""
     return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
-
-
-def _store(kind: str, name: str) -> None:
-    """Register a config with only the name, for a model or dataset without YAML."""
-    group, _, leaf = f"{kind}/{name}".rpartition("/")
-    ConfigStore.instance().store(group=group, name=leaf, node={"name": name})
 
 
 class Composer:

@@ -15,10 +15,10 @@ from dlpipe.config.checks.constructor import constructor_problems
 from dlpipe.config.checks.data import data_problems
 from dlpipe.config.checks.hydra_node import hydra_problems
 from dlpipe.config.checks.input_size import input_size_problems
+from dlpipe.config.checks.instantiated_nodes import target_problems
 from dlpipe.config.checks.module import module_problems
 from dlpipe.config.checks.optimizer import optimizer_problems
 from dlpipe.config.checks.settings import core_problems
-from dlpipe.config.checks.targets import target_problems
 from dlpipe.config.checks.trainer import build_problem, trainer_of, trainer_problems
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.paths import make_absolute

@@ -14,9 +14,9 @@ from dlpipe.config.prepare import prepare_model
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard
 from dlpipe.errors import DlpipeError, RequestError
+from dlpipe.runs.best_weights import load_stage_weights
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import CONFIG, read_ranks
-from dlpipe.runs.weights import load_stage_weights
 from dlpipe.training.build import build_dataset, build_model
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.trainer import build_evaluation_trainer

@@ -13,7 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
 
-from dlpipe.errors import PluginError, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import PluginError, format_list
 
 Kind = Literal["model", "dataset", "energy"]
 GROUPS: dict[Kind, str] = {"model": "dlpipe.models", "dataset": "dlpipe.datasets", "energy": "dlpipe.energies"}

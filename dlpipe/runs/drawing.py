@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 
 from dlpipe.figures import all_figures, module_figures
+from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.directory import CHECKPOINTS
-from dlpipe.runs.weights import load_weights
 from dlpipe.stages import stages_of
 
 

@@ -1,11 +1,13 @@
 """The summary of a run: summary.json and the last lines on the terminal."""
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.metrics import format_metric, format_value
+from dlpipe.runs.directory import SUMMARY, write_json
 from dlpipe.runs.stage_result import StageResult
 
 
@@ -33,9 +35,9 @@ class Summary:
     targets: list[dict[str, Any]] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for summary.json."""
-        return asdict(self)
+    def write(self, run_dir: Path) -> None:
+        """Write summary.json."""
+        write_json(run_dir / SUMMARY, asdict(self))
 
 
 def summarise(cfg: DictConfig, results: list[StageResult], status: str, test: dict[str, float]) -> Summary:

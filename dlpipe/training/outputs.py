@@ -12,10 +12,10 @@ from dlpipe.atomic import atomic_write
 from dlpipe.contract import optional_method
 from dlpipe.data.files import sha256_of
 from dlpipe.figures import save_png
+from dlpipe.runs.best_weights import load_stage_weights
 from dlpipe.runs.directory import FIGURES, WEIGHTS
 from dlpipe.runs.drawing import draw_figures
 from dlpipe.runs.provenance import provenance
-from dlpipe.runs.weights import load_stage_weights
 from dlpipe.training.build import build_dataset, build_model
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.prepared import Prepared

@@ -34,12 +34,12 @@ class Prepared:
         """The typed part of the config."""
         return read_settings(self.config)
 
-    @property
+    @cached_property
     def stages(self) -> list[Stage]:
         """All stages of the model, in order."""
         return stages_of(self.model)
 
-    @property
+    @cached_property
     def selected_stages(self) -> list[Stage]:
         """The stages that this run trains."""
         return selected(self.stages, self.settings.stages)

@@ -25,7 +25,7 @@ from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
 from dlpipe.training.loggers.csv import EMPTY
-from dlpipe.training.loggers.opened import open_loggers
+from dlpipe.training.loggers.open_loggers import open_loggers
 from dlpipe.training.outputs import draw, export_weights, module_of_one_process, provenance_of
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
@@ -149,7 +149,7 @@ def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[
         progress = _test(progress, prepared, data)
     if progress.error is not None:
         if rank.rank == 0:
-            write_json(Path(config.output_dir) / names.SUMMARY, progress.summary(prepared).to_dict())
+            progress.summary(prepared).write(Path(config.output_dir))
         raise _original_error(progress.error)
     return _write_outputs(prepared, progress, data, loggers, rank) if rank.rank == 0 else None
 
@@ -226,7 +226,7 @@ def _write_outputs(
         for logger in loggers:
             logger.log_metrics({f"best/{summary.best['metric']}": summary.best["value"]}, steps)
     draw(prepared.config, model, data, loggers, steps)
-    write_json(directory / names.SUMMARY, summary.to_dict())
+    summary.write(directory)
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)
     return summary.best["value"] if summary.best else None

@@ -7,9 +7,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
+from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.directory import best_of
-from dlpipe.runs.weights import load_weights
 from dlpipe.stages import TRAIN, is_staged
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.prepared import Prepared

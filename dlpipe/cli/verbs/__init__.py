@@ -2,7 +2,7 @@
 
 import importlib
 
-from dlpipe.cli.verbs.parser import VerbParser
+from dlpipe.cli.verb_parser import VerbParser
 
 VERBS = ("list", "show", "doctor", "check", "resume", "reproduce", "inspect", "test", "predict", "figures", "sample")
 

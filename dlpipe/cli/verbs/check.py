@@ -3,7 +3,7 @@
 import argparse
 
 from dlpipe.cli.flags import parse
-from dlpipe.cli.verbs.parser import VerbParser
+from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.config.checks import config_checks
 from dlpipe.errors import Problem, RequestError
 from dlpipe.plugins import registry

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from dlpipe.cli.verbs.parser import VerbParser
+from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.data.files import DATA_VARIABLE, cache_directory
 from dlpipe.errors import format_list
 from dlpipe.plugins import health, registry

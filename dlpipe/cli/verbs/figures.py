@@ -2,7 +2,7 @@
 
 import argparse
 
-from dlpipe.cli.verbs.parser import VerbParser, add_run
+from dlpipe.cli.verb_parser import VerbParser, add_run
 from dlpipe.runs.directory import FIGURES, METRICS, check_links
 
 
@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         DlpipeError: the folder is not a run's, or its data is missing.
     """
-    from dlpipe.cli.verbs.run_errors import open_stored_run
+    from dlpipe.cli.run_errors import open_stored_run
     from dlpipe.figures import draw_learning_curves, save_png
     from dlpipe.runs.drawing import draw_figures
 

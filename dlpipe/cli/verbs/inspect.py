@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from dlpipe.cli.verbs.parser import VerbParser
+from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.errors import DlpipeError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from dlpipe.cli.verbs.parser import VerbParser
+from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.config.catalogue import choices
 from dlpipe.plugins import health, registry, source
 from dlpipe.plugins.registry import PluginEntry

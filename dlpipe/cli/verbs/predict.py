@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlpipe.cli.verbs.parser import VerbParser, add_run
+from dlpipe.cli.verb_parser import VerbParser, add_run
 from dlpipe.errors import DlpipeError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         DlpipeError: the folder is not a run's, its model cannot predict, or it does not accept a file.
     """
-    from dlpipe.cli.verbs.run_errors import open_stored_run
+    from dlpipe.cli.run_errors import open_stored_run
     from dlpipe.contract import optional_method
 
     with open_stored_run(arguments.run) as run:

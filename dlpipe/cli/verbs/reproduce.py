@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlpipe.cli.verbs.parser import VerbParser, add_run_and_trust
+from dlpipe.cli.verb_parser import VerbParser, add_run_and_trust
 from dlpipe.errors import DlpipeError
 from dlpipe.metrics import equal_or_nan, format_value
 from dlpipe.runs.config_file import read_config
@@ -52,8 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
 def _run_again(before: Path, prepared: "Prepared") -> list[str]:
     """Run the config in a new directory; what differs from the run before."""
     from dlpipe.cli.console import log_as_job
-    from dlpipe.cli.verbs.run_errors import one_line_errors
-    from dlpipe.config.compose import register
+    from dlpipe.cli.run_errors import one_line_errors
+    from dlpipe.config.search_path import register
     from dlpipe.runs.provenance import differences
     from dlpipe.training.outputs import provenance_of
     from dlpipe.training.run import run

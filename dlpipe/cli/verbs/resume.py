@@ -5,7 +5,7 @@ import logging
 import traceback
 from pathlib import Path
 
-from dlpipe.cli.verbs.parser import VerbParser, add_run_and_trust
+from dlpipe.cli.verb_parser import VerbParser, add_run_and_trust
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import check_links, read_summary
@@ -26,8 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
         DlpipeError: the folder is not a run's, or its config cannot be run.
     """
     from dlpipe.cli.console import log_as_job
-    from dlpipe.config.compose import register
     from dlpipe.config.prepare import prepare_stored
+    from dlpipe.config.search_path import register
     from dlpipe.config.stored_run import checked
     from dlpipe.training.run import resume, train_as_rank
 
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _log_traceback(directory: Path, error: Exception) -> None:
     """One line for the terminal; the traceback is in the log file alone."""
     from dlpipe.cli.console import LOG
-    from dlpipe.cli.verbs.run_errors import one_line_error
+    from dlpipe.cli.run_errors import one_line_error
 
     log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
     with (directory / LOG).open("a", encoding="utf-8") as file:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlpipe.atomic import atomic_write
-from dlpipe.cli.verbs.parser import VerbParser, add_run
+from dlpipe.cli.verb_parser import VerbParser, add_run
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import SAMPLES, check_links
 
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         DlpipeError: the folder is not a run's, its data is missing, or its model is not generative.
     """
-    from dlpipe.cli.verbs.run_errors import open_stored_run
+    from dlpipe.cli.run_errors import open_stored_run
 
     with open_stored_run(arguments.run) as run:
         samples = _samples(run, arguments.count, arguments.seed)

@@ -5,10 +5,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.cli.verbs.parser import VerbParser
+from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.config.catalogue import choices
 from dlpipe.config.checks import config_checks
-from dlpipe.errors import PluginError, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import PluginError, format_list
 from dlpipe.metrics import format_metric
 from dlpipe.plugins import health, registry, source
 from dlpipe.plugins.registry import PluginEntry

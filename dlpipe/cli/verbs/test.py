@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from dlpipe.cli.verbs.parser import VerbParser, add_run
+from dlpipe.cli.verb_parser import VerbParser, add_run
 from dlpipe.metrics import equal_or_nan, format_metric, format_value
 from dlpipe.runs.directory import read_finished
 
@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         DlpipeError: the folder is not a run's, or its data is missing.
     """
-    from dlpipe.cli.verbs.run_errors import open_stored_run
+    from dlpipe.cli.run_errors import open_stored_run
 
     with open_stored_run(arguments.run) as run:
         before, now = recorded_test(run), tested(run)

@@ -4,7 +4,8 @@ from hydra.core.override_parser.types import QuotedString
 
 from dlpipe.config.checks.overrides import ParsedOverride, expand_sweep, is_sweep
 from dlpipe.config.compose import Composer
-from dlpipe.errors import PluginError, Problem, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import PluginError, Problem, format_list
 from dlpipe.plugins import registry
 
 # nodes to which a user may add keys with a plus sign; the import checks compare the keys with the class

@@ -12,8 +12,8 @@ from dlpipe.config.checks.composed_config import (
     leaf_problems,
     name_problems,
 )
+from dlpipe.config.checks.override_types import has_no_yaml, is_stage_override, value_problems
 from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse
-from dlpipe.config.checks.values import has_no_yaml, is_stage_override, value_problems
 from dlpipe.config.compose import Composer
 from dlpipe.errors import PluginError, Problem, RequestError
 from dlpipe.plugins import registry

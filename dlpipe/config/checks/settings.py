@@ -6,7 +6,8 @@ from omegaconf import DictConfig
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dlpipe.errors import Problem, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, format_list
 from dlpipe.settings import STAGE_NODES, Core, Recipe, core_values, pydantic_message
 
 

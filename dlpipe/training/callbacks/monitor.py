@@ -4,7 +4,8 @@ from typing import Literal
 
 import pytorch_lightning as pl
 
-from dlpipe.errors import PluginError, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import PluginError, format_list
 
 Mode = Literal["min", "max"]
 DEFAULT_MONITORS = ("val/error", "val/loss")

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx
 
 from dlpipe.training.lightning_private import set_current_hook
+from dlpipe.training.speed.cuda_graphs import graphed
 from dlpipe.training.speed.fused import Step, fused_step
 from dlpipe.training.speed.fusion_support import reason_not_fused
-from dlpipe.training.speed.graphs import graphed
 from dlpipe.training.speed.traceable import NotTraceableError, plain_state
 from dlpipe.training.speed.tracing import Logged, tensors_of, trace_training_step
 from dlpipe.training.speed.verify import verify_against_eager

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from dlpipe.atomic import atomic_write
 from dlpipe.errors import DlpipeError, format_list
+from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.directory import BEST, CHECKPOINTS, START, best_of
-from dlpipe.runs.weights import load_weights
 from dlpipe.stages import selected, stages_of
 
 

@@ -11,15 +11,15 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from dlpipe.errors import DlpipeError
+from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.directory import STAGE, best_of, write_json
 from dlpipe.runs.stage_result import StageResult
-from dlpipe.runs.weights import load_weights
 from dlpipe.stages import Stage
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
-from dlpipe.training.callbacks.stop_test import StopTestOnSigterm
+from dlpipe.training.callbacks.stop_test_on_sigterm import StopTestOnSigterm
 from dlpipe.training.callbacks.sync_scheduler_metrics import SyncSchedulerMetrics
 from dlpipe.training.distributed.sharding import UnevenShardLossScaling
 from dlpipe.training.loggers.prefixed import PrefixedLogger

@@ -9,7 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe.config.checks.choices import OPEN_NODES
 from dlpipe.config.checks.overrides import ParsedOverride
-from dlpipe.errors import Problem, did_you_mean, format_list
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, format_list
 from dlpipe.plugins import registry
 
 

@@ -3,7 +3,8 @@
 import argparse
 from typing import NoReturn
 
-from dlpipe.errors import Problem, RequestError, did_you_mean
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, RequestError
 
 
 class VerbParser(argparse.ArgumentParser):

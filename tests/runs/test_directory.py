@@ -121,7 +121,7 @@ class Artless(pl.LightningModule):
     install("dlpipe-artless", {"artless": "artless:Artless"}, {"artless/__init__.py": code})
     result = cli("model=artless", "recipe.max_epochs=1")
     assert result.code == 0
-    assert "the figures could not be drawn; mend it, then: python -m dlpipe figures" in result.out
+    assert "the figures could not be drawn; fix the error, then run: python -m dlpipe figures" in result.out
     assert "no ink" in result.out
     assert f"run directory: {result.run_dir}" in result.out
     assert json.loads((result.run_dir / "summary.json").read_text())["status"] == "finished"

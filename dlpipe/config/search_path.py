@@ -18,14 +18,14 @@ class PluginConfigs(SearchPathPlugin):
     """Put the ``conf/`` folder of every allowed plugin on Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append one entry a plugin, named after its distribution, so that Hydra's messages name it."""
+        """Append one entry per plugin, named after its distribution, so that Hydra's messages name it."""
         for owner, folder in registry.added_conf_dirs().items():
             search_path.append(provider=owner, path=f"file://{folder}")
         search_path.append(provider=registry.CORE, path=f"{QualifiedConfigs.scheme()}://all")
 
 
 def register() -> None:
-    """Make Hydra see the plugins and our resolvers; may be called any number of times in a process."""
+    """Register the plugins' configs and our resolvers with Hydra; may be called repeatedly."""
     Plugins.instance().register(PluginConfigs)
     SourcesRegistry.instance().register(QualifiedConfigs)
     resolvers.register()
@@ -39,6 +39,6 @@ def register() -> None:
 
 
 def _store(kind: str, name: str) -> None:
-    """A config that has only the name, for a model or dataset without YAML."""
+    """Register a config with only the name, for a model or dataset without YAML."""
     group, _, leaf = f"{kind}/{name}".rpartition("/")
     ConfigStore.instance().store(group=group, name=leaf, node={"name": name})

@@ -138,7 +138,7 @@ def test_load_refuses_a_folder_that_is_not_a_run(tmp_path):
         load(tmp_path)
 
 
-def test_load_refuses_a_config_that_is_not_a_runs(tmp_path):
+def test_load_refuses_a_config_without_a_model(tmp_path):
     (tmp_path / "config.yaml").write_text("a: 1\n")
     with pytest.raises(DlpipeError, match="is not a run's config: it has no model"):
         load(tmp_path)

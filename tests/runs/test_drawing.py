@@ -57,7 +57,7 @@ def test_figures_of_kept_checkpoints_are_in_the_folder_of_their_stage(cli):
     result = cli("model=sda", *sizes, *recipe, "recipe.max_epochs=1", "hydra.run.dir=run")
     assert result.code == 0, result.err
     found = pictures(result.folder / "run" / "figures")
-    # the units of the second layer look at codes, of which there is no picture
+    # inputs of the second layer are codes, which are not images
     assert [name for name in found if "epoch" in name] == [
         f"pretrain/0/filters_epoch_000{epoch}.png" for epoch in (1, 2)
     ]

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-# what is typed, and what the message must say
+# what is typed, and a pattern of the message
 CONFIG_CHECKS = {
     "unknown model": ("model=lenett", r"model=lenett: no model 'lenett'; did you mean 'lenet'\? installed: .*mlp"),
     "unknown dataset": ("dataset=mnits", r"no dataset 'mnits'; did you mean 'mnist'\?"),

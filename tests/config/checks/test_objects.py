@@ -13,7 +13,7 @@ DDP = "pytorch_lightning.strategies.DDPStrategy"
 
 @pytest.fixture
 def message():
-    """The problems with a node, one a line."""
+    """The problems with a node, one per line."""
 
     def problems(node, where="callbacks.x"):
         found = []

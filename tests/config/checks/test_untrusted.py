@@ -177,7 +177,7 @@ def test_hydras_own_callbacks_and_handlers_may_be_used(cli, tmp_path):
     assert result.code == 0
 
 
-def test_a_process_that_is_named_is_not_started_by_the_command(popen_run):
+def test_run_whose_energy_is_a_process_does_not_start_it(popen_run):
     run, called = popen_run
     finished = subprocess.run([sys.executable, "-m", "dlpipe", "test", str(run)], capture_output=True, text=True)
     assert finished.returncode == 2

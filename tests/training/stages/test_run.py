@@ -13,7 +13,7 @@ import dlpipe
 from dlpipe.testing import check_model
 
 VARIES = {"seconds": 0, "max_chunk_batches": 0}  # a callback for each minibatch disables chunks
-AT_ITS_END = 100  # there are not so many updates
+AT_ITS_END = 100  # more updates than the stage has
 PRETRAINED = ["pretrain/0/loss"] * 2 + ["pretrain/1/loss"] * 2
 
 
@@ -38,7 +38,7 @@ def test_stages_are_trained_in_order_in_one_directory_with_one_log(stacked, cli)
     result = cli("model=stacked")
     assert result.code == 0, result.err
     steps, names = zip(*record(result.run_dir), strict=True)
-    # 1,078 examples: 11 minibatches of 100 an epoch, then 22 of 50
+    # 1,078 examples: 11 minibatches of 100 per epoch, then 22 of 50
     assert steps == (10, 21, 32, 43, 65, 87, 109, 110)
     finetuned = [sorted(("finetune/loss", "finetune/val/error"))] * 3
     assert [sorted(found) for found in names[4:7]] == finetuned
@@ -74,7 +74,7 @@ def test_stage_uses_its_part_of_the_recipe_also_in_its_optimizer(stacked, cli):
     assert summary(result.run_dir)["stopped_by"] == "patience"
 
 
-def test_a_stage_may_have_an_optimizer_of_its_own(stacked, cli):
+def test_stage_may_have_its_own_optimizer(stacked, cli):
     node = "recipe.stages.pretrain.optimizer={_target_: torch.optim.Adam, lr: 0.01}"
     result = cli("model=stacked", node)
     assert result.code == 0, result.err
@@ -119,7 +119,7 @@ def test_damaged_result_of_a_stage_is_reported(stacked, cli, tmp_path, content):
     assert "Traceback" not in resumed.err
 
 
-def test_a_representation_computed_once_gives_the_numbers_of_one_computed_at_every_step(stacked, cli, install):
+def test_encoding_computed_once_gives_the_same_numbers_as_encoding_at_every_step(stacked, cli, install):
     code = """
 import stacked
 from dlpipe.stages import Stage

@@ -82,7 +82,7 @@ def prepare_stored(config: DictConfig, trust: bool = False, check_data: bool = T
     Raises:
         RequestError: with every problem found.
     """
-    missing = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields) if name not in config]
+    missing = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields, "output_dir") if name not in config]
     _refuse(missing or core_problems(config))
     _refuse([] if trust else untrusted_problems(config))
     return _prepare(config, [], check_data, is_stored=True)

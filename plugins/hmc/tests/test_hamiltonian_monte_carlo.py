@@ -128,7 +128,9 @@ def test_figures_of_one_coordinate_and_of_many(monkeypatch):
     import dlpipe_hmc.build_energy as names
     from dlpipe_hmc.energies.gaussian import Gaussian
 
-    monkeypatch.setitem(names.ENERGIES, "line", lambda: Gaussian([0.0], [[1.0]]))
+    registered = names._registered
+    line = {"line": lambda: Gaussian([0.0], [[1.0]])}
+    monkeypatch.setattr(names, "_registered", lambda name: line.get(name) or registered(name))
     assert sorted(made(energy="line").figures()) == ["adaptation", "pairs", "trace"]
     funnel = made(energy="funnel").figures()
     assert funnel["trace"].shape == (960, 900, 3)  # of its first six coordinates

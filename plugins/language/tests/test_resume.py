@@ -34,7 +34,7 @@ def test_a_killed_run_ends_in_the_same_bits(model, cli):
             if line.startswith(place):
                 process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert "going on from" in cli("resume", str(killed)).out
+    assert "Resuming from checkpoint" in cli("resume", str(killed)).out
     for name in ("metrics.csv", "weights.safetensors"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     found, wanted = (json.loads((directory / "summary.json").read_text()) for directory in (killed, whole))

@@ -286,7 +286,7 @@ class Plain(pl.LightningDataModule):
     install("dlpipe-plain-data", {"plain_data": "plain_data:Plain"}, {"plain_data/__init__.py": code}, kind="datasets")
     result = cli("model=stacked", "dataset=plain_data", "model.num_features=4", "model.num_classes=2")
     assert result.code == 2
-    assert "only a TensorDataModule can have" in result.err
+    assert "trains on an encoding of it, which only a TensorDataModule supports" in result.err
     assert result.written == []
 
 

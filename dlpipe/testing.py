@@ -73,7 +73,7 @@ def _prepared(name: str, overrides: tuple[str, ...]) -> Prepared:
             for stage in config.recipe.stages.values():
                 with open_dict(stage):
                     stage.max_epochs = 1
-        return prepare_jobs(jobs)[0]
+        return prepare_jobs(jobs)
     except RequestError as error:
         raise AssertionError(f"model {name!r} does not pass the checks before a run:\n{error}") from error
 

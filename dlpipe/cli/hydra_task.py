@@ -43,14 +43,17 @@ def task(cfg: DictConfig) -> float | None:
 
 
 def _prepared(cfg: DictConfig) -> "Prepared":
-    """The run that this process has already checked, if it has the same config; otherwise prepare the config."""
+    """The run that this process has already checked, if it has the same config; otherwise prepare the config.
+
+    The process that started Hydra has checked the data, of every job of a sweep.
+    """
     from dlpipe.config.prepare import prepare, resolved_config
     from dlpipe.runs.config_file import config_digest
 
     prepared = checked.pop() if checked else None
     if prepared and config_digest(prepared.config) == config_digest(resolved_config(cfg)):
         return prepared.relocated(str(cfg.output_dir))
-    return prepare(cfg)
+    return prepare(cfg, check_data=False)
 
 
 def run_nonzero_rank(cfg: DictConfig, prepared: "Prepared") -> int:

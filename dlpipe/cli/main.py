@@ -148,8 +148,8 @@ def _run(request: Request) -> int:
 
     prepared = prepare_jobs(jobs)
     if here.rank > 0:
-        return hydra_task.run_nonzero_rank(jobs[0][1], prepared[0])
-    hydra_task.checked[:] = [] if request.multirun else prepared
+        return hydra_task.run_nonzero_rank(jobs[0][1], prepared)
+    hydra_task.checked[:] = [] if request.multirun else [prepared]
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
     where = f"hydra.{key}.dir={_quoted(str(directory))}"

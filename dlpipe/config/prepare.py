@@ -36,25 +36,26 @@ from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
 Job = tuple[list[str], DictConfig]  # overrides, and the config composed from them
 
 
-def prepare_jobs(jobs: list[Job]) -> list[Prepared]:
-    """Prepare all jobs that the config checks composed.
+def prepare_jobs(jobs: list[Job]) -> Prepared:
+    """Prepare all jobs that the config checks composed; return the first, and let go of the others' models.
 
     Raises:
         RequestError: with every problem found.
     """
     problems: list[Problem] = []
-    prepared: list[Prepared] = []
+    first: Prepared | None = None
     checked: list[Any] = []
     for overrides, config in jobs:
         data = _data_key(config)
         try:
-            prepared.append(prepare(config, overrides, check_data=data not in checked))
+            prepared = prepare(config, overrides, check_data=data not in checked)
+            first = first or prepared
         except RequestError as error:
             problems += error.problems
         checked.append(data)
-    if problems:
-        raise RequestError(problems)
-    return prepared
+    _refuse(problems)
+    assert first is not None  # there is a job, and no problem
+    return first
 
 
 def prepare(config: DictConfig, overrides: list[str] | None = None, check_data: bool = True) -> Prepared:
@@ -104,10 +105,7 @@ def prepare_model(config: DictConfig) -> pl.LightningModule:
 def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stored: bool) -> Prepared:
     """Check the named classes, then the objects built from them, then the data; each step reports all its problems."""
     _refuse(_named_problems(config, overrides))
-    resolved = resolved_config(config, is_stored)
-    if is_stored:
-        _refuse([problem for name in resolved[KEY] for problem in target_problems(stage_config(resolved, str(name)))])
-    prepared = _build(resolved)
+    prepared = _build(_stored_config(config) if is_stored else resolved_config(config))
     _refuse(module_problems(prepared, is_stored))
     prepared = _with_trainers(prepared, config)
     if check_data:
@@ -144,20 +142,25 @@ def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
     return replace(prepared, num_processes=count)
 
 
-def resolved_config(config: DictConfig, is_stored: bool = False) -> DictConfig:
-    """The config with absolute paths and the differences of each stage, without ``hydra``.
+def resolved_config(config: DictConfig) -> DictConfig:
+    """A composed config with absolute paths and the differences of each stage, without ``hydra``."""
+    resolved = with_stage_configs(config)
+    make_absolute(resolved, working_folder())
+    return resolved
+
+
+def _stored_config(config: DictConfig) -> DictConfig:
+    """A stored config with the differences of each stage, whose classes and arguments are checked too.
 
     Raises:
-        RequestError: the config of a stage cannot be merged with it.
+        RequestError: the config of a stage cannot be merged with it, or has problems.
     """
     try:
         resolved = with_stage_configs(config)
-        for name in resolved[KEY]:
-            stage_config(resolved, str(name))
-    except Exception as error:  # a stored config that cannot be merged
+        stage_configs = [stage_config(resolved, str(name)) for name in resolved[KEY]]
+    except Exception as error:  # anything may stand there
         raise RequestError([Problem(KEY, f"{' '.join(str(error).split())}")]) from error
-    if not is_stored:
-        make_absolute(resolved, working_folder())
+    _refuse([problem for own in stage_configs for problem in target_problems(own)])
     return resolved
 
 

@@ -47,9 +47,8 @@ class StoredRun:
             DataError: the data is missing or damaged.
         """
         data = build_dataset(self.config.dataset)
-        if isinstance(
-            data, InMemoryDataModule
-        ):  # eval_drop_last drops a different remainder for each number of devices
+        # eval_drop_last drops a different remainder for each number of devices
+        if isinstance(data, InMemoryDataModule):
             data.shard = Shard(0, len(read_ranks(self.directory)))
         data.prepare_data()
         data.setup("test")

@@ -70,9 +70,13 @@ def relocate_config(config: DictConfig, directory: str) -> DictConfig:
 
 def config_digest(config: DictConfig) -> str:
     """sha256 of a resolved config, independent of the run directory and of ``resume``."""
-    plain = OmegaConf.to_container(relocate_config(config, "RUN_DIRECTORY"), resolve=True)
-    values = {key: value for key, value in flat(plain).items() if key != "resume"}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(config_text(relocate_config(config, "RUN_DIRECTORY")).encode()).hexdigest()
+
+
+def config_text(config: DictConfig) -> str:
+    """A resolved config as JSON of dotted keys, without ``resume``: equal for configs of the same run."""
+    values = flat(OmegaConf.to_container(config, resolve=True))
+    return json.dumps({key: value for key, value in values.items() if key != "resume"}, sort_keys=True)
 
 
 def _read(path: Path) -> DictConfig:

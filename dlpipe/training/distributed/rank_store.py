@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # of torch._C
 from torch.distributed.rendezvous import rendezvous
 
 from dlpipe.errors import DlpipeError, format_list
-from dlpipe.flat import flat
+from dlpipe.runs.config_file import config_text
 from dlpipe.training.distributed.rank_info import RankInfo
 
 FINISHED = "finished"
@@ -68,8 +68,7 @@ class RankStore:
         Raises:
             DlpipeError: on every rank, with the keys and values that differ.
         """
-        config = flat(OmegaConf.to_container(cfg, resolve=True))
-        text = json.dumps({key: value for key, value in config.items() if key != "resume"}, sort_keys=True)
+        text = config_text(cfg)
         digest = hashlib.sha256(text.encode()).hexdigest()
         own = {"rank": self.rank_info.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
         self.store.set(f"config/{self.rank_info.rank}", text)

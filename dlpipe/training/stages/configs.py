@@ -54,7 +54,7 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
 
 
 def stage_config(cfg: DictConfig, stage: str) -> DictConfig:
-    """The config of one stage, with a checkpoint folder of its config.
+    """The config of one stage, with a checkpoint folder of its own.
 
     Args:
         cfg: the run's config, from `with_stage_configs`.

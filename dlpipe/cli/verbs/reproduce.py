@@ -55,8 +55,8 @@ def _run_again(before: Path, prepared: "Prepared") -> list[str]:
     from dlpipe.cli.run_errors import one_line_errors
     from dlpipe.config.search_path import register
     from dlpipe.runs.provenance import differences
-    from dlpipe.training.outputs import provenance_of
     from dlpipe.training.run import run
+    from dlpipe.training.run_files import provenance_of
 
     register()
     now = next(path for n in range(1, 1_000_000) if not (path := before.with_name(f"{before.name}-again-{n}")).exists())

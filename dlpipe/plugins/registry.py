@@ -89,9 +89,7 @@ def is_allowed(distribution: str) -> bool:
     """
     allowed, denied = allow_list()
     names = {distribution, distribution.removeprefix("dlpipe-")}
-    if distribution == CORE:
-        return True
-    return not names & denied and (not allowed or bool(names & allowed))
+    return distribution == CORE or (names.isdisjoint(denied) and (not allowed or not names.isdisjoint(allowed)))
 
 
 def entries_of_kind(kind: Kind) -> list[PluginEntry]:
@@ -105,11 +103,7 @@ def available(kind: Kind) -> list[PluginEntry]:
 
 
 def find(kind: Kind, name: str) -> PluginEntry:
-    """The one entry that ``name`` or ``distribution/name`` means.
-
-    Raises:
-        PluginError: no distribution registers it, ``DLPIPE_PLUGINS`` denies it, or several distributions register it.
-    """
+    """The one entry that ``name`` or ``distribution/name`` means; a PluginError if it is none, denied or several."""
     owner, _, bare = name.rpartition("/")
     owner = _normalised(owner)
     matching = [
@@ -154,13 +148,8 @@ def conf_dir_of(entry: PluginEntry) -> Path | None:
 
 def plugin_conf_dirs() -> dict[str, Path]:
     """Distribution to ``conf/`` folder, for every allowed plugin that ships one; without the core."""
-    found: dict[str, Path] = {}
-    for entry in all_entries():
-        if entry.distribution != CORE and is_allowed(entry.distribution):
-            folder = conf_dir_of(entry)
-            if folder is not None:
-                found[entry.distribution] = folder
-    return found
+    entries = [entry for entry in all_entries() if entry.distribution != CORE and is_allowed(entry.distribution)]
+    return {entry.distribution: folder for entry in entries if (folder := conf_dir_of(entry))}
 
 
 # folders of the user's own YAML, from -cd on the command line
@@ -170,6 +159,12 @@ user_conf_dirs: list[Path] = []
 def added_conf_dirs() -> dict[str, Path]:
     """Owner to folder of all ``conf/`` folders except the core's: those of plugins, then the user's."""
     return plugin_conf_dirs() | {f"--config-dir {folder}": folder for folder in user_conf_dirs}
+
+
+def config_options(group: str) -> list[str]:
+    """The options of a config group, from the core's and the plugins' ``conf/``."""
+    folders = [conf_dir(), *added_conf_dirs().values()]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def yaml_of(entry: PluginEntry) -> Path | None:

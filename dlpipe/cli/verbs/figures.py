@@ -2,25 +2,14 @@
 
 import argparse
 
-from dlpipe.cli.verb_parser import VerbParser, add_run
+from dlpipe.cli.run_errors import open_stored_run
+from dlpipe.figures import draw_learning_curves, save_png
 from dlpipe.runs.directory import FIGURES, METRICS, check_links
-
-
-def add_arguments(parser: VerbParser) -> None:
-    """RUN."""
-    add_run(parser)
+from dlpipe.runs.drawing import draw_figures
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Draw the learning curves, the best weights' figures, and the module's own figures for each kept checkpoint.
-
-    Raises:
-        DlpipeError: the folder is not a run's, or its data is missing.
-    """
-    from dlpipe.cli.run_errors import open_stored_run
-    from dlpipe.figures import draw_learning_curves, save_png
-    from dlpipe.runs.drawing import draw_figures
-
+    """Draw the learning curves, the best weights' figures, and the module's own figures for each kept checkpoint."""
     with open_stored_run(arguments.run) as run:
         check_links(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))

@@ -170,9 +170,7 @@ def _hand_to_hydra(arguments: list[str]) -> int:
 
     from dlpipe.cli.hydra_task import task
     from dlpipe.config.compose import VERSION_BASE
-    from dlpipe.config.search_path import register
 
-    register()
     sys.argv = [sys.argv[0], *arguments]
     try:
         hydra.main(config_path=str(registry.conf_dir()), config_name="config", version_base=VERSION_BASE)(task)()

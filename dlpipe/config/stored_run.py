@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,7 +16,7 @@ from dlpipe.errors import DlpipeError, RequestError
 from dlpipe.runs.best_weights import load_stage_weights
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import CONFIG, read_ranks
-from dlpipe.training.build import build_dataset, build_model
+from dlpipe.training.build import build_dataset
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.trainer import build_evaluation_trainer
 
@@ -41,19 +40,11 @@ class StoredRun:
         data.setup("test")
         return data
 
-    def new_model(self) -> pl.LightningModule:
-        """The run's model with its initial weights."""
-        return build_model(self.config)[0]
-
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:
-        """Disable gradients and apply the run's precision to operations; `convert` applies it to inputs."""
+        """Disable gradients and apply the run's precision to operations, not to inputs."""
         with torch.inference_mode(), self.trainer.precision_plugin.forward_context():
             yield
-
-    def convert(self, batch: Any) -> Any:
-        """A batch in the run's precision."""
-        return self.trainer.precision_plugin.convert_input(batch)
 
 
 def open_run(run_dir: str | Path) -> StoredRun:

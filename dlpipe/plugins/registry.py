@@ -7,11 +7,12 @@ A plugin is a distribution with entry points in ``dlpipe.models`` (LightningModu
 import functools
 import importlib.util
 import os
-import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
+
+from packaging.utils import canonicalize_name
 
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
@@ -53,10 +54,6 @@ class PluginEntry:
         return f"{self.kind} {self.name!r} ({self.entry_point.value}, from {self.distribution} {self.version})"
 
 
-def _normalised(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 @functools.cache
 def all_entries() -> tuple[PluginEntry, ...]:
     """Every entry of every installed distribution, including denied ones."""
@@ -65,7 +62,7 @@ def all_entries() -> tuple[PluginEntry, ...]:
         for point in entry_points(group=group):
             if point.dist is None or "Name" not in point.dist.metadata:  # left behind by an incomplete uninstall
                 continue
-            distribution = _normalised(point.dist.name)
+            distribution = canonicalize_name(point.dist.name)
             # an editable install can be listed twice; the first on sys.path is the one that imports
             found.setdefault(
                 (kind, point.name, distribution),
@@ -77,8 +74,8 @@ def all_entries() -> tuple[PluginEntry, ...]:
 def allow_list() -> tuple[set[str], set[str]]:
     """The names that ``DLPIPE_PLUGINS`` allows, and the names that it denies."""
     names = [name.strip() for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip()]
-    allowed = {_normalised(name) for name in names if not name.startswith("-")}
-    return allowed, {_normalised(name[1:]) for name in names if name.startswith("-")}
+    allowed: set[str] = {canonicalize_name(name) for name in names if not name.startswith("-")}
+    return allowed, {canonicalize_name(name[1:]) for name in names if name.startswith("-")}
 
 
 def is_allowed(distribution: str) -> bool:
@@ -105,7 +102,7 @@ def available(kind: Kind) -> list[PluginEntry]:
 def find(kind: Kind, name: str) -> PluginEntry:
     """The one entry that ``name`` or ``distribution/name`` means; a PluginError if it is none, denied or several."""
     owner, _, bare = name.rpartition("/")
-    owner = _normalised(owner)
+    owner = canonicalize_name(owner)
     matching = [
         entry for entry in available(kind) if entry.name == bare and owner in ("", entry.owner, entry.distribution)
     ]

@@ -43,7 +43,7 @@ def _predict_images(run: StoredRun, files: list[str]) -> None:
     predict: Callable[..., Any] = run.model.predict_step
     for name, x, labels in _examples(run, files):
         with run.inference():
-            probabilities = predict((run.convert(x),), 0)  # (examples, num_classes)
+            probabilities = predict((run.trainer.precision_plugin.convert_input(x),), 0)  # (examples, num_classes)
         for index, row in enumerate(probabilities):
             label = int(row.argmax())
             example = f"{name}[{index}]" if len(x) > 1 else name

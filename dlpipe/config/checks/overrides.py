@@ -1,12 +1,11 @@
 """The overrides of the command line, parsed with Hydra's grammar, expanded into single jobs, and checked."""
 
-import fnmatch
 import itertools
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, QuotedString, RangeSweep, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from dlpipe.config.compose import is_group, options
@@ -82,7 +81,7 @@ def expand_sweep(setting: ParsedOverride) -> list[ParsedOverride]:
     value: Any = None if setting.parsed.is_delete() else setting.parsed.value()
     names: list[str]
     if isinstance(value, Glob):
-        names = [name for name in options(setting.key) if _matches(name, value)]
+        names = value.filter(options(setting.key))
     elif isinstance(value, RangeSweep):
         values = [str(number) for number in value.range()]
         names = list(dict.fromkeys([*values[:1], *values[-1:]]))
@@ -94,16 +93,6 @@ def expand_sweep(setting: ParsedOverride) -> list[ParsedOverride]:
         return [setting]
     parser = OverridesParser.create()
     return [ParsedOverride(f"{prefix}={name}", parser.parse_override(f"{prefix}={name}")) for name in names]
-
-
-def is_sweep(setting: ParsedOverride) -> bool:
-    """Whether the override has several values, one for each job of ``--multirun``."""
-    return not setting.parsed.is_delete() and isinstance(setting.parsed.value(), (Sweep, Glob))
-
-
-def _matches(name: str, glob: Glob) -> bool:
-    is_included = any(fnmatch.fnmatch(name, pattern) for pattern in glob.include)
-    return is_included and not any(fnmatch.fnmatch(name, pattern) for pattern in glob.exclude)
 
 
 def jobs(settings: list[ParsedOverride]) -> list[list[ParsedOverride]]:
@@ -133,7 +122,7 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
         if root in OPEN_NODES and "." in key:
             return []
         return [Problem(setting.text, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
-    if is_sweep(setting) and not multirun:
+    if setting.parsed.is_sweep_override() and not multirun:
         return [Problem(setting.text, "several values are a sweep: add --multirun, or quote text that contains commas")]
     if not expand_sweep(setting):
         there_are = f"; there are {format_list(options(key))}" if options(key) else ""
@@ -149,7 +138,7 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
 def _choice_problems(setting: ParsedOverride, group: str) -> list[Problem]:
     if setting.parsed.is_add():
         return [Problem(setting.text, f"{group} is always there; write {setting.text.lstrip('+')}")]
-    if not is_sweep(setting) and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
+    if not setting.parsed.is_sweep_override() and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
         return [Problem(setting.text, f"{group} takes one name, such as {group}={options(group)[0]}")]
     problems = []
     for choice in expand_sweep(setting):

@@ -18,6 +18,12 @@ def test_a_tempo_changes_in_the_middle_of_a_note_and_for_all_tracks(midi):
     np.testing.assert_allclose(notes, [[60, 0.5, 2.0], [62, 2.0, 3.0]])
 
 
+def test_a_note_at_tick_0_starts_at_0_seconds_whatever_tempos_follow(midi):
+    conductor = [(0, "tempo", 1_000_000), (960, "tempo", 500_000)]
+    notes = read_notes(midi(conductor, [(0, "on", 60), (960, "off", 60), (960, "on", 62), (1440, "off", 62)]))
+    assert notes.tolist() == [[60, 0.0, 2.0], [62, 2.0, 2.5]]
+
+
 def test_a_note_on_of_velocity_zero_ends_a_note(midi):
     assert read_notes(midi([(0, "on", 60), (480, "silent", 60)])).tolist() == [[60, 0.0, 0.5]]
 

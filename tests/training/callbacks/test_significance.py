@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dlpipe import PluginError
-from dlpipe.training.callbacks.patience import Patience
+from dlpipe.training.callbacks.patience import GeometricPatience, Patience
 from dlpipe.training.callbacks.significance import McNemarTest, mcnemar_p_value
 
 
@@ -59,6 +59,13 @@ def test_small_gains_add_up_against_the_last_validation_that_counted():
     assert not taken(test, [1] * 4 + [0] * 6)
     assert taken(test, [1] * 5 + [0] * 5)  # 1/32 < 0.05
     assert not taken(test, [1] * 6 + [0] * 4)  # the new reference has five of them
+
+
+def test_a_resumed_run_compares_with_the_validation_that_counted_before():
+    before, after = GeometricPatience(10, significance=0.05), GeometricPatience(10, significance=0.05)
+    assert taken(before.mcnemar, [0] * 10)
+    after.load_state_dict(before.state_dict())
+    assert not taken(after.mcnemar, [1] * 2 + [0] * 8)
 
 
 def test_probabilities_of_another_shape_are_refused():

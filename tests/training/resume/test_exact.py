@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import signal
 import warnings
 
 import numpy as np
@@ -12,8 +13,10 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from torchmetrics import MeanMetric
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
+from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
 from dlpipe.training.callbacks.train_loss import EpochMeanLoss
 from dlpipe.training.loggers.csv import MetricsCsv
@@ -40,6 +43,11 @@ class Data(pl.LightningDataModule):
 
     def val_dataloader(self):
         return TensorMinibatches(self.split, 20, EpochSampler(EXAMPLES, 5, False))
+
+
+class Unshuffled(Data):
+    def train_dataloader(self):
+        return TensorMinibatches(self.split, BATCH, EpochSampler(EXAMPLES, 5, False))
 
 
 class Loader(Data):
@@ -105,6 +113,13 @@ class Module(pl.LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1, weight_decay=1e-4)
+
+
+class Classifier(Module):
+    """Whose improvements McNemar's test can judge."""
+
+    def predict_step(self, batch, batch_idx):
+        return self.net(batch[0]).softmax(1)
 
 
 class Adam(Module):
@@ -200,6 +215,7 @@ CASES = {
     "one by one": {"chunk": 1},
     "fused, of float64": {"chunk": 5, "fused": True},
     "some of it fused": {"make_data": EverNewShapes, "fused": True},
+    "unshuffled": {"make_data": Unshuffled},
     "a DataLoader": {"make_data": Loader},
     "a DataLoader, one by one": {"make_data": Loader, "chunk": 1},
     "a generator of the sampler": {"make_data": OwnGenerator},
@@ -216,6 +232,7 @@ CASES = {
     "validation now and then": {"check_val_every_n_epoch": 2},
     "accumulation": {"accumulate_grad_batches": 3},
     "patience": {"patience": 17},
+    "patience for significant improvements": {"make_module": Classifier, "patience": 14, "significance": 0.01},
     "no validation": {"limit_val_batches": 0},
     "so many steps": {"max_steps": 27},
 }
@@ -232,7 +249,18 @@ class KilledError(BaseException):
     """In place of a signal that nothing can catch."""
 
 
-def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fused=False, patience=None, **options):
+def fit(
+    folder,
+    checkpoint=None,
+    make_module=Module,
+    make_data=Data,
+    chunk=4,
+    fused=False,
+    patience=None,
+    significance=None,
+    callbacks=(),
+    **options,
+):
     """A run, or a resumed one; gives its module, its checkpoints and the text of its metrics.csv."""
     torch.manual_seed(1)  # random numbers used before make no difference
     if checkpoint:
@@ -241,10 +269,11 @@ def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fu
     checkpoints = BestAndLast(str(folder), every_n_updates=1)
     callbacks = [
         EpochMeanLoss(),
-        GeometricPatience(patience),
+        GeometricPatience(patience, significance=significance),
         ConsoleReporter(),
         checkpoints,
         RunState({"model": "test"}),
+        *callbacks,
     ]
     trainer = pl.Trainer(
         callbacks=callbacks + ([FusedUpdates()] if fused else []),
@@ -328,6 +357,34 @@ def test_a_run_killed_at_any_safe_point_and_resumed_ends_in_the_same_bits(option
 def test_training_that_is_done_is_not_resumed(tmp_path):
     whole, _, record = fit(tmp_path, patience=17)
     module, _, text = fit(tmp_path, tmp_path / "last.ckpt", patience=17)
+    assert text == record
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(module.state_dict()[name], tensor)
+
+
+class SignalAt(pl.Callback):
+    """Sends SIGTERM during a minibatch of the second epoch."""
+
+    def __init__(self, minibatch):
+        self.minibatch = minibatch
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) == (1, self.minibatch):
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("minibatch", "updates"), [(3, 6), (4, 6), (5, 6), (9, 8)])
+def test_a_run_stopped_by_a_signal_in_an_accumulation_makes_the_update_and_resumes_to_the_same_bits(
+    minibatch, updates, tmp_path
+):
+    """An epoch has the updates after minibatches 2, 5, 8 and 10, counted from 0."""
+    options = {"accumulate_grad_batches": 3}
+    whole, _, record = fit(tmp_path / "whole", **options)
+    folder = tmp_path / "stopped"
+    with pytest.raises(StoppedBySignal):
+        fit(folder, callbacks=[SignalAt(minibatch), GracefulStop()], **options)
+    assert read_checkpoint(folder / "last.ckpt")["global_step"] == updates
+    module, _, text = fit(folder, folder / "last.ckpt", **options)
     assert text == record
     for name, tensor in whole.state_dict().items():
         assert torch.equal(module.state_dict()[name], tensor)

@@ -43,7 +43,8 @@ def reason_not_chunked(trainer: pl.Trainer, data_fetcher: DataFetcher) -> str | 
     """What needs Lightning's loop at every minibatch; None where chunks give the same numbers."""
     module, strategy, precision = trainer.lightning_module, trainer.strategy, trainer.precision_plugin
     callbacks = [c for c in trainer.callbacks if not optional_method(c, "next_update")]  # type: ignore[attr-defined]
-    return _overridden_hook(BATCH_HOOKS, module, callbacks) or _first_that_holds(
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    return _overridden_hook(BATCH_HOOKS, module, callbacks, datamodule) or _first_that_holds(
         {
             "training_step takes the iterator of the data": isinstance(data_fetcher, IteratorFetcher),
             "the training data has no length": trainer.num_training_batches == math.inf,
@@ -92,8 +93,15 @@ def reason_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | N
     )
 
 
-def _overridden_hook(hooks: Iterable[str], module: pl.LightningModule, callbacks: Iterable[pl.Callback]) -> str | None:
+def _overridden_hook(
+    hooks: Iterable[str],
+    module: pl.LightningModule,
+    callbacks: Iterable[pl.Callback],
+    datamodule: pl.LightningDataModule | None = None,
+) -> str | None:
     owners: list[tuple[Any, type[Any]]] = [(module, pl.LightningModule), *((c, pl.Callback) for c in callbacks)]
+    if datamodule is not None:
+        owners.append((datamodule, pl.LightningDataModule))
     for owner, base in owners:
         for hook in hooks:
             if hasattr(base, hook) and is_overridden(hook, owner, base):

@@ -102,3 +102,9 @@ def test_the_model_keeps_the_plugin_contract_and_its_updates_are_fused(caplog):
     caplog.set_level("INFO")
     check_model("sda", "model.hidden_sizes=[20,10]", "model.corruption=[0.1,0.2]")
     assert "not fused" not in caplog.text
+
+
+def test_a_shift_below_0_is_refused(cli):
+    result = cli("model=sda", "model.max_shift=-1")
+    assert result.code == 2
+    assert "model.max_shift=-1: must be greater than or equal to 0" in result.err

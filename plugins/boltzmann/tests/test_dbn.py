@@ -129,3 +129,9 @@ def test_samples_are_drawn_as_a_sheet(model, data):
 
 def test_the_model_keeps_the_plugin_contract():
     check_model("dbn", "model.hidden_sizes=[20,15]", "model.sampling_steps=2")
+
+
+def test_a_shift_below_0_is_refused(cli):
+    result = cli("model=dbn", "model.max_shift=-1")
+    assert result.code == 2
+    assert "model.max_shift=-1: must be greater than or equal to 0" in result.err

@@ -112,10 +112,11 @@ def test_a_covariance_that_is_not_symmetric_is_refused():
         Gaussian([0, 0], [[1, 0.5], [0.2, 1]])
 
 
-def test_the_banana_is_two_normal_densities():
+@pytest.mark.parametrize("s", [0.5, 1.5])
+def test_the_banana_is_two_normal_densities(s):
     x = points(2)
-    log_densities = Normal(0, 1.5).log_prob(x[:, 0]) + Normal(0.2 * (x[:, 0] ** 2 - 2.25), 1).log_prob(x[:, 1])
-    same_up_to_a_constant(Banana(deviation=1.5, bend=0.2)(x), log_densities)
+    log_densities = Normal(0, s).log_prob(x[:, 0]) + Normal(0.2 * (x[:, 0] ** 2 - s**2), 1).log_prob(x[:, 1])
+    same_up_to_a_constant(Banana(deviation=s, bend=0.2)(x), log_densities)
 
 
 def test_a_banana_without_width_is_refused():

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.speed import updates
+from dlpipe.training.speed import tracing, updates
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.fused import fused_step
 from dlpipe.training.speed.tracing import trace_training_step
@@ -541,6 +541,20 @@ def test_a_trace_that_fails_is_detected_and_undone(monkeypatch, caplog):
     assert fused == 0
     assert "the traced step fails: The size of tensor a" in caplog.text
     assert_same_weights(module, train(Base, fused=False, epochs=3)[0], 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(RuntimeError("first line\nsecond line"), "RuntimeError: first line"), (ValueError(), "ValueError()")],
+)
+def test_what_tracing_raises_is_logged_in_one_line(error, reason, monkeypatch, caplog):
+    def fails(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(tracing, "make_fx", fails)
+    with caplog.at_level("INFO", logger="dlpipe"):
+        train(Base, epochs=1)
+    assert f"Fused updates disabled: {reason}" in [record.message for record in caplog.records]
 
 
 def test_minibatches_of_ever_new_shapes_are_not_all_traced():

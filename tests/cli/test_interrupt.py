@@ -86,3 +86,18 @@ def test_two_ctrl_c_end_a_run_that_another_signal_has_told_to_leave():
     assert callback.received == signal.SIGTERM
     with pytest.raises(KeyboardInterrupt):
         callback._receive(signal.SIGINT, None)
+
+
+def test_a_run_that_fails_after_a_signal_is_interrupted(cli, monkeypatch):
+    """As a rank fails whose partner stopped first."""
+    from dlpipe_supervised.logistic_regression import LogisticRegression
+
+    def signalled_and_failing(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(LogisticRegression, "on_train_batch_start", signalled_and_failing)
+    result = cli("model=logreg")
+    assert result.code != 0
+    summary = json.loads((result.run_dir / "summary.json").read_text())
+    assert summary["status"] == summary["stopped_by"] == "interrupted"

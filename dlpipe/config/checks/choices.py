@@ -29,6 +29,9 @@ def syntax_problems(setting: ParsedOverride, multirun: bool, composer: Composer)
     """Problems with the syntax of an override, or with the option it chooses."""
     key, override = setting.key, setting.parsed
     root = key.partition(".")[0]
+    if not expand_sweep(setting, composer):
+        options = composer.options(key)
+        return [Problem(setting.text, f"an empty sweep{'; there are ' + format_list(options) if options else ''}")]
     if root.partition("/")[0] == "hydra":
         return [Problem(setting.text, HYDRA_KEYS[key])] if _breaks_sweeps(setting) else []
     if override.is_delete():
@@ -37,9 +40,6 @@ def syntax_problems(setting: ParsedOverride, multirun: bool, composer: Composer)
         return [Problem(setting.text, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
     if is_sweep(setting) and not multirun:
         return [Problem(setting.text, "several values are a sweep: add --multirun, or quote text that contains commas")]
-    if not expand_sweep(setting, composer):
-        options = composer.options(key)
-        return [Problem(setting.text, f"an empty sweep{'; there are ' + format_list(options) if options else ''}")]
     if composer.is_group(key):
         return _choice_problems(setting, key.partition("@")[0], composer)
     if override.is_add() and root not in OPEN_NODES:

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,7 +24,7 @@ def first_lines(error: Exception) -> str:
 def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     """Missing values and broken interpolations, such as a model's reference to a key that its dataset lacks."""
     problems = []
-    for name in map(str, node):
+    for name in node:
         key = f"{prefix}{name}"
         if key == "hydra":
             continue
@@ -36,7 +37,7 @@ def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     return problems
 
 
-def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Problem]:
+def _interpolation_problems(node: DictConfig, name: Any, key: str) -> list[Problem]:
     try:
         node[name]
     except OmegaConfBaseException as error:

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import Problem, RequestError
+from dlpipe.errors import Problem, RequestError, refuse
 
 COMPLETION, SHELLS = ("install", "uninstall", "query"), ("bash", "fish", "zsh")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A command line; ``print_only_flags`` are those that print something and run nothing, in Hydra's form."""
+    """A command line."""
 
     overrides: list[str]
     multirun: bool
-    print_only_flags: list[str]
+    print_only_flags: list[str]  # those that print something and run nothing, in Hydra's form
     config_dirs: list[Path]
 
 
@@ -40,24 +40,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: list[str]) -> Request:
-    """Read a command line.
-
-    Raises:
-        RequestError: a flag does not exist, lacks its value or needs another flag; or a folder does not exist.
-    """
+    """Read a command line; a RequestError says which flags, values or folders are wrong."""
     parser = _parser()
     found, overrides = parser.parse_known_args(arguments)
     problems = [_unknown(word, parser) for word in overrides if word.startswith("-")]
     if (found.resolve or found.package) and not found.cfg:
         problems.append(Problem("--resolve" if found.resolve else "--package", "goes with --cfg"))
     if str(found.shell_completion).startswith("query") and "COMP_LINE" not in os.environ:
-        problems.append(
-            Problem(f"-sc {found.shell_completion}", "is for shells, which set COMP_LINE; use install=bash")
-        )
+        problems.append(Problem(f"-sc {found.shell_completion}", "is called by the shell, which sets COMP_LINE"))
     folders = [Path(folder).absolute() for folder in found.config_dir]
     problems += [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
-    if problems:
-        raise RequestError(problems)
+    refuse(problems)
     return Request(overrides, found.multirun, _print_only_flags(found), folders)
 
 

@@ -24,6 +24,7 @@ def first_lines(error: Exception) -> str:
 def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     """Missing values and broken interpolations, such as a model's reference to a key that its dataset lacks."""
     problems = []
+    name: Any  # a key may be a number
     for name in node:
         key = f"{prefix}{name}"
         if key == "hydra":
@@ -41,7 +42,7 @@ def _interpolation_problems(node: DictConfig, name: Any, key: str) -> list[Probl
     try:
         node[name]
     except OmegaConfBaseException as error:
-        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]  # it is a dict
+        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]  # it is a dict
         root, reference = node._get_root(), DATASET_KEY.fullmatch(str(raw))
         dataset = root.get("dataset") if isinstance(root, DictConfig) else None
         if dataset and reference and reference[1] not in dataset:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlpipe.config.stored_run import StoredRun, open_run
-from dlpipe.errors import DataError, DlpipeError
+from dlpipe.errors import DataError, DlpipeError, system_errors_in_one_line
 
 
 @contextlib.contextmanager
@@ -30,7 +30,8 @@ def one_line_errors(run_dir: str | Path) -> Iterator[None]:
         DlpipeError: instead of any other exception.
     """
     try:
-        yield
+        with system_errors_in_one_line():
+            yield
     except DataError as error:
         raise DlpipeError(f"{run_dir} cannot be used here: {error}") from error
     except (DlpipeError, BrokenPipeError):  # the second: the reader of the verb's output has gone

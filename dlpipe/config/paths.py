@@ -6,6 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.operating_system import expand_user
+
 # nodes with paths that a run reads; it writes into its own directory
 READERS = ("model", "dataset")
 NAMES = ("path", "filename", "file", "root", "dirpath")
@@ -45,4 +47,4 @@ def make_absolute(config: DictConfig, working_folder: Path) -> None:
 
 
 def _absolute(path: str, working_folder: Path) -> str:
-    return os.path.normpath(working_folder / Path(path).expanduser())
+    return os.path.normpath(working_folder / expand_user(path))

@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from dlpipe.cli.verb_parser import VerbParser
-from dlpipe.data.files import DATA_VARIABLE, cache_directory
+from dlpipe.data.files import describe_folders
 from dlpipe.errors import format_list
 from dlpipe.plugins import health, registry
 from dlpipe.plugins.import_check import MARK
@@ -27,8 +27,7 @@ def main(arguments: argparse.Namespace) -> int:
     problems = [*_mixed_lightning(), *_unknown_allowed(), *_shared_names(), *_orphan_yaml()]
     for problem in problems:
         print(f"problem  {problem}")
-    folder = os.environ.get(DATA_VARIABLE)
-    print(f"ok       data is looked for in {f'{folder}, then ' if folder else ''}{cache_directory('')}")
+    print(f"ok       data is looked for in {describe_folders('', None)}")
     failed = 0
     for entry, failure in import_all([*registry.available("model"), *registry.available("dataset")]):
         health.record(entry, failure)
@@ -59,7 +58,10 @@ def import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | None
 def _import_process(entries: list[PluginEntry]) -> subprocess.CompletedProcess[str]:
     names = [f"{entry.kind}:{entry.qualified_name}" for entry in entries]
     command = [sys.executable, "-m", "dlpipe.plugins.import_check", *names]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # it imports from where this process does
+    return subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+    )
 
 
 def _mixed_lightning() -> list[str]:

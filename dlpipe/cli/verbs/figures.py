@@ -3,7 +3,7 @@
 import argparse
 
 from dlpipe.cli.verb_parser import VerbParser, add_run
-from dlpipe.runs.directory import FIGURES, METRICS, check_links
+from dlpipe.runs.directory import FIGURES, METRICS, check_links, check_writable
 
 
 def add_arguments(parser: VerbParser) -> None:
@@ -23,6 +23,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     with open_stored_run(arguments.run) as run:
         check_links(run.directory)
+        check_writable(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
         for name, image in [curves, *draw_figures(run.directory, run.model, run.data(), run.new_model)]:
             path = run.directory / FIGURES / f"{name}.png"

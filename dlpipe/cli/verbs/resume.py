@@ -8,7 +8,7 @@ from pathlib import Path
 from dlpipe.cli.verb_parser import VerbParser, add_run_and_trust
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.config_file import read_config
-from dlpipe.runs.directory import check_links, read_summary
+from dlpipe.runs.directory import check_links, check_writable, read_summary
 from dlpipe.training.distributed.rank_info import get_rank_info
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ def main(arguments: argparse.Namespace) -> int:
     check_links(directory)
     if read_summary(directory).get("status") == "finished":  # it is left as it is, whatever its config
         if rank == 0:
-            log_as_job(directory)
-            log.info("%s is finished: nothing is left to train", directory)
+            print(f"{directory} is finished: nothing is left to train")
         return 0
+    check_writable(directory)
     prepared = checked(directory, lambda: prepare_stored(config, arguments.trust))
     register()
     try:
@@ -64,5 +64,5 @@ def _log_traceback(directory: Path, error: Exception) -> None:
     from dlpipe.cli.run_errors import one_line_error
 
     log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
-    with (directory / LOG).open("a", encoding="utf-8") as file:
+    with (directory / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
         traceback.print_exception(error, file=file)

@@ -10,7 +10,7 @@ import numpy as np
 from dlpipe.atomic import atomic_write
 from dlpipe.cli.verb_parser import VerbParser, add_run
 from dlpipe.errors import DlpipeError
-from dlpipe.runs.directory import SAMPLES, check_links
+from dlpipe.runs.directory import SAMPLES, check_links, check_writable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,6 +64,7 @@ def _samples(run: "StoredRun", count: int, seed: int | None) -> "dict[str, NDArr
         message = "has no samples to give: it has no method sample(count, data)"
         raise DlpipeError(f"model {run.config.model.name!r} {message}")
     check_links(run.directory)
+    check_writable(run.directory)
     with quiet_lightning(), run.inference():
         data = run.data()
         seed_rng(run.config.seed if seed is None else seed, SAMPLE)

@@ -10,10 +10,15 @@ import os
 import platform
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # filelock's own, where the system has no locks
+    from filelock import BaseFileLock, FileLock, has_fcntl
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NO_HOME = os.devnull  # as a folder: nothing is in it, and nothing can be created there
@@ -93,6 +98,18 @@ def stop_alarm(before: Any) -> None:
         signal.alarm(0)
         if before is not None:
             signal.signal(signal.SIGALRM, before)
+
+
+def kernel_lock(path: Path) -> BaseFileLock:
+    """A lock, not yet acquired, that the kernel releases however its process ends.
+
+    Raises:
+        OSError: the system has no such lock.
+    """
+    if not has_fcntl and sys.platform != "win32":
+        raise OSError("the system has no file locks")
+    # filelock's own substitute for missing locks, a file that exists, would outlive a killed process
+    return FileLock(path, blocking=False, fallback_to_soft=False)
 
 
 def hard_link(path: Path, other: Path) -> bool:

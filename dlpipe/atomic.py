@@ -26,15 +26,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     same file at once, on one host or several, all succeed and the last one wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary_path = _temporary_path(path)
-    try:
+    with _temporary(path) as temporary_path:
         yield temporary_path
         give_default_mode(temporary_path)
         sync_path(temporary_path)
         temporary_path.replace(path)
         sync_path(path.parent)
-    finally:
-        temporary_path.unlink(missing_ok=True)
 
 
 def link_or_copy(path: Path, other: Path) -> None:
@@ -44,24 +41,16 @@ def link_or_copy(path: Path, other: Path) -> None:
     """
     if other.exists() and path.samefile(other):  # an earlier process was killed after linking
         return
-    temporary_path = _temporary_path(other)
-    try:
+    with _temporary(other) as temporary_path:
         if not hard_link(path, temporary_path):
             shutil.copyfile(path, temporary_path)
             sync_path(temporary_path)
         temporary_path.replace(other)
-    finally:
-        temporary_path.unlink(missing_ok=True)
 
 
 def create_exclusive(path: Path, text: str) -> None:
-    """Write a new file, completely or not at all.
-
-    Raises:
-        FileExistsError: the file exists.
-    """
-    temporary_path = _temporary_path(path)
-    try:
+    """Write a new file, completely or not at all; a FileExistsError if there is one."""
+    with _temporary(path) as temporary_path:
         temporary_path.write_text(text, encoding="utf-8")
         sync_path(temporary_path)
         if not hard_link(temporary_path, path):
@@ -69,18 +58,13 @@ def create_exclusive(path: Path, text: str) -> None:
                 file.write(text)
             sync_path(path)
         sync_path(path.parent)
-    finally:
-        temporary_path.unlink(missing_ok=True)
 
 
 def give_default_mode(path: Path) -> None:
     """Give a file the mode that ``open`` gives a new one in its folder: safetensors and pooch allow only its owner."""
-    probe = _temporary_path(path)
-    probe.touch(exist_ok=False)  # the only way to ask for the umask is to set it, which other threads would notice
-    try:
+    with _temporary(path) as probe:  # the only way to ask for the umask is to set it, which other threads would notice
+        probe.touch()
         mode = probe.stat().st_mode
-    finally:
-        probe.unlink()
     if path.stat().st_mode != mode:
         with contextlib.suppress(OSError):  # the file is another user's, or the file system has no modes
             path.chmod(mode)
@@ -99,11 +83,9 @@ def check_space(folder: Path, size: int) -> None:
 
 
 def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
-    """Delete the temporary files that killed processes left; skip a file that cannot be deleted.
+    """Delete the temporary files among ``paths``, which killed processes left; skip one that cannot be deleted.
 
-    Args:
-        paths: any files and folders; only those with the name of a temporary file are deleted.
-        older_than: seconds since the last write; pass `DAY` if another process may be writing now.
+    ``older_than`` is in seconds since the last write; pass `DAY` if another process may be writing now.
     """
     for path in list(paths):
         with contextlib.suppress(OSError):
@@ -111,6 +93,11 @@ def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
                 path.unlink()
 
 
-def _temporary_path(path: Path) -> Path:
-    """A random name, since threads, containers and hosts may share a process id."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A path in the same folder with a random name, since threads, containers and hosts may share a process id."""
+    temporary_path = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        yield temporary_path
+    finally:
+        temporary_path.unlink(missing_ok=True)

@@ -136,7 +136,7 @@ def test_a_known_user_keeps_home_and_name(monkeypatch):
 
 
 def test_an_unknown_user_runs_what_needs_no_cache(tmp_path):
-    script = "sys.modules['pwd'] = None\nfrom dlpipe.cli.main import main\nsys.exit(main(sys.argv[1:]))"
+    script = "sys.modules['pwd'] = None\nfrom dlpipe.cli import main\nsys.exit(main(sys.argv[1:]))"
     variables = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "USER", "LOGNAME", "LNAME", "USERNAME"))
     for words in (["list"], ["model=logreg", "recipe.max_epochs=1", "hydra.run.dir=run"], ["predict", "run"]):
         done = dlpipe(tmp_path, *words, script=script, **variables)

@@ -59,3 +59,14 @@ def test_an_error_on_a_terminal_that_is_not_utf8_keeps_its_exit_code(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert done.returncode == 2
     assert done.stderr == rb"dlpipe: l\xe4ufe is not a run's directory: it has no config.yaml" + b"\n"
+
+
+def test_a_repository_whose_path_the_locale_lacks_is_recorded(tmp_path):
+    repository = tmp_path / "läufe"
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "a"]
+    subprocess.run(commit, cwd=repository, check=True)
+    code = "from pathlib import Path; from dlpipe.runs.provenance import _git_state; print(_git_state(Path('run')))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=repository, env=os.environ | TERMINALS["C"], capture_output=True, check=False)
+    assert b"'modified': False" in done.stdout, done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlpipe.cli.verb_parser import VerbParser, add_run
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DataError, DlpipeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,9 +100,26 @@ def _examples(run: "StoredRun", files: list[str]) -> "list[tuple[str, Tensor, Te
 
     if files:
         shape = list(run.config.dataset.image_shape)
-        return [(file, read_images(Path(file), shape), None) for file in files]
+        return [(file, read_images(Path(file), shape, lambda: _has_dark_ground(run)), None) for file in files]
     data = run.data()
     if not isinstance(data, TensorDataModule):
         raise DlpipeError(f"dataset {run.config.dataset.name!r} has no resident test set; name files to predict")
     test = data.splits["test"].first(FIRST)
     return [("test", scale_pixels(test.x), test.y)]
+
+
+def _has_dark_ground(run: "StoredRun") -> bool | None:
+    """Whether the images that the model was trained on are light on dark; None if they are not here."""
+    from dlpipe.data import TensorDataModule
+    from dlpipe.data.images import has_light_ground
+    from dlpipe.data.pixels import scale_pixels
+
+    try:
+        data = run.data()
+    except DataError:
+        return None
+    if not isinstance(data, TensorDataModule):
+        return None
+    height, width = data.image_shape[1:]
+    x = scale_pixels(data.splits["test"].first(100).x)
+    return not has_light_ground(256 * x.cpu().reshape(-1, height, width).numpy())

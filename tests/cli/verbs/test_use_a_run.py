@@ -155,6 +155,15 @@ def test_another_models_checkpoint_is_refused(copied, cli):
     assert "holds the weights of another model: conv1.bias" in result.err
 
 
+def test_predict_inverts_a_picture_whose_ground_is_not_the_datasets(run_dir, cli, tmp_path):
+    image = (_splits()["test"].x[0] * 255).round().to(torch.uint8).reshape(28, 28).numpy()
+    lines = []
+    for name, pixels in (("light.png", image), ("dark.png", 255 - image)):
+        Image.fromarray(pixels).save(tmp_path / name)
+        lines.append(cli("predict", str(run_dir), str(tmp_path / name)).out.rpartition(".png: ")[2])
+    assert lines[0] == lines[1] != ""
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -39,3 +39,19 @@ class RequestError(DlpipeError):
 def format_list(words: Iterable[Any]) -> str:
     """The words separated by commas; ``none`` if there are no words."""
     return ", ".join(str(word) for word in words) or "none"
+
+
+def check_size(source: object, declared: int, limit: int, meaning: str) -> None:
+    """Refuse a declared size before memory is allocated for it.
+
+    Args:
+        source: what declares the size.
+        declared: bytes.
+        limit: bytes that are present or allowed.
+        meaning: the limit in words, such as ``the file has``.
+
+    Raises:
+        DataError: more is declared.
+    """
+    if declared > limit:
+        raise DataError(f"{source} declares {declared} bytes, but {meaning} {limit}")

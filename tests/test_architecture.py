@@ -38,7 +38,7 @@ FLOORS = (
     {"runs"},
     {"data", "epoch_mean", "figures", "plugins", "stages"},
     {"contract", "settings"},
-    {"errors", "flat", "metrics", "atomic", "did_you_mean"},
+    {"errors", "flat", "metrics", "atomic", "did_you_mean", "yaml_limits"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -13,6 +13,7 @@ from dlpipe.config.search_path import register
 from dlpipe.errors import PluginError
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
+from dlpipe.yaml_limits import read_yaml
 
 VERSION_BASE = "1.3"
 
@@ -21,11 +22,12 @@ def read_options(path: Path) -> dict[str, Any]:
     """The content of a config file, without resolving interpolations.
 
     Raises:
-        PluginError: the file is not YAML.
+        PluginError: the file is not YAML, or too large.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            content = yaml.safe_load(file)
+        content = yaml.safe_load(read_yaml(path))
+    except ValueError as error:
+        raise PluginError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise _unreadable(error) from error
     return content if isinstance(content, dict) else {}  # without a name, which the config checks report

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins import file_config_source
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig
 
+from dlpipe.errors import PluginError
 from dlpipe.plugins import registry
+from dlpipe.yaml_limits import read_yaml
 
 # group and number of names below it -> the positions that distributions may have among the names
 OWNER_POSITIONS: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {
@@ -17,6 +19,24 @@ OWNER_POSITIONS: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {
     ("recipe_for", 3): ((0,), (1,)),  # recipe_for/acme/softmax/digits, recipe_for/softmax/acme/iris
     ("recipe_for", 4): ((0, 2),),
 }
+
+
+class FileConfigSource(file_config_source.FileConfigSource):  # of the same name, or Hydra refuses it
+    """Hydra's source of config files, which refuses a file that is too large before it is parsed."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Load the config.
+
+        Raises:
+            PluginError: the file is too large.
+        """
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        if path.is_file():
+            try:
+                read_yaml(path)
+            except ValueError as error:
+                raise PluginError(f"{path} cannot be read: {error}") from error
+        return super().load_config(config_path)
 
 
 class QualifiedConfigs(ConfigSource):

@@ -37,22 +37,6 @@ def plain_name(name: str) -> str:
     return name[: len(name) - len(suffix)].replace(".", "-")
 
 
-def check_size(source: object, declared: int, limit: int, meaning: str) -> None:
-    """Refuse a declared size before memory is allocated for it.
-
-    Args:
-        source: what declares the size.
-        declared: bytes.
-        limit: bytes that are present or allowed.
-        meaning: the limit in words, such as ``the file has``.
-
-    Raises:
-        DataError: more is declared.
-    """
-    if declared > limit:
-        raise DataError(f"{source} declares {declared} bytes, but {meaning} {limit}")
-
-
 class BoundedReader(io.RawIOBase):
     """A file that raises a DataError when more than ``limit`` bytes are read from it.
 

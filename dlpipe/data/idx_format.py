@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpipe.data.available_memory import available_bytes
-from dlpipe.data.content import READ_ERRORS, check_size, is_compressed, open_content
-from dlpipe.errors import DataError
+from dlpipe.data.content import READ_ERRORS, is_compressed, open_content
+from dlpipe.errors import DataError, check_size
 
 UNSIGNED_BYTE = 0x08
 LONGEST_HEADER = 4 + 4 * 255

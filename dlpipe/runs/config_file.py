@@ -16,6 +16,7 @@ from dlpipe.errors import DlpipeError, Problem
 from dlpipe.flat import flat
 from dlpipe.runs.directory import CONFIG
 from dlpipe.settings import Core, pydantic_message
+from dlpipe.yaml_limits import read_yaml
 
 # version of a run directory's layout; incremented when older versions of dlpipe could not read the new one
 FORMAT = 1
@@ -82,7 +83,7 @@ def config_text(config: DictConfig) -> str:
 def _read(path: Path) -> DictConfig:
     """The config in a file, without aliases and interpolations; all values that the core reads have valid types."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_yaml(path)
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # aliases can expand exponentially
                 raise ValueError("it has an alias, *name, which a run does not write")

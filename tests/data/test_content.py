@@ -13,9 +13,10 @@ import pytest
 
 from dlpipe import DataError
 from dlpipe.data import files, idx_format
-from dlpipe.data.content import BoundedReader, check_size, open_content, plain_name
+from dlpipe.data.content import BoundedReader, open_content, plain_name
 from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
+from dlpipe.errors import check_size
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 

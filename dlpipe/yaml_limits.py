@@ -37,6 +37,6 @@ def _num_values(node: yaml.Node | None, counts: dict[int, int]) -> int:
         return 1
     if id(node) not in counts:
         counts[id(node)] = MAX_VALUES + 1  # of an alias to a node that it is in
-        children = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        children = [child[1] if isinstance(child, tuple) else child for child in node.value]  # of pairs the values
         counts[id(node)] = sum(_num_values(child, counts) for child in children)
     return counts[id(node)]

@@ -44,14 +44,10 @@ def constructor_problems(
     supplied: Sequence[str] = (),
     takes_objects: bool = False,
 ) -> list[Problem]:
-    """Problems with calling ``cls(**options)``.
+    """Problems with calling ``cls(**options)``, where dlpipe adds the ``supplied`` arguments.
 
-    Args:
-        cls: a class, or a function that makes an object.
-        options: arguments from the config.
-        where: their key in the config.
-        supplied: arguments that dlpipe adds.
-        takes_objects: whether Hydra instantiates arguments with ``_target_`` first; their types are not checked here.
+    ``where`` is the key of the options in the config. With ``takes_objects``, Hydra instantiates arguments with
+    ``_target_`` first; their types are not checked here.
     """
     known = parameters(cls)
     hints = annotations(cls)
@@ -88,7 +84,7 @@ def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
         return []
     try:
         # in JSON mode a list is accepted for a tuple, which YAML cannot express
-        adapter.validate_json(json.dumps(value))
+        adapter.validate_json(json.dumps(value, ensure_ascii=False).encode(errors="replace"))  # of names not in UTF-8
     except ValidationError as error:
         return [Problem(f"{where}={value}", _reasons(error))]
     return []

@@ -8,7 +8,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.errors import DlpipeError, format_list
-from dlpipe.flat import flat
+from dlpipe.plain_config import flat
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.directory import PROVENANCE, STAGE, read_provenance, write_json
 from dlpipe.runs.provenance import differences

@@ -1,5 +1,6 @@
 """How large a YAML file may be: larger ones, and aliases that multiply, would take minutes or all memory."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -23,11 +24,14 @@ def read_yaml(path: Path) -> str:
         raise ValueError(f"it has more than {MAX_BYTES} bytes; a config has a few thousand")
     text = content.decode("utf-8")
     try:
-        count = _num_values(yaml.compose(text, _Loader), {})
+        # libyaml, unlike PyYAML, refuses what stands for the bytes of a file name that is not UTF-8
+        count = _num_values(yaml.compose(re.sub(r"\\uD[89A-F]", r"\\u00", text), _Loader), {})
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if count > MAX_VALUES:
-        raise ValueError(f"it has more than {MAX_VALUES} values, with its aliases; a config has a few hundred")
+        raise ValueError(
+            f"it has more than {MAX_VALUES} values, or it has an alias that multiplies them; a config has hundreds"
+        )
     return text
 
 

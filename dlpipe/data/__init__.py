@@ -8,12 +8,19 @@ damaged file raises `dlpipe.DataError`.
 
 from dlpipe.data.array_cache import CacheEntry, cached
 from dlpipe.data.content import READ_ERRORS, open_content
-from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_folders, sha256_of
+from dlpipe.data.files import (
+    RemoteFile,
+    RemoteFileMixin,
+    cache_directory,
+    find,
+    find_or_download,
+    search_folders,
+    sha256_of,
+)
 from dlpipe.data.idx_images import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochSampler, Minibatches, Split, SplitName, TensorMinibatches
 from dlpipe.data.ragged import Ragged
-from dlpipe.data.remote_file_mixin import RemoteFileMixin
 from dlpipe.data.sequence_batches import SequenceBatch, SequenceMinibatches, SequenceSplit, length_mask
 from dlpipe.data.sequence_module import SequenceDataModule
 from dlpipe.data.tensor_module import TensorDataModule

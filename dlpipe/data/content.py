@@ -38,13 +38,7 @@ def plain_name(name: str) -> str:
 
 
 class BoundedReader(io.RawIOBase):
-    """A file that raises a DataError when more than ``limit`` bytes are read from it.
-
-    Args:
-        file: is read.
-        source: names it in the message.
-        limit: bytes.
-    """
+    """A file that raises a DataError, which names ``source``, when more than ``limit`` bytes are read from it."""
 
     def __init__(self, file: IO[bytes], source: object, limit: int) -> None:
         super().__init__()
@@ -55,11 +49,7 @@ class BoundedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer; the number of bytes read.
-
-        Raises:
-            DataError: the limit is exceeded.
-        """
+        """Fill a buffer; the number of bytes read."""
         count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]  # IO lacks a method that all files have
         self._size += count
         if self._size > self._limit:

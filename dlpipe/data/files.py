@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytorch_lightning as pl
 from platformdirs import user_cache_path
 
 from dlpipe.data.content import plain_name
@@ -55,11 +57,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check(path: Path, file: RemoteFile) -> None:
-    """Compare an idx file, or else its decompressed content, with the sha256.
-
-    Raises:
-        DataError: they differ.
-    """
+    """Compare an idx file, or else its decompressed content, with the sha256; a DataError if they differ."""
     actual = sha256_of(path)
     if actual == file.sha256:
         return
@@ -153,15 +151,9 @@ def download_all(
 ) -> Path:
     """Download files into ``directory``, or else into the user's cache, and return that folder.
 
-    Args:
-        remote_files: the files; those that the folder has already, with the right checksum, are not downloaded.
-        dataset: the name of the dataset's folder, see `search_folders`.
-        directory: if given, an existing folder.
-        offline: whether downloading is forbidden.
-        not_found: the error message if it is; other messages contain it too.
-
     Raises:
-        DataError: downloading is forbidden, ``directory`` does not exist, or no mirror has one of the files.
+        DataError: downloading is forbidden, ``directory`` does not exist, or no mirror has one of the files; the
+            message contains ``not_found``.
     """
     if offline:
         raise DataError(not_found)
@@ -177,11 +169,7 @@ def download_all(
 
 
 def download(file: RemoteFile, folder: Path) -> Path:
-    """Download a file from the first mirror that works, atomically, with a progress bar, and check its sha256.
-
-    Raises:
-        DataError: no mirror works.
-    """
+    """Download a file, atomically, from the first mirror that has it with its sha256; a DataError if none has."""
     import pooch
 
     failures = []
@@ -192,3 +180,41 @@ def download(file: RemoteFile, folder: Path) -> Path:
         except (OSError, ValueError) as error:  # requests raises OSErrors, pooch a ValueError for a wrong checksum
             failures.append(f"{url}: {type(error).__name__}")
     raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures) or 'it has no known mirror'})")
+
+
+class RemoteFileMixin(pl.LightningDataModule):
+    """For a dataset that is read from one file, which is searched for and otherwise downloaded.
+
+    List it before the base class: ``class Tunes(RemoteFileMixin, SequenceDataModule)``. A subclass sets `dataset_name`
+    and `remote_file`, and reads `path()` in ``load_splits``.
+
+    Args:
+        directory: where the file is; by default ``$DLPIPE_DATA/<dataset_name>``, then the user's cache.
+        offline: never download.
+        options: as for the next base class.
+    """
+
+    dataset_name: str
+    remote_file: RemoteFile
+
+    def __init__(self, *, directory: str | None = None, offline: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.directory = directory
+        self.offline = offline
+
+    def path(self) -> Path:
+        """Where the file is; it is downloaded if nowhere found.
+
+        Raises:
+            DataError: it is not here and cannot be downloaded.
+        """
+        return find_or_download(self.remote_file, self.dataset_name, self.directory, self.offline)
+
+    def prepare_data(self) -> None:
+        """Find the file or download it, as `path` does."""
+        self.path()
+
+    def checksums(self) -> dict[str, str]:
+        """The file's name to its sha256."""
+        path = self.path()
+        return {path.name: sha256_of(path)}

@@ -60,11 +60,7 @@ def idx_blocks(path: Path) -> Iterator[bytes]:
 
 
 def map_idx(path: Path) -> NDArray[np.uint8] | None:
-    """The array in an idx file, as a read-only memory map; None if the file is compressed.
-
-    Raises:
-        DataError: the file cannot be read, is not idx, or is shorter or longer than its header says.
-    """
+    """The array in an idx file, as a read-only memory map; None if the file is compressed. Raises as `read_idx`."""
     try:
         if is_compressed(path):
             return None
@@ -75,15 +71,7 @@ def map_idx(path: Path) -> NDArray[np.uint8] | None:
 
 
 def parse_idx(content: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
-    """The array in the content of an idx file, sharing its memory.
-
-    Args:
-        content: all bytes of the file, decompressed, (bytes,).
-        source: the file, for error messages.
-
-    Raises:
-        DataError: the content is not idx, or is shorter or longer than its header says.
-    """
+    """The array in the decompressed content (bytes,) of an idx file, sharing its memory. Raises as `read_idx`."""
     size, shape = _declared_size(source, content[:LONGEST_HEADER].tobytes())
     if size != len(content):
         raise _wrong_size(source, f"{len(content)} bytes", shape, size)

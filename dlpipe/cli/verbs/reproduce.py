@@ -19,9 +19,9 @@ from dlpipe.metrics import equal_or_nan, format_value
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import METRICS, WEIGHTS, read_finished, read_provenance, read_summary
 from dlpipe.runs.provenance import differences
-from dlpipe.training.outputs import provenance_of
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.run import run
+from dlpipe.training.run_files import provenance_of
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,11 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(path: Path) -> str:
-    """The text of a YAML file within the limits.
+    """The text of a YAML file within the limits; of another file, which the caller's parser refuses, as it is.
 
     Raises:
         ValueError: it is larger, is no UTF-8, or is nested too deeply.
         OSError: it cannot be read.
-        yaml.YAMLError: it is not YAML.
     """
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
@@ -26,6 +25,8 @@ def read_yaml(path: Path) -> str:
     try:
         # libyaml, unlike PyYAML, refuses what stands for the bytes of a file name that is not UTF-8
         count = _num_values(yaml.compose(re.sub(r"\\uD[89A-F]", r"\\u00", text), _Loader), {})
+    except yaml.YAMLError:  # the caller's parser says what is wrong, in PyYAML's words
+        return text
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if count > MAX_VALUES:

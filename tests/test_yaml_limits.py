@@ -3,7 +3,6 @@
 import time
 
 import pytest
-import yaml
 
 from dlpipe import DlpipeError
 from dlpipe.runs.config_file import read_config
@@ -37,11 +36,12 @@ def test_another_file_is_read_as_it_is(tmp_path, content):
     assert read_yaml(tmp_path / "a.yaml") == content
 
 
-@pytest.mark.parametrize("content", ["a: " + "[" * 5000 + "]" * 5000, "a: [", "a: \0"])
-def test_a_file_that_is_no_yaml_is_refused(tmp_path, content):
-    (tmp_path / "a.yaml").write_text(content)
-    with pytest.raises((ValueError, yaml.YAMLError)):
-        read_yaml(tmp_path / "a.yaml")
+def test_a_user_config_that_is_nested_too_deeply_is_refused_by_name(cli, tmp_path):
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "deep.yaml").write_text("a: " + "[" * 5000 + "]" * 5000)
+    result = cli("check", "-cd", str(tmp_path), "model=logreg", "recipe=deep")
+    assert result.code == 2
+    assert "deep.yaml cannot be read: it is nested too deeply" in result.err
 
 
 def test_a_user_config_that_is_too_large_is_refused_by_name_in_seconds(cli, tmp_path):

@@ -31,12 +31,15 @@ class FileConfigSource(file_config_source.FileConfigSource):  # of the same name
             PluginError: the file is too large.
         """
         path = Path(self.path) / self._normalize_file_name(config_path)
-        if path.is_file():
-            try:
+        try:
+            if path.is_file():
                 read_yaml(path)
-            except ValueError as error:
-                raise PluginError(f"{path} cannot be read: {error}") from error
-        return super().load_config(config_path)
+        except ValueError as error:
+            raise PluginError(f"{path} cannot be read: {error}") from error
+        try:
+            return super().load_config(config_path)
+        except RecursionError as error:
+            raise PluginError(f"{path} cannot be read: it is nested too deeply") from error
 
 
 class QualifiedConfigs(ConfigSource):

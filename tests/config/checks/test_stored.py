@@ -53,7 +53,7 @@ UNREADABLE = {
     "an interpolation that is hidden": (b'model: "\\x24{oc.env:HOME}"\n', r"it has an interpolation"),
     "a key twice": (b"model: 1\nmodel: 2\n", "found duplicate key model"),
     "a null key": (b"model: {null: 1}\n", "Incompatible key type"),
-    "depth": (b"model: " + b"[" * 3000 + b"]" * 3000, "exceeded maximum nesting depth"),
+    "depth": (b"model: " + b"[" * 3000 + b"]" * 3000, "maximum recursion depth"),
     "a number without end": (b"model: " + b"9" * 5000, "Exceeds the limit"),
 }
 

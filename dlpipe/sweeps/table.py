@@ -10,7 +10,6 @@ from omegaconf import OmegaConf
 
 from dlpipe.metrics import format_value
 from dlpipe.runs.directory import CONFIG, read_provenance, read_summary, write_text
-from dlpipe.yaml_limits import read_yaml
 
 TABLE = "sweep.csv"
 
@@ -81,9 +80,7 @@ def _read(folder: Path, name: str) -> Job:
 
 def _overrides(folder: Path) -> dict[str, str]:
     # Hydra overwrites its own file if the sweep is started once more, with other values
-    texts = read_provenance(folder).get("overrides") or OmegaConf.create(
-        read_yaml(folder / ".hydra" / "overrides.yaml")
-    )
+    texts = read_provenance(folder).get("overrides") or OmegaConf.load(folder / ".hydra" / "overrides.yaml")
     pairs = (str(text).lstrip("+").partition("=") for text in texts)
     return {key: value for key, _, value in pairs}
 

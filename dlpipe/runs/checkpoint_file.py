@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from dlpipe.errors import DlpipeError, format_list
+from dlpipe.errors import DataError, DlpipeError, format_list, system_errors_in_one_line
 from dlpipe.runs.checkpoint_sizes import check_checkpoint
 
 
@@ -26,14 +26,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), system_errors_in_one_line():
             warnings.simplefilter("ignore")  # torch warns about unusual files before it fails
             if _is_safetensors(path):
                 return {"state_dict": load_file(path)}
             check_checkpoint(path)
             with path.open("rb") as file:  # of a path, torch would believe the suffix
                 content = torch.load(file, map_location="cpu", weights_only=True)
-    except MemoryError:
+    except DataError as error:
+        raise DlpipeError(f"{path} cannot be read: {error}. It is damaged, or not a checkpoint") from error
+    except (MemoryError, DlpipeError):
         raise
     except pickle.UnpicklingError as error:
         message = f"would call {format_list(calls)}" if (calls := unsafe_globals(path)) else _first_line(error)

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from dlpipe.atomic import create_exclusive
-from dlpipe.errors import DlpipeError, Problem
+from dlpipe.errors import DlpipeError, Problem, system_errors_in_one_line
 from dlpipe.plain_config import flat
 from dlpipe.runs.directory import CONFIG
 from dlpipe.settings import Core, pydantic_message
@@ -83,7 +83,8 @@ def config_text(config: DictConfig) -> str:
 def _read(path: Path) -> DictConfig:
     """The config in a file, without aliases and interpolations; all values that the core reads have valid types."""
     try:
-        text = read_yaml(path)
+        with system_errors_in_one_line():
+            text = read_yaml(path)
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # aliases can expand exponentially
                 raise ValueError("it has an alias, *name, which a run does not write")

@@ -286,3 +286,19 @@ def test_all_files_are_found_in_one_folder_or_none_is(tmp_path, write):
     assert files.find_all(["a", "b"], "x", str(tmp_path)) is None
     write(tmp_path, {"b.gz": b""})
     assert files.find_all(["a", "b"], "x", str(tmp_path)) == [tmp_path / "raw" / "a", tmp_path / "b.gz"]
+
+
+def test_a_downloaded_file_has_the_mode_of_any_other(one, server, own_cache):
+    (own_cache / "plain").touch()
+    path = files.find_or_download(one, "music", None, offline=False)
+    assert path.stat().st_mode == (own_cache / "plain").stat().st_mode
+
+
+def test_a_cache_that_cannot_be_written_to_is_blamed_instead_of_the_mirrors(one, server, own_cache):
+    (own_cache / "dlpipe").touch()
+    message = (
+        r"no tunes in .*music cannot be written to \(.*\); set XDG_CACHE_HOME to a folder that can be, or DLPIPE_DATA"
+    )
+    with pytest.raises(DataError, match=message):
+        files.find_or_download(one, "music", None, offline=False)
+    assert server.asked == []

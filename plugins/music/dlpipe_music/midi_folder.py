@@ -76,7 +76,7 @@ class MidiFolder(Tunes):
     def _folder(self) -> Path:
         if self.directory is None:
             raise DataError("dataset.directory says where the MIDI files are: dataset.directory=/home/you/tunes")
-        folder = Path(self.directory).expanduser()
+        folder = Path(os.path.expanduser(self.directory))  # pathlib's method fails without a home directory
         if not folder.is_dir():
             raise DataError(f"dataset.directory={self.directory} is no folder")
         return folder

@@ -57,8 +57,6 @@ Exit codes: 0 finished; 1 the run failed; 2 the request was wrong, and nothing w
 
 def console() -> None:
     """The console script ``dlpipe``."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for names that it cannot encode
     sys.exit(main(sys.argv[1:]))
 
 

@@ -58,6 +58,22 @@ def format_list(words: Iterable[Any]) -> str:
     return ", ".join(str(word) for word in words) or "none"
 
 
+def check_size(source: object, declared: int, limit: int, meaning: str) -> None:
+    """Refuse a declared size before memory is allocated for it.
+
+    Args:
+        source: what declares the size.
+        declared: bytes.
+        limit: bytes that are present or allowed.
+        meaning: the limit in words, such as ``the file has``.
+
+    Raises:
+        DataError: more is declared.
+    """
+    if declared > limit:
+        raise DataError(f"{source} declares {declared} bytes, but {meaning} {limit}")
+
+
 @contextlib.contextmanager
 def system_errors_in_one_line(afterwards: str = "") -> Iterator[None]:
     """Replace an OSError in `SYSTEM_ERRORS` by one line that says what to do.

@@ -16,6 +16,7 @@ from dlpipe.errors import DlpipeError, Problem, system_errors_in_one_line
 from dlpipe.plain_config import flat
 from dlpipe.runs.directory import CONFIG
 from dlpipe.settings import Core, node_problems, pydantic_message
+from dlpipe.yaml_limits import read_yaml
 
 # version of a run directory's layout; incremented when older versions of dlpipe could not read the new one
 FORMAT = 1
@@ -81,7 +82,7 @@ def _read(path: Path) -> DictConfig:
     """The config in a file, without aliases and interpolations; all values that the core reads have valid types."""
     try:
         with system_errors_in_one_line():
-            text = path.read_text(encoding="utf-8")
+            text = read_yaml(path)
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # aliases can expand exponentially
                 raise ValueError("it has an alias, *name, which a run does not write")

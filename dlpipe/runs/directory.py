@@ -33,7 +33,7 @@ def best_of(run_dir: Path, stage: str = "") -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_write(path) as temporary_path:
-        temporary_path.write_text(text, encoding="utf-8")
+        temporary_path.write_text(text, encoding="utf-8", errors="backslashreplace")  # of file names
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from dlpipe.config.checks.optimizer import full_batch_problems
-from dlpipe.config.compose import read_options
+from dlpipe.config.config_files import read_options
 from dlpipe.contract import optional_method
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard

@@ -15,7 +15,7 @@ FILES = ("imdb.pkl", "imdb.dict.pkl")
 
 @final
 class ImdbPickles(Reviews):
-    """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed (``.gz``) or not.
+    """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed or not.
 
     They are read once, by an unpickler that allows only plain containers and arrays, and stored in the user's cache.
     Their server is offline; the dataset ``imdb`` tokenizes the same words from the text of the reviews.
@@ -40,7 +40,7 @@ class ImdbPickles(Reviews):
     def _paths(self) -> list[Path]:
         paths = []
         for name in FILES:
-            path = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
+            path = find(f"{name}.gz", NAME, self.directory)
             if path is None:
                 folders = describe_folders(NAME, self.directory)
                 raise DataError(

@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlpipe import __version__
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, Problem, RequestError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 DONE, FAILED, WRONG = 0, 1, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -49,11 +53,6 @@ datasets    {datasets}
 Override any value of the composed config as key=value. Runs are written to outputs/.
 Exit codes: 0 finished; 1 the run failed; 2 the request was wrong, and nothing was written; 128 + n stopped by signal n.
 """
-
-
-def console() -> None:
-    """The console script ``dlpipe``."""
-    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: list[str]) -> int:
@@ -145,6 +144,7 @@ def _run(request: Request) -> int:
         return _print_by_hydra([*request.print_only_flags, *texts])
     from dlpipe.cli import hydra_task
     from dlpipe.config.prepare import prepare_jobs
+    from dlpipe.training.distributed.child_signals import interrupts_blocked_in_children
 
     prepared = prepare_jobs(jobs)
     if here.rank > 0:
@@ -154,10 +154,16 @@ def _run(request: Request) -> int:
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
     where = f"hydra.{key}.dir={_quoted(str(directory))}"
     try:
-        return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
+        with interrupts_blocked_in_children() if _has_workers(jobs[0][1]) else contextlib.nullcontext():
+            return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
     finally:
         if request.multirun:
             _print_sweep_table(directory)
+
+
+def _has_workers(cfg: "DictConfig") -> bool:
+    """Whether the launcher of a sweep has workers that it kills when it is interrupted, as joblib's."""
+    return str(cfg.hydra.launcher._target_).endswith("JoblibLauncher")
 
 
 def _print_by_hydra(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.config.checks.callbacks import callback_problems
 from dlpipe.config.checks.constructor import constructor_problems
 from dlpipe.config.checks.data import data_problems
 from dlpipe.config.checks.hydra_node import hydra_problems
@@ -138,6 +139,7 @@ def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
         except Exception as error:  # Lightning raises many types; each message names the argument
             raise RequestError([build_problem(stage_config, error)]) from error
         _refuse(trainer_problems(stage_config, config, trainer))
+        _refuse(callback_problems(stage_config, stage.module, trainer.callbacks))  # type: ignore[attr-defined]
         count = trainer.world_size
     return replace(prepared, num_processes=count)
 

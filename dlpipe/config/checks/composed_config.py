@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,7 +24,8 @@ def first_lines(error: Exception) -> str:
 def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     """Missing values and broken interpolations, such as a model's reference to a key that its dataset lacks."""
     problems = []
-    for name in map(str, node):
+    name: Any  # not always a text: the keys of a mapping may be numbers
+    for name in node:
         key = f"{prefix}{name}"
         if key == "hydra":
             continue
@@ -36,11 +38,11 @@ def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     return problems
 
 
-def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Problem]:
+def _interpolation_problems(node: DictConfig, name: Any, key: str) -> list[Problem]:
     try:
         node[name]
     except OmegaConfBaseException as error:
-        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]  # it is a dict
+        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]  # it is a dict
         root, reference = node._get_root(), DATASET_KEY.fullmatch(str(raw))
         dataset = root.get("dataset") if isinstance(root, DictConfig) else None
         if dataset and reference and reference[1] not in dataset:

@@ -16,6 +16,8 @@ class FusedOptimization(AutomaticOptimization):
     def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
         """Update for the minibatch in ``kwargs``."""
         fused = fused_updates(self.trainer)
+        if self.trainer.accumulate_grad_batches != 1:  # a callback may change it between epochs
+            return super().run(optimizer, batch_idx, kwargs)
         fused.invalidate_stale_traces()
         loss = fused.train(kwargs["batch"]) if "batch" in kwargs else None
         if loss is None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe.config.checks.optimizer import built_problems
@@ -18,14 +17,16 @@ from dlpipe.training.stages.init_from import check_start
 def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
     """Problems with the model, its stages and their initial weights; if there are none, with their optimizers.
 
-    Args:
-        prepared: holds the model.
-        is_stored: whether the run has started before: it then has its own copy of the weights from ``init_from``.
+    A run that ``is_stored`` has its own copy of the weights from ``init_from``.
     """
     config, model = prepared.config, prepared.model
     try:
         check_stages(model, config.stages, config.recipe.stages)
-        check_supports_significance(model, config)
+        if config.recipe.significance is not None and not is_overridden("predict_step", model, pl.LightningModule):
+            raise PluginError(
+                f"recipe.significance={config.recipe.significance} needs class probabilities, and model "
+                f"{config.model.name!r} has no predict_step; set it to null"
+            )
         if config.init_from and not is_stored:
             check_start(config, model)
     except DlpipeError as error:
@@ -43,23 +44,8 @@ def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
 
 
 def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> list[Problem]:
-    """A problem if Lightning cannot fit the module."""
     if is_overridden("training_step", module, pl.LightningModule):
         return []
     name = f"{config.model.name}, stage {stage}" if stage else config.model.name
     message = f"model {name!r} ({type(module).__name__}) has no training_step; Lightning needs one"
     return [Problem(f"model={config.model.name}", message) if stage else Problem("", message)]
-
-
-def check_supports_significance(model: pl.LightningModule, config: DictConfig) -> None:
-    """Refuse significance tests of a module without predictions.
-
-    Raises:
-        PluginError: ``recipe.significance`` is set and the module has no ``predict_step``.
-    """
-    significance = config.recipe.significance
-    if significance is not None and not is_overridden("predict_step", model, pl.LightningModule):
-        raise PluginError(
-            f"recipe.significance={significance} needs class probabilities, and model {config.model.name!r} has no "
-            "predict_step; set it to null"
-        )

@@ -157,6 +157,7 @@ def _start(mode: str, **options: Any) -> wandb.Run:
         return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **options, **resume)  # type: ignore[arg-type]
     except wandb.errors.CommError as error:
         log.warning("W&B cannot be reached (%s); logging offline", str(error).splitlines()[0])
+        wandb.teardown()  # the service still holds the run's id
         return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
 
 

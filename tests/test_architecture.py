@@ -39,6 +39,7 @@ FLOORS = (
     {"data", "epoch_mean", "figures", "plugins", "stages"},
     {"contract", "settings"},
     {"errors", "plain_config", "metrics", "atomic", "did_you_mean"},
+    {"operating_system"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

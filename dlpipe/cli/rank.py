@@ -1,8 +1,6 @@
 """``python rank.py RUN_DIR STATE PARENT``: one rank of a run that `dlpipe.training.distributed.launch` started."""
 
-import ctypes
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -11,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
 
 def main(run_dir: str, state: str, parent: str) -> int:
     """Train as one rank; the launcher reads and logs its error."""
-    _die_with(int(parent))
     given = json.loads(Path(state).read_text(encoding="utf-8"))
     sys.path[:] = given["sys.path"]  # as it was before Hydra changed the working directory
+    from dlpipe.operating_system import die_with_parent
+
+    die_with_parent(int(parent))
     for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would not help
         signal.signal(number, signal.SIG_DFL)
     from dlpipe.training.distributed.child_signals import unblock_interrupts
@@ -54,14 +52,6 @@ def main(run_dir: str, state: str, parent: str) -> int:
         handler.record_exception(error)
         return 1
     return 0
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies for any reason (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the call
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _become_job(config: "DictConfig", hydra_node: dict[str, Any] | None) -> None:

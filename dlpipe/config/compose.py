@@ -9,7 +9,9 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe.config.search_path import register
 from dlpipe.errors import PluginError
@@ -17,21 +19,37 @@ from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
 
 VERSION_BASE = "1.3"
+# ValueError: not UTF-8, a date that does not exist; OSError: no mapping, or no permission
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, OSError)
 
 
 def read_options(path: Path) -> dict[str, Any]:
     """The content of a config file, without resolving interpolations; a PluginError if it is not YAML."""
     try:
-        with path.open(encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except yaml.YAMLError as error:
-        raise _unreadable(error) from error
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
     return content if isinstance(content, dict) else {}  # without a name, which the config checks report
 
 
-def _unreadable(error: yaml.YAMLError) -> PluginError:
-    """An error with file and line, which PyYAML's message spreads over several lines."""
-    return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
+def _unreadable(path: Path, error: Exception) -> PluginError:
+    """The reason in one line; it names the place where the parser knows it."""
+    if isinstance(error, RecursionError):
+        return PluginError(f"a config file is nested too deeply: {path}")
+    return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}, in {path}")
+
+
+def _find_unreadable(error: Exception) -> PluginError:
+    """Which file of the config tree Hydra could not read: it does not name it."""
+    for folder in (conf_dir(), *registry.added_conf_dirs().values()):
+        for path in sorted(folder.rglob("*.yaml")):
+            try:
+                OmegaConf.load(path)
+            except type(error) as found:
+                return _unreadable(path, found)
+            except Exception:
+                continue  # not the one that was asked for
+    return PluginError(f"the config cannot be composed: {' '.join(str(error).split())}")
 
 
 @contextlib.contextmanager
@@ -47,8 +65,10 @@ def compose(overrides: list[str]) -> DictConfig:
     """The composed config with its ``hydra`` node; ``output_dir``, not known yet, is a placeholder."""
     try:
         cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
-    except yaml.YAMLError as error:
-        raise _unreadable(error) from error
+    except (HydraException, OmegaConfBaseException):
+        raise
+    except UNREADABLE as error:
+        raise _find_unreadable(error) from error
     cfg.output_dir = "RUN_DIRECTORY"
     return cfg
 

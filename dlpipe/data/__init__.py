@@ -7,7 +7,15 @@ and `cached` stores arrays that take long to load in `cache_directory`. A missin
 """
 
 from dlpipe.data.array_cache import CacheEntry, cached
-from dlpipe.data.files import RemoteFile, cache_directory, find, find_or_download, search_folders, sha256_of
+from dlpipe.data.files import (
+    RemoteFile,
+    cache_directory,
+    describe_folders,
+    find,
+    find_or_download,
+    search_folders,
+    sha256_of,
+)
 from dlpipe.data.idx_images import IdxFiles, IdxImages
 from dlpipe.data.legacy_pickle import read_pickles
 from dlpipe.data.minibatches import EpochSampler, Minibatches, Split, SplitName, TensorMinibatches
@@ -36,6 +44,7 @@ __all__ = [
     "TensorMinibatches",
     "cache_directory",
     "cached",
+    "describe_folders",
     "find",
     "find_or_download",
     "length_mask",

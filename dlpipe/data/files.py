@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from dlpipe.atomic import check_space, give_default_mode
 from dlpipe.errors import DataError
+from dlpipe.operating_system import expand_user, has_no_home, user_cache
 
 DATA_VARIABLE = "DLPIPE_DATA"
 TIMEOUT_SECONDS = 20
@@ -32,14 +32,26 @@ def search_folders(dataset: str, directory: str | None) -> list[Path]:
     Only ``directory`` if given; otherwise ``$DLPIPE_DATA/<dataset>``, then the user's cache.
     """
     if directory is not None:
-        return [Path(directory).expanduser()]
+        return [expand_user(directory)]
     data = os.environ.get(DATA_VARIABLE)
-    return ([Path(data).expanduser() / dataset] if data else []) + [cache_directory(dataset)]
+    return ([expand_user(data) / dataset] if data else []) + [cache_directory(dataset)]
+
+
+def describe_folders(dataset: str, directory: str | None) -> str:
+    """The folders that are searched for a dataset's files, for an error message."""
+    return " or ".join(map(_describe, search_folders(dataset, directory)))
+
+
+def _describe(folder: Path) -> str:
+    return "the user's cache, for which HOME or XDG_CACHE_HOME must be set" if has_no_home(folder) else str(folder)
 
 
 def cache_directory(dataset: str) -> Path:
-    """The folder in the user's cache that a dataset is downloaded to."""
-    return user_cache_path("dlpipe") / dataset
+    """The folder in the user's cache that a dataset is downloaded to.
+
+    For a user without a home directory, a folder that cannot be created: `cached` then caches nothing.
+    """
+    return user_cache() / dataset
 
 
 def sha256_of(path: Path) -> str:
@@ -99,7 +111,7 @@ def find_or_download(file: RemoteFile, dataset: str, directory: str | None, offl
     found = find(file.name, dataset, directory)
     if found is not None:
         return found
-    folders = " or ".join(map(str, search_folders(dataset, directory)))
+    folders = describe_folders(dataset, directory)
     advice = (
         f"set {DATA_VARIABLE} to the folder that has {dataset}/"
         if directory is None
@@ -122,18 +134,25 @@ def download_all(
         not_found: the error message if it is; other messages contain it too.
 
     Raises:
-        DataError: downloading is forbidden, ``directory`` does not exist, or no mirror has one of the files.
+        DataError: downloading is forbidden, ``directory`` does not exist, the folder cannot be written to, or no
+            mirror has one of the files.
     """
-    if offline:
-        raise DataError(not_found)
     folder = search_folders(dataset, directory)[-1]
+    if offline or has_no_home(folder):
+        raise DataError(not_found)
     if directory is not None and not folder.is_dir():  # probably misspelt
         raise DataError(f"dataset.directory={directory} is not a folder; {not_found}")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_space(folder, 1)
         for file in remote_files:
             download(file, folder)
     except DataError as error:
         raise DataError(f"{not_found} {error}") from error
+    except OSError as error:
+        advice = f"; set XDG_CACHE_HOME to a folder that can be, or {DATA_VARIABLE} to one that has {dataset}/"
+        message = f"{not_found} {folder} cannot be written to ({error.strerror})"
+        raise DataError(message + (advice if directory is None else "")) from error
     return folder
 
 
@@ -149,7 +168,9 @@ def download(file: RemoteFile, folder: Path) -> Path:
     for url in file.urls:
         downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT_SECONDS)
         try:
-            return Path(pooch.retrieve(url, file.sha256, file.name, folder, downloader=downloader))
+            path = Path(pooch.retrieve(url, file.sha256, file.name, folder, downloader=downloader))
+            give_default_mode(path)
+            return path
         except (OSError, ValueError) as error:  # requests raises OSErrors, pooch a ValueError for a wrong checksum
             failures.append(f"{url}: {type(error).__name__}")
     raise DataError(f"{file.name} could not be downloaded ({'; '.join(failures) or 'it has no known mirror'})")

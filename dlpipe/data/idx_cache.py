@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from dlpipe.atomic import DAY, atomic_write, remove_leftovers
 from dlpipe.data.files import sha256_of
 from dlpipe.data.idx_format import GZIP, map_idx, parse_idx, read_error, read_idx
 from dlpipe.errors import DataError
+from dlpipe.operating_system import user_cache
 
 log = logging.getLogger(__name__)
 BLOCK = 2**20
@@ -53,7 +53,7 @@ def open_idx(path: Path) -> NDArray[np.uint8]:
 
 def cache_path(digest: str) -> Path:
     """Where the decompressed copy of the file with this sha256 is cached."""
-    return user_cache_path("dlpipe") / "decompressed" / f"{digest}.idx"
+    return user_cache() / "decompressed" / f"{digest}.idx"
 
 
 def _is_compressed(path: Path) -> bool:

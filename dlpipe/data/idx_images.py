@@ -129,7 +129,7 @@ class IdxImages(TensorDataModule):
         return {file.name: file.sha256 for file in self.idx_files}
 
     def _not_found(self) -> str:
-        folders = " or ".join(map(str, files.search_folders(self.dataset_name, self.directory)))
+        folders = files.describe_folders(self.dataset_name, self.directory)
         names = ", ".join(file.name for file in self.idx_files)
         return (
             f"no {self.dataset_name} in {folders} (expected files: {names}). Put them there, or set "

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from dlpipe.errors import DlpipeError, format_list
+from dlpipe.errors import DlpipeError, format_list, system_errors_in_one_line
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -22,11 +22,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), system_errors_in_one_line():
             warnings.simplefilter("ignore")  # torch warns about unusual files before it fails
             _check_crc(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
+    except (MemoryError, DlpipeError):
         raise
     except pickle.UnpicklingError as error:
         message = f"would call {format_list(calls)}" if (calls := unsafe_globals(path)) else _first_line(error)

@@ -1,6 +1,7 @@
 """A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -11,7 +12,6 @@ import time
 import pytest
 import torch
 
-from dlpipe.cli import main
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 
@@ -73,6 +73,7 @@ def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, m
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
+    main = importlib.import_module("dlpipe.cli.main")  # the package exports the function of that name
     monkeypatch.setattr(main, "_run", interrupted)
     monkeypatch.chdir(tmp_path)
     assert main.main(["model=mlp"]) == 128 + signal.SIGINT

@@ -256,3 +256,19 @@ def test_the_error_about_failed_mirrors_names_the_folders_that_were_searched(one
     server.pages.clear()
     with pytest.raises(DataError, match=r"no tunes in .* could not be downloaded \(.*HTTPError\)"):
         files.find_or_download(one, "music", None, offline=False)
+
+
+def test_a_downloaded_file_has_the_mode_of_any_other(one, server, own_cache):
+    (own_cache / "plain").touch()
+    path = files.find_or_download(one, "music", None, offline=False)
+    assert path.stat().st_mode == (own_cache / "plain").stat().st_mode
+
+
+def test_a_cache_that_cannot_be_written_to_is_blamed_instead_of_the_mirrors(one, server, own_cache):
+    (own_cache / "dlpipe").touch()
+    message = (
+        r"no tunes in .*music cannot be written to \(.*\); set XDG_CACHE_HOME to a folder that can be, or DLPIPE_DATA"
+    )
+    with pytest.raises(DataError, match=message):
+        files.find_or_download(one, "music", None, offline=False)
+    assert server.asked == []

@@ -8,9 +8,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dlpipe.atomic import check_space
 from dlpipe.errors import DlpipeError, Problem, format_list
 from dlpipe.plugins import registry
-from dlpipe.runs.directory import check_links
+from dlpipe.runs.directory import FIRST_BYTES, check_links
 
 DATASET_KEY = re.compile(r"\$\{dataset\.(\w+)\}")
 
@@ -24,7 +25,7 @@ def first_lines(error: Exception) -> str:
 def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     """Missing values and broken interpolations, such as a model's reference to a key that its dataset lacks."""
     problems = []
-    name: Any  # not always a text: the keys of a mapping may be numbers
+    name: Any  # a key may be a number
     for name in node:
         key = f"{prefix}{name}"
         if key == "hydra":
@@ -108,6 +109,8 @@ def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
         parent = parent.parent
     if not parent.is_dir():
         return [Problem(where, f"cannot be created: {parent} is not a directory; choose another")]
-    if not os.access(parent, os.W_OK | os.X_OK):
-        return [Problem(where, f"cannot be created: {parent} cannot be written to; choose another")]
+    try:
+        check_space(parent, FIRST_BYTES)
+    except OSError as error:
+        return [Problem(where, f"cannot be created: {parent} cannot be written to: {error.strerror}; choose another")]
     return []

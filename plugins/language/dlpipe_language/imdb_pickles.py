@@ -6,7 +6,7 @@ from typing import Any, final
 import torch
 
 from dlpipe import DataError
-from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_folders, sha256_of
+from dlpipe.data import Ragged, SequenceSplit, describe_folders, find, read_pickles, sha256_of
 from dlpipe_language.reviews import PADDING_WORD, SPECIAL_WORDS, LoadedReviews, Reviews, cache_path, cached_reviews
 
 NAME = "imdb"
@@ -42,7 +42,7 @@ class ImdbPickles(Reviews):
         for name in FILES:
             path = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
             if path is None:
-                folders = " or ".join(map(str, search_folders(NAME, self.directory)))
+                folders = describe_folders(NAME, self.directory)
                 raise DataError(
                     f"no {name}.gz and no {name} in {folders}; dataset=imdb takes the reviews from their text"
                 )

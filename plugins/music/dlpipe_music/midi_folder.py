@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, final
 
@@ -72,7 +73,7 @@ class MidiFolder(Tunes):
     def _folder(self) -> Path:
         if self.directory is None:
             raise DataError("dataset.directory says where the MIDI files are: dataset.directory=/home/you/tunes")
-        folder = Path(self.directory).expanduser()
+        folder = Path(os.path.expanduser(self.directory))  # pathlib's method fails without a home directory
         if not folder.is_dir():
             raise DataError(f"dataset.directory={self.directory} is no folder")
         return folder

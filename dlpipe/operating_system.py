@@ -3,6 +3,7 @@
 No other file of the core uses these functions of the standard library: `tests/test_operating_system.py` has the list.
 """
 
+import contextlib
 import ctypes
 import errno
 import getpass
@@ -10,7 +11,9 @@ import os
 import platform
 import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +152,33 @@ def sync_descriptor(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in NO_FSYNC:
             raise
+
+
+@contextlib.contextmanager
+def interrupts_blocked_in_children() -> Iterator[None]:
+    """Block SIGINT in the processes that this thread starts meanwhile, until they call `unblock_interrupts`.
+
+    Python shows a traceback for a signal that arrives while a process starts.
+
+    This process still receives it: a thread that does not block it waits for it, and Python calls the handler in the
+    main thread as always.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    done = threading.Event()
+    receiver = threading.Thread(target=done.wait, daemon=True)
+    receiver.start()  # it inherits the mask of now
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        done.set()
+        receiver.join()
+
+
+def unblock_interrupts() -> None:
+    """Receive SIGINT from now on, also one that has arrived since this process was started."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

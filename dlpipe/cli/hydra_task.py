@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
+from dlpipe.operating_system import unblock_interrupts
 
 if TYPE_CHECKING:
     from dlpipe.training.prepared import Prepared
@@ -24,6 +25,7 @@ def task(cfg: DictConfig) -> float | None:
 
     In a sweep every failure is logged when it happens: Hydra itself only shows the first, after all jobs.
     """
+    unblock_interrupts()  # in a launcher's worker
     from dlpipe.training.run import run  # imports torch, which Hydra's own flags do without
 
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -32,12 +34,13 @@ def task(cfg: DictConfig) -> float | None:
     except DlpipeError as error:
         log.error("%s", error)
         if in_sweep:
-            raise error.with_traceback(None) from None
+            raise DlpipeError(str(error)) from None
         raise SystemExit(1) from error
     except Exception as error:
         if in_sweep:
             log.exception("this job failed")
-            raise error.with_traceback(None) from None
+            # not the exception itself: a launcher pickles it, and not every class can be unpickled
+            raise DlpipeError(f"{type(error).__name__}: {error}") from None
         raise
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlpipe import __version__
 from dlpipe.cli.console import escape_unencodable_output
@@ -13,9 +14,12 @@ from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse, system_errors_in_one_line
-from dlpipe.operating_system import identify_user
+from dlpipe.operating_system import identify_user, interrupts_blocked_in_children
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 DONE, FAILED, WRONG = 0, 1, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -53,11 +57,6 @@ datasets    {datasets}
 Override any value of the composed config as key=value. Runs are written to outputs/.
 Exit codes: 0 finished; 1 the run failed; 2 the request was wrong, and nothing was written; 128 + n stopped by signal n.
 """
-
-
-def console() -> None:
-    """The console script ``dlpipe``."""
-    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: list[str]) -> int:
@@ -146,10 +145,16 @@ def _run(request: Request) -> int:
     quoted = str(directory).replace("\\", "\\\\").replace("'", "\\'")
     where = f"hydra.{key}.dir='{quoted}'"
     try:
-        return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
+        with interrupts_blocked_in_children() if _has_workers(jobs[0][1]) else contextlib.nullcontext():
+            return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
     finally:
         if request.multirun:
             _print_sweep_table(directory)
+
+
+def _has_workers(cfg: "DictConfig") -> bool:
+    """Whether the launcher of a sweep has workers that it kills when it is interrupted, as joblib's."""
+    return str(cfg.hydra.launcher._target_).endswith("JoblibLauncher")
 
 
 def _print_by_hydra(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from dlpipe.config.checks.callbacks import callback_problems
 from dlpipe.config.checks.config_checks import Job
 from dlpipe.config.checks.constructor import constructor_problems
 from dlpipe.config.checks.data import data_problems, input_size_problems
@@ -103,7 +104,10 @@ def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
     """Build the Trainer of each stage to learn the number of processes."""
     count = 1
     for stage in prepared.selected_stages:
-        count = checked_trainer(prepared.stage_config(stage), config, stage).world_size
+        stage_config = prepared.stage_config(stage)
+        trainer = checked_trainer(stage_config, config, stage)
+        refuse(callback_problems(stage_config, stage.module, trainer.callbacks))  # type: ignore[attr-defined]
+        count = trainer.world_size
     return replace(prepared, num_processes=count)
 
 

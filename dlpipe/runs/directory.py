@@ -18,6 +18,7 @@ METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
 STAGE = "stage.json"  # the result of a finished stage, next to its checkpoints
 CHECKPOINTS = "checkpoints"
+LIGHTNING = "lightning"  # files of Lightning's own callbacks
 BEST = "best.ckpt"
 START = "start.ckpt"  # a copy of the weights from init_from
 FIGURES = "figures"

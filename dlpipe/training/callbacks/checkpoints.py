@@ -158,7 +158,8 @@ class BestAndLast(Checkpoint):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Log how to resume."""
         if self.last_path.exists() or self.previous_path.exists():
-            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
+            run_dir = Path(trainer.default_root_dir).parent  # see `build_trainer`
+            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", run_dir)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""

@@ -28,7 +28,8 @@ class StoppedBySignal(SystemExit):
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
+        super().__init__(number)  # `args`, from which it is unpickled in the process that waits for a job
+        self.code = 128 + number
 
 
 class GracefulStop(pl.Callback):

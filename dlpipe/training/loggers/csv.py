@@ -11,6 +11,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from dlpipe.atomic import atomic_write
 from dlpipe.operating_system import sync_descriptor
+from dlpipe.runs.directory import LIGHTNING
 
 log = logging.getLogger(__name__)
 FIRST = ("step", "epoch")  # columns
@@ -43,12 +44,12 @@ class MetricsCsv(Logger):
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """The folder of Lightning's own callbacks: they write to ``save_dir/name/version``."""
+        return LIGHTNING
 
     @property
     def version(self) -> str:
-        """Empty: a run has one such file."""
+        """Empty: a run has one such folder."""
         return ""
 
     @property

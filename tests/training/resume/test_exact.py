@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning import callbacks
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from torchmetrics import MeanMetric
 
@@ -183,6 +184,16 @@ class EveryMinibatch(Module):
         self.seen[2] += 1
 
 
+class Backbone(Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = self.net[0]
+
+    def configure_optimizers(self):
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return torch.optim.SGD(trained, lr=0.1)
+
+
 class ByHand(Module):
     def __init__(self):
         super().__init__()
@@ -218,6 +229,20 @@ CASES = {
     "patience": {"patience": 17},
     "no validation": {"limit_val_batches": 0},
     "so many steps": {"max_steps": 27},
+    "early stopping": {"own": lambda: [callbacks.EarlyStopping("val/error", patience=0, mode="max")]},
+    "an exponential average of weights": {"own": lambda: [callbacks.EMAWeightAveraging(decay=0.8)], "fused": True},
+    "an average of weights": {"own": lambda: [callbacks.WeightAveraging()]},
+    "a schedule of accumulation": {"own": lambda: [callbacks.GradientAccumulationScheduler({1: 3, 3: 2})]},
+    "a schedule of accumulation, fused": {
+        "own": lambda: [callbacks.GradientAccumulationScheduler({1: 3, 3: 2})],
+        "fused": True,
+    },
+    "learning rates": {"own": lambda: [callbacks.LearningRateMonitor("step")], "make_module": Adam},
+    "a timer": {"own": lambda: [callbacks.Timer("00:01:00:00")]},
+    "Lightning's checkpoints": {
+        "own": lambda: [callbacks.ModelCheckpoint(monitor="val/error", save_top_k=2, every_n_train_steps=3)]
+    },
+    "a frozen backbone": {"own": lambda: [callbacks.BackboneFinetuning(1, verbose=False)], "make_module": Backbone},
 }
 
 
@@ -232,22 +257,33 @@ class KilledError(BaseException):
     """In place of a signal that nothing can catch."""
 
 
-def fit(folder, checkpoint=None, make_module=Module, make_data=Data, chunk=4, fused=False, patience=None, **options):
+def fit(
+    folder,
+    checkpoint=None,
+    make_module=Module,
+    make_data=Data,
+    chunk=4,
+    fused=False,
+    patience=None,
+    own=None,
+    **options,
+):
     """A run, or a resumed one; gives its module, its checkpoints and the text of its metrics.csv."""
     torch.manual_seed(1)  # random numbers used before make no difference
     if checkpoint:
         torch.rand(17)
     defaults = {"max_epochs": EPOCHS, "num_sanity_val_steps": 0, "accelerator": "cpu", "log_every_n_steps": 50}
     checkpoints = BestAndLast(str(folder), every_n_updates=1)
-    callbacks = [
+    usual = [
         EpochMeanLoss(),
         GeometricPatience(patience),
         ConsoleReporter(),
         checkpoints,
         RunState({"model": "test"}),
+        *(own() if own else []),
     ]
     trainer = pl.Trainer(
-        callbacks=callbacks + ([FusedUpdates()] if fused else []),
+        callbacks=usual + ([FusedUpdates()] if fused else []),
         logger=[MetricsCsv(str(folder / "metrics.csv"))],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=False,

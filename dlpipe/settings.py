@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 # config nodes that a stage's part of the recipe may replace, in addition to values of the recipe
 STAGE_NODES = ("optimizer", "scheduler")
+OnNan = Literal["stop", "warn"]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no larger count
 
 
@@ -55,6 +56,7 @@ class Core(Strict):
     max_chunk_batches: Positive
     fused: bool
     tune_memory: bool
+    on_nan: OnNan
     offline: bool
     resume: Literal["auto"] | None
     stages: Annotated[list[str], Field(min_length=1)] | None

@@ -57,6 +57,7 @@ class Core(Strict):
     fused: bool
     tune_memory: bool
     on_nan: OnNan
+    try_one_batch: bool
     offline: bool
     resume: Literal["auto"] | None
     stages: Annotated[list[str], Field(min_length=1)] | None

@@ -19,10 +19,9 @@ from dlpipe.config.checks.instantiated_nodes import target_problems
 from dlpipe.config.checks.module import module_problems
 from dlpipe.config.checks.optimizer import optimizer_problems
 from dlpipe.config.checks.settings import core_problems
-from dlpipe.config.checks.trainer import build_problem, trainer_of, trainer_problems
+from dlpipe.config.checks.trainer import build_problem, logger_problems, trainer_of, trainer_problems
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.paths import make_absolute
-from dlpipe.contract import defines
 from dlpipe.errors import DlpipeError, Problem, RequestError
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
@@ -109,6 +108,7 @@ def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stor
     _refuse(module_problems(prepared, is_stored))
     prepared = _with_trainers(prepared, config)
     if check_data:
+        _refuse(logger_problems(prepared.config))
         _refuse(data_problems(prepared))
     return prepared
 
@@ -137,7 +137,7 @@ def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
             trainer = trainer_of(stage_config, stage)
         except Exception as error:  # Lightning raises many types; each message names the argument
             raise RequestError([build_problem(stage_config, error)]) from error
-        _refuse(trainer_problems(stage_config, config, trainer))
+        _refuse(trainer_problems(stage_config, config, trainer, stage.module))
         count = trainer.world_size
     return replace(prepared, num_processes=count)
 
@@ -198,10 +198,9 @@ def _build(config: DictConfig) -> Prepared:
 
 
 def _data_key(config: DictConfig) -> Any:
-    """What the data checks depend on; jobs of a sweep with the same key are checked once."""
-    cls = _load("model", config, [])
-    model = _plain(config.model) if cls and defines(cls, "check_data") else config.model.name
-    return (_plain(config.dataset), _plain(config.trainer), model, config.optimizer.get("_target_"))
+    """What the checks with data depend on; jobs of a sweep with the same key are checked once."""
+    dataset = {key: value for key, value in _plain(config.dataset).items() if key != "seed"}
+    return (dataset, _plain(config.trainer), _plain(config.model), config.optimizer.get("_target_"))
 
 
 def _plain(node: DictConfig) -> Any:

@@ -29,7 +29,7 @@ def count_problems(cfg: DictConfig) -> list[Problem]:
 
 def device_problems(cfg: DictConfig, composed: DictConfig, trainer: pl.Trainer) -> list[Problem]:
     """Problems with the devices of this Trainer, given this machine and the launcher of this process."""
-    rank, count = get_rank_info(), trainer.world_size
+    rank, count = get_rank_info(), trainer.num_devices * trainer.num_nodes  # world_size may be the launcher's
     where = f"trainer.devices={cfg.trainer.get('devices')}"
     if rank.launcher and rank.world_size != count:
         message = f"{rank.launcher} started {rank.world_size} processes, and the trainer asks for {count}"

@@ -14,6 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from dlpipe.atomic import atomic_write, link_or_copy
 from dlpipe.errors import DivergedError, DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
+from dlpipe.runs.plain_content import plain_content
 from dlpipe.training.callbacks.divergence import divergence
 from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
 
@@ -27,11 +28,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Save ``checkpoint`` to ``path``.
+        """Save ``checkpoint`` to ``path``, as `plain_content`.
 
         Raises:
-            DlpipeError: it could not be written, as on a full disk.
+            DlpipeError: it could not be written, as on a full disk, or could not be read back.
         """
+        checkpoint = plain_content(checkpoint)
         try:
             with atomic_write(Path(path)) as temporary_path:
                 torch.save(checkpoint, temporary_path)

@@ -24,6 +24,7 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, open_dict
 from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from dlpipe.config.checks.optimizer import needs_full_batch
@@ -89,7 +90,7 @@ def one_batch_problems(prepared: Prepared, datasets: dict[str, pl.LightningDataM
                 _set_up_loops(stage, config, data)
                 if not needs_full_batch(stage.module, config):
                     _train_one_batch(stage, config, data)
-                    _read_back(stage, model, Path(folder))
+                    _read_back(stage, best_of(Path(folder), stage.name))
             except RequestError as error:
                 return error.problems
             except Exception as error:
@@ -159,13 +160,14 @@ def _train_one_batch(stage: Stage, config: DictConfig, data: pl.LightningDataMod
         trainer.fit(stage.module, datamodule=_few_examples(_fresh(config, data), stage))
 
 
-def _read_back(stage: Stage, model: pl.LightningModule, folder: Path) -> None:
+def _read_back(stage: Stage, best: Path) -> None:
     """Read the stage's checkpoints as a resumption and the test do, and write the weights."""
-    best = best_of(folder, stage.name)
-    if best.is_file():
-        stage.module.on_load_checkpoint(read_checkpoint(best.with_name("last.ckpt")))
+    if best.is_file():  # there is a callback that writes checkpoints
+        if is_overridden("on_load_checkpoint", stage.module, pl.LightningModule):
+            stage.module.on_load_checkpoint(read_checkpoint(best.with_name("last.ckpt")))
         load_weights(stage.module, best)
-    export_weights(model, folder)
+    best.parent.mkdir(parents=True, exist_ok=True)
+    export_weights(stage.module, best.parent)
 
 
 def _fresh(config: DictConfig, data: pl.LightningDataModule) -> pl.LightningDataModule:
@@ -186,7 +188,8 @@ def _few_examples(data: pl.LightningDataModule, stage: Stage) -> pl.LightningDat
     if any(getattr(type(data), name) is not getattr(TensorDataModule, name) for name in methods):
         return data
     size = data.batch_size or ROWS
-    sizes: dict[str, int] = {"train": size, "val": max(size, ROWS)}
+    sizes: dict[str, int] = {"train": size, "val": ROWS}
+    data.eval_drop_last = False
     splits = {name: _spread(split, sizes[name]) for name, split in data.splits.items() if name in sizes}
     data.splits = data.move_splits(splits)
     return data

@@ -1,8 +1,6 @@
 """``python -m dlpipe``."""
 
-import sys
-
-from dlpipe.cli.main import main
+from dlpipe.cli.main import console
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    console()

@@ -22,14 +22,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     same file at once, on one host or several, all succeed and the last one wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary_path = _temporary_path(path)
-    try:
+    with _temporary(path) as temporary_path:
         yield temporary_path
         _sync(temporary_path)
         temporary_path.replace(path)
         _sync(path.parent)
-    finally:
-        temporary_path.unlink(missing_ok=True)
 
 
 def link_or_copy(path: Path, other: Path) -> None:
@@ -39,26 +36,18 @@ def link_or_copy(path: Path, other: Path) -> None:
     """
     if other.exists() and path.samefile(other):  # an earlier process was killed after linking
         return
-    temporary_path = _temporary_path(other)
-    try:
+    with _temporary(other) as temporary_path:
         try:
             os.link(path, temporary_path)
         except OSError:  # no hard links
             shutil.copyfile(path, temporary_path)
             _sync(temporary_path)
         temporary_path.replace(other)
-    finally:
-        temporary_path.unlink(missing_ok=True)
 
 
 def create_exclusive(path: Path, text: str) -> None:
-    """Write a new file, completely or not at all.
-
-    Raises:
-        FileExistsError: the file exists.
-    """
-    temporary_path = _temporary_path(path)
-    try:
+    """Write a new file, completely or not at all; a FileExistsError if there is one."""
+    with _temporary(path) as temporary_path:
         temporary_path.write_text(text, encoding="utf-8")
         _sync(temporary_path)
         try:
@@ -70,16 +59,12 @@ def create_exclusive(path: Path, text: str) -> None:
                 file.write(text)
             _sync(path)
         _sync(path.parent)
-    finally:
-        temporary_path.unlink(missing_ok=True)
 
 
 def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
-    """Delete the temporary files that killed processes left; skip a file that cannot be deleted.
+    """Delete the temporary files among ``paths``, which killed processes left; skip one that cannot be deleted.
 
-    Args:
-        paths: any files and folders; only those with the name of a temporary file are deleted.
-        older_than: seconds since the last write; pass `DAY` if another process may be writing now.
+    ``older_than`` is in seconds since the last write; pass `DAY` if another process may be writing now.
     """
     for path in list(paths):
         with contextlib.suppress(OSError):
@@ -87,9 +72,14 @@ def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
                 path.unlink()
 
 
-def _temporary_path(path: Path) -> Path:
-    """A random name, since threads, containers and hosts may share a process id."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A path in the same folder with a random name, since threads, containers and hosts may share a process id."""
+    temporary_path = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        yield temporary_path
+    finally:
+        temporary_path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

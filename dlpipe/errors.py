@@ -40,6 +40,12 @@ class RequestError(DlpipeError):
         super().__init__("\n".join(f"  {problem}" for problem in self.problems))
 
 
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise a RequestError with all problems, if there are any."""
+    if found := list(problems):
+        raise RequestError(found)
+
+
 def format_list(words: Iterable[Any]) -> str:
     """The words separated by commas; ``none`` if there are no words."""
     return ", ".join(str(word) for word in words) or "none"

@@ -1,10 +1,14 @@
-"""The typed part of a config: the values that the core reads, with their ranges."""
+"""The typed part of a config: the values that the core reads, with their ranges, and what is wrong with them."""
 
 from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict, Field
+from omegaconf import DictConfig
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
+
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, format_list
+from dlpipe.plain_config import plain
 
 # config nodes that a stage's part of the recipe may replace, in addition to values of the recipe
 STAGE_NODES = ("optimizer", "scheduler")
@@ -67,15 +71,43 @@ class Core(Strict):
 
 def read_settings(config: DictConfig) -> Core:
     """The typed part of a config that has passed the checks."""
-    return Core.model_validate(core_values(config))
+    return Core.model_validate(_core_values(config))
 
 
-def core_values(config: DictConfig) -> dict[str, Any]:
-    """The values of a config that the core reads, as plain containers."""
-    return {
-        name: OmegaConf.to_container(config[name], resolve=True) if OmegaConf.is_config(config[name]) else config[name]
-        for name in Core.model_fields
-    }
+def core_problems(config: DictConfig) -> list[Problem]:
+    """Problems with the types and ranges of a composed config's typed part."""
+    values = _core_values(config)
+    try:
+        Core.model_validate(values)
+    except ValidationError as error:
+        return [_problem(detail) for detail in error.errors()]
+    return [problem for name in values["recipe"]["stages"] for problem in _stage_problems(values["recipe"], name)]
+
+
+def _core_values(config: DictConfig) -> dict[str, Any]:
+    return {name: plain(config[name]) for name in Core.model_fields}
+
+
+def _stage_problems(recipe: dict[str, Any], name: str) -> list[Problem]:
+    """Problems with the part of a recipe that overrides it for one stage."""
+    overlay = {key: value for key, value in recipe["stages"][name].items() if key not in STAGE_NODES}
+    if "stages" in overlay:
+        return [Problem(f"recipe.stages.{name}.stages", "a stage has no stages; set the values directly")]
+    try:
+        Recipe.model_validate({**recipe, "stages": {}, **overlay})
+    except ValidationError as error:
+        return [_problem({**detail, "loc": ("recipe", "stages", name, *detail["loc"])}) for detail in error.errors()]
+    return []
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known, name = list(Recipe.model_fields), str(detail["loc"][-1])
+        return Problem(key, f"no such key; {did_you_mean(name, known)}a recipe has {format_list(known)}")
+    if detail["type"] == "missing":  # the input is the whole parent node
+        return Problem(key, "is missing")
+    return Problem(f"{key}={detail['input']}", pydantic_message(detail))
 
 
 def pydantic_message(detail: ErrorDetails) -> str:

@@ -44,11 +44,7 @@ def is_staged(model: pl.LightningModule) -> bool:
 
 
 def stages_of(model: pl.LightningModule) -> list[Stage]:
-    """The stages of a model; a model without stages is its own only stage.
-
-    Raises:
-        PluginError: ``stages()`` returns objects that are not stages, no stage, or two with the same name.
-    """
+    """The stages of a model; a model without stages is its own only stage. A PluginError refuses any other result."""
     stages = optional_method(model, "stages")
     if stages is None:
         return [Stage(TRAIN, model)]
@@ -71,11 +67,7 @@ def stages_of(model: pl.LightningModule) -> list[Stage]:
 
 
 def selected(stages: list[Stage], names: Sequence[str] | None) -> list[Stage]:
-    """The stages that ``stages=[...]`` selects, all if it is null; ``pretrain`` also selects ``pretrain/0``.
-
-    Raises:
-        PluginError: no stage has the name.
-    """
+    """The stages that ``stages=[...]`` selects, all if it is null; ``pretrain`` also selects ``pretrain/0``."""
     if names is None:
         return stages
     known = [name for stage in stages for name in prefixes(stage.name)]
@@ -93,16 +85,7 @@ def prefixes(name: str) -> list[str]:
 
 
 def check_stages(model: pl.LightningModule, names: Sequence[str] | None, overlays: Any) -> None:
-    """Refuse names of stages that the model does not have.
-
-    Args:
-        model: the run's model.
-        names: as in `selected`.
-        overlays: ``recipe.stages``, by the names of stages.
-
-    Raises:
-        PluginError: no stage has the name, or no stage is selected.
-    """
+    """Refuse names of stages that the model lacks: ``names``, as in `selected`, and those of ``recipe.stages``."""
     stages = stages_of(model)
     if not selected(stages, names):
         raise PluginError(f"stages={list(names or [])} leaves nothing to train; null trains all stages")

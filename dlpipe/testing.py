@@ -11,7 +11,6 @@ import csv
 import math
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -143,18 +142,14 @@ def _check_reloads(name: str, directory: Path) -> None:
             f"dlpipe.load cannot rebuild model {name!r} from its config and best checkpoint: {error}; the constructor "
             "alone must create everything in the state_dict"
         ) from error
-    _check_class(name, loaded)
+    registered = load_class("model", name)
+    _require(
+        type(loaded) is registered,
+        f"model {name!r} is a {type(loaded).__name__}, but its entry point names {registered.__name__}",
+    )
     for stage in stages_of(loaded):
         state = stage.module.state_dict()
         saved = read_weights(run_directory.best_of(directory, stage.name))
         changed = [key for key, value in saved.items() if not torch.equal(state[key], value)]
         message = f"dlpipe.load does not restore the weights of model {name!r} from its best checkpoint"
         _require(not changed, f"{message}: {format_list(changed)}")
-
-
-def _check_class(name: str, loaded: Any) -> None:
-    registered = load_class("model", name)
-    _require(
-        type(loaded) is registered,
-        f"model {name!r} is a {type(loaded).__name__}, but its entry point names {registered.__name__}",
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.core.config_store import ConfigStore
 
-from dlpipe.plugins import registry, source
+from dlpipe.plugins import class_source, registry
 
 # a project of its own, whose tests test_tutorial.py runs with the plugin installed
 collect_ignore = ["acme_plugin"]
@@ -65,7 +65,7 @@ class Plain(pl.LightningModule):
 
 def _forget_plugins() -> None:
     registry.all_entries.cache_clear()
-    source.read_class.cache_clear()
-    source._parse.cache_clear()
+    class_source.read_class.cache_clear()
+    class_source._parse.cache_clear()
     for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.config.compose stores there
         ConfigStore.instance().repo.pop(group, None)

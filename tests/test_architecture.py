@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpipe.config.catalogue import choices
+from dlpipe.plugins.registry import config_options
 from dlpipe.settings import Core, Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ FLOORS = (
     {"runs"},
     {"data", "epoch_mean", "figures", "plugins", "stages"},
     {"contract", "settings"},
-    {"errors", "flat", "metrics", "atomic", "did_you_mean"},
+    {"errors", "plain_config", "metrics", "atomic", "did_you_mean"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -140,10 +140,10 @@ def test_every_key_and_choice_of_the_config_is_documented():
     words = [
         *Recipe.model_fields,
         *Core.model_fields,
-        *choices("optimizer"),
-        *choices("logger"),
-        *choices("trainer"),
-        *choices("scheduler"),
+        *config_options("optimizer"),
+        *config_options("logger"),
+        *config_options("trainer"),
+        *config_options("scheduler"),
     ]
     assert [word for word in words if f"`{word}`" not in text and f"={word}`" not in text] == []
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import Problem, RequestError
+from dlpipe.errors import Problem, RequestError, refuse
 
 
 @dataclass(frozen=True)
 class Request:
-    """A command line; ``print_only_flags`` are those that print something and run nothing, in Hydra's form."""
+    """A command line."""
 
     overrides: list[str]
     multirun: bool
-    print_only_flags: list[str]
+    print_only_flags: list[str]  # those that print something and run nothing, in Hydra's form
     config_dirs: list[Path]
 
 
@@ -37,11 +37,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: list[str]) -> Request:
-    """Read a command line.
-
-    Raises:
-        RequestError: a flag does not exist, lacks its value or needs another flag; or a folder does not exist.
-    """
+    """Read a command line; a RequestError says which flags, values or folders are wrong."""
     parser = _parser()
     found, overrides = parser.parse_known_args(arguments)
     problems = [_unknown(word, parser) for word in overrides if word.startswith("-")]
@@ -49,8 +45,7 @@ def parse(arguments: list[str]) -> Request:
         problems.append(Problem("--resolve" if found.resolve else "--package", "goes with --cfg"))
     folders = [Path(folder).absolute() for folder in found.config_dir]
     problems += [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
-    if problems:
-        raise RequestError(problems)
+    refuse(problems)
     return Request(overrides, found.multirun, _print_only_flags(found), folders)
 
 

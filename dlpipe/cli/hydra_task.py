@@ -22,10 +22,9 @@ checked: "list[Prepared]" = []
 
 
 def task(cfg: DictConfig) -> float | None:
-    """Run a job's config.
+    """Run a job's config; log a `DlpipeError` on one line, where Hydra would show a traceback of our own code.
 
-    A `DlpipeError` is logged on one line; Hydra would show a traceback of our own code. In a sweep every failure is
-    logged when it happens, also in the job's log: Hydra itself only shows the first, after all jobs. A job that
+    In a sweep every failure is logged when it happens: Hydra itself only shows the first, after all jobs. A job that
     diverged is the worst result: a sweeper such as Optuna would end its study at NaN or at a failed job.
     """
     from dlpipe.training.callbacks.monitor import worst

@@ -11,7 +11,9 @@ from dlpipe import __version__
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.plugins import registry
+from dlpipe.training.distributed.rank_info import get_rank_info
 
 DONE, FAILED, WRONG = 0, 1, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -34,7 +36,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 
-groups      {groups}
+groups      model dataset optimizer scheduler trainer callbacks logger recipe
 models      {models}
 datasets    {datasets}
 
@@ -80,18 +82,14 @@ def _exit_code(arguments: list[str]) -> int:
         return _dispatch(arguments)
     except RequestError as error:
         count = len(error.problems)
-        _complain(f"{count} problem{'s' if count > 1 else ''} in this request; nothing was run or written:\n{error}")
-        return WRONG
+        message = f"{count} problem{'s' if count > 1 else ''} in this request; nothing was run or written:\n{error}"
+        code = WRONG
     except DlpipeError as error:
-        _complain(str(error))
-        return WRONG
+        message, code = str(error), WRONG
     except KeyboardInterrupt:
-        _complain("interrupted")
-        return 128 + signal.SIGINT
-
-
-def _complain(text: str) -> None:
-    print(f"dlpipe: {text}", file=sys.stderr)
+        message, code = "interrupted", 128 + signal.SIGINT
+    print(f"dlpipe: {message}", file=sys.stderr)
+    return code
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -103,36 +101,24 @@ def _dispatch(arguments: list[str]) -> int:
     if "--version" in arguments:
         print(f"dlpipe {__version__}")
         return DONE
-    from dlpipe.plugins import registry
-
     request = parse(arguments)
     registry.user_conf_dirs[:] = request.config_dirs
-    unknown = [word for word in request.overrides if "=" not in word and not word.startswith("~")]
-    if unknown:
-        raise RequestError(_unknown_word(word) for word in unknown)
+    there_are = f"verbs: {', '.join(VERBS)}; overrides: key=value"
+    refuse(
+        Problem(word, f"neither a verb nor an override; {did_you_mean(word, VERBS)}{there_are}")
+        for word in request.overrides
+        if "=" not in word and not word.startswith("~")
+    )
     return _run(request)
 
 
-def _unknown_word(word: str) -> Problem:
-    near = did_you_mean(word, VERBS)
-    return Problem(word, f"neither a verb nor an override; {near}verbs: {', '.join(VERBS)}; overrides: key=value")
-
-
 def _help() -> str:
-    from dlpipe.config.catalogue import groups
-    from dlpipe.plugins import registry
-
-    return HELP.format(
-        version=__version__,
-        groups=" ".join(groups()),
-        models=" ".join(sorted({entry.name for entry in registry.available("model")})) or "none installed",
-        datasets=" ".join(sorted({entry.name for entry in registry.available("dataset")})),
-    )
+    models, datasets = (sorted({entry.name for entry in registry.available(kind)}) for kind in registry.KINDS)
+    return HELP.format(version=__version__, models=" ".join(models) or "none installed", datasets=" ".join(datasets))
 
 
 def _run(request: Request) -> int:
     from dlpipe.config.checks import config_checks
-    from dlpipe.training.distributed.rank_info import get_rank_info
 
     here = get_rank_info()
     if request.multirun and here.world_size > 1:
@@ -152,7 +138,8 @@ def _run(request: Request) -> int:
     hydra_task.checked[:] = [] if request.multirun else [prepared]
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
-    where = f"hydra.{key}.dir={_quoted(str(directory))}"
+    quoted = str(directory).replace("\\", "\\\\").replace("'", "\\'")
+    where = f"hydra.{key}.dir='{quoted}'"
     try:
         return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
     finally:
@@ -166,12 +153,6 @@ def _print_by_hydra(arguments: list[str]) -> int:
         code = _hand_to_hydra(arguments)
     print(output.getvalue(), end="")
     return code
-
-
-def _quoted(text: str) -> str:
-    """A text as a value of Hydra's grammar."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _print_sweep_table(directory: Path) -> None:
@@ -189,13 +170,10 @@ def _hand_to_hydra(arguments: list[str]) -> int:
 
     from dlpipe.cli.hydra_task import task
     from dlpipe.config.compose import VERSION_BASE
-    from dlpipe.config.search_path import register
-    from dlpipe.plugins.registry import conf_dir
 
-    register()
     sys.argv = [sys.argv[0], *arguments]
     try:
-        hydra.main(config_path=str(conf_dir()), config_name="config", version_base=VERSION_BASE)(task)()
+        hydra.main(config_path=str(registry.conf_dir()), config_name="config", version_base=VERSION_BASE)(task)()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED
     return DONE

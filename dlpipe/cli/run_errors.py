@@ -11,11 +11,7 @@ from dlpipe.errors import DataError, DlpipeError
 
 @contextlib.contextmanager
 def open_stored_run(run_dir: str) -> Iterator[StoredRun]:
-    """Open a run with its best weights.
-
-    Raises:
-        DlpipeError: as `open_run`; or the code of its model or dataset raises an exception.
-    """
+    """Open a run with its best weights; raises as `open_run` and `one_line_errors` do."""
     with one_line_errors(run_dir):
         yield open_run(run_dir)
 
@@ -25,9 +21,6 @@ def one_line_errors(run_dir: str | Path) -> Iterator[None]:
     """Replace an exception of a run's own code by a DlpipeError of one line.
 
     The run may have been trained with a config that differs from the one that is there now.
-
-    Raises:
-        DlpipeError: instead of any other exception.
     """
     try:
         yield

@@ -1,5 +1,7 @@
 """One config tree from the core's ``conf/`` and every plugin's, composed by Hydra; no plugin is imported."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,7 @@ VERSION_BASE = "1.3"
 
 
 def read_options(path: Path) -> dict[str, Any]:
-    """The content of a config file, without resolving interpolations.
-
-    Raises:
-        PluginError: the file is not YAML.
-    """
+    """The content of a config file, without resolving interpolations; a PluginError if it is not YAML."""
     try:
         with path.open(encoding="utf-8") as file:
             content = yaml.safe_load(file)
@@ -36,44 +34,34 @@ def _unreadable(error: yaml.YAMLError) -> PluginError:
     return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
 
 
-class Composer:
-    """Hydra's compose over the whole config tree; a context manager, since Hydra has global state.
+@contextlib.contextmanager
+def config_tree() -> Iterator[None]:
+    """Hydra with the whole config tree, which the functions below need; it does not import torch."""
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE, job_name="dlpipe"):
+        yield
 
-    It does not import torch: composing only reads YAML.
-    """
 
-    def __enter__(self) -> "Composer":
-        register()
-        GlobalHydra.instance().clear()
-        self._hydra = initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE, job_name="dlpipe")
-        self._hydra.__enter__()
-        return self
+def compose(overrides: list[str]) -> DictConfig:
+    """The composed config with its ``hydra`` node; ``output_dir``, not known yet, is a placeholder."""
+    try:
+        cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
+    except yaml.YAMLError as error:
+        raise _unreadable(error) from error
+    cfg.output_dir = "RUN_DIRECTORY"
+    return cfg
 
-    def __exit__(self, *exception: object) -> None:
-        self._hydra.__exit__(*exception)
 
-    def compose(self, overrides: list[str]) -> DictConfig:
-        """The composed config with its ``hydra`` node; ``output_dir``, not known yet, is a placeholder.
+def options(group: str) -> list[str]:
+    """The options of a config group; empty if there is no such group."""
+    try:
+        return GlobalHydra.instance().config_loader().get_group_options(group)
+    except (OSError, ValueError):  # not a valid folder name
+        return []
 
-        Raises:
-            PluginError: a config file is not YAML.
-        """
-        try:
-            cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
-        except yaml.YAMLError as error:
-            raise _unreadable(error) from error
-        cfg.output_dir = "RUN_DIRECTORY"
-        return cfg
 
-    def options(self, group: str) -> list[str]:
-        """The options of a config group; empty if there is no such group."""
-        loader = GlobalHydra.instance().config_loader()
-        try:
-            return loader.get_group_options(group)
-        except (OSError, ValueError):  # not a valid folder name
-            return []
-
-    def is_group(self, key: str) -> bool:
-        """Whether an override of ``key`` chooses a config; always for model and dataset, even if none is installed."""
-        group = key.partition("@")[0]
-        return group in registry.KINDS or bool(self.options(group))
+def is_group(key: str) -> bool:
+    """Whether an override of ``key`` chooses a config; always for model and dataset, even if none is installed."""
+    group = key.partition("@")[0]
+    return group in registry.KINDS or bool(options(group))

@@ -6,22 +6,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-# nodes with paths that a run reads; it writes into its own directory
-READERS = ("model", "dataset")
+from dlpipe.plugins.registry import KINDS
+
 NAMES = ("path", "filename", "file", "root", "dirpath")
 ENDINGS = ("dir", "directory", "folder", "_path", "_file")
-
-
-def is_path(name: str, value: Any) -> bool:
-    """Whether the value of an argument is a path, judging by its form or the argument's name."""
-    if not isinstance(value, str) or "://" in value:
-        return False
-    return (
-        names_path(name)
-        or Path(value).is_absolute()
-        or value.startswith(("~", "./", "../"))
-        or ".." in Path(value).parts
-    )
 
 
 def names_path(name: str) -> bool:
@@ -30,18 +18,20 @@ def names_path(name: str) -> bool:
 
 
 def make_absolute(config: DictConfig, working_folder: Path) -> None:
-    """Make every path that the run reads absolute, in place: the working directory may change later.
-
-    Args:
-        config: the composed config.
-        working_folder: the folder in which the command was typed.
-    """
-    for root in READERS:
-        for name, value in config[root].items():
-            if not OmegaConf.is_interpolation(config[root], name) and is_path(str(name), value):
-                config[root][name] = _absolute(value, working_folder)
+    """Make the paths that the run reads absolute, in place: the working directory may change later."""
+    for kind in KINDS:
+        for name, value in config[kind].items():
+            if not OmegaConf.is_interpolation(config[kind], name) and _is_path(str(name), value):
+                config[kind][name] = _absolute(value, working_folder)
     if config.init_from:
         config.init_from = _absolute(config.init_from, working_folder)
+
+
+def _is_path(name: str, value: Any) -> bool:
+    if not isinstance(value, str) or "://" in value:
+        return False
+    path = Path(value)
+    return names_path(name) or path.is_absolute() or value.startswith(("~", "./", "../")) or ".." in path.parts
 
 
 def _absolute(path: str, working_folder: Path) -> str:

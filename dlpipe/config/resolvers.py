@@ -8,23 +8,12 @@ from omegaconf import OmegaConf
 
 
 def uniform(low: float, high: float, *key: Any) -> float:
-    """A number between ``low`` and ``high``, for ``${uniform:0.01,0.05,${seed},lr}``.
-
-    Args:
-        low: lower bound.
-        high: upper bound.
-        key: seeds the draw, such as the run's seed and the name of the value.
-    """
+    """A number between ``low`` and ``high``, for ``${uniform:0.01,0.05,${seed},lr}``; the key seeds the draw."""
     return random.Random(repr(key)).uniform(low, high)
 
 
 def choice(values: Sequence[Any], *key: Any) -> Any:
-    """One of ``values``, for ``${choice:[100,200],${seed},num_hidden}``.
-
-    Args:
-        values: at least one.
-        key: as for `uniform`.
-    """
+    """One of ``values``, for ``${choice:[100,200],${seed},num_hidden}``; the key seeds the draw."""
     return random.Random(repr(key)).choice(list(values))
 
 

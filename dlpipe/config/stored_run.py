@@ -1,10 +1,9 @@
 """Open a finished run: its config, its module with the best weights, its data."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -17,35 +16,22 @@ from dlpipe.errors import DlpipeError, RequestError
 from dlpipe.runs.best_weights import load_stage_weights
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import CONFIG, read_ranks
-from dlpipe.training.build import build_dataset, build_model
+from dlpipe.training.build import build_dataset
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.trainer import build_evaluation_trainer
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run for the commands that evaluate it.
-
-    Args:
-        directory: the run's directory.
-        config: the run's config.
-        model: with the run's best weights, in evaluation mode and in the run's precision.
-        trainer: evaluates like the run.
-    """
+    """A run for the commands that evaluate it."""
 
     directory: Path
     config: DictConfig
-    model: pl.LightningModule
-    trainer: pl.Trainer
+    model: pl.LightningModule  # with the run's best weights, in evaluation mode and in the run's precision
+    trainer: pl.Trainer  # evaluates like the run
 
     def data(self) -> pl.LightningDataModule:
-        """The run's dataset, prepared and set up for testing.
-
-        Raises:
-            DataError: the data is missing or damaged.
-        """
+        """The run's dataset, prepared and set up for testing; a DataError if it is missing or damaged."""
         data = build_dataset(self.config.dataset)
         # eval_drop_last drops a different remainder for each number of devices
         if isinstance(data, InMemoryDataModule):
@@ -54,33 +40,24 @@ class StoredRun:
         data.setup("test")
         return data
 
-    def new_model(self) -> pl.LightningModule:
-        """The run's model with its initial weights."""
-        return build_model(self.config)[0]
-
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:
-        """Disable gradients and apply the run's precision to operations; `convert` applies it to inputs."""
+        """Disable gradients and apply the run's precision to operations, not to inputs."""
         with torch.inference_mode(), self.trainer.precision_plugin.forward_context():
             yield
-
-    def convert(self, batch: Any) -> Any:
-        """A batch in the run's precision."""
-        return self.trainer.precision_plugin.convert_input(batch)
 
 
 def open_run(run_dir: str | Path) -> StoredRun:
     """Open a run's directory; the module has the run's best weights and is in evaluation mode.
 
-    Raises:
-        DlpipeError: the folder is not a run's; the run has no checkpoint, or one of another model; or its config is
-            invalid, for example because a plugin is not installed.
+    A DlpipeError says that it is not a run's, has no checkpoint or one of another model, or has an invalid config.
     """
     directory = Path(run_dir)
     config = read_config(directory)
     if "threads" in config:
         torch.set_num_threads(config.threads)
-    model = checked(directory, lambda: prepare_model(config))
+    with config_errors(directory):
+        model = prepare_model(config)
     with quiet_lightning():
         trainer = build_evaluation_trainer(config)
     trainer.precision_plugin.convert_module(model)  # in place, before loading the weights, which are in this precision
@@ -93,13 +70,10 @@ def load(run_dir: str | Path) -> pl.LightningModule:
     return open_run(run_dir).model
 
 
-def checked(directory: Path, prepare: Callable[[], Result]) -> Result:
-    """The result of ``prepare``, with its problems as an error about the config in a run's directory.
-
-    Raises:
-        DlpipeError: with every problem found.
-    """
+@contextlib.contextmanager
+def config_errors(directory: Path) -> Iterator[None]:
+    """Raise the problems of a request as a DlpipeError about the config in a run's directory."""
     try:
-        return prepare()
+        yield
     except RequestError as error:
         raise DlpipeError(f"{directory / CONFIG} cannot be used here:\n{error}") from error

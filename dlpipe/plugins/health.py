@@ -1,5 +1,6 @@
 """Which plugins are broken: what their source shows, and whether their last import failed."""
 
+import contextlib
 import json
 from datetime import date
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from dlpipe.atomic import atomic_write
-from dlpipe.plugins import registry, source
+from dlpipe.plugins import class_source, registry
 from dlpipe.plugins.registry import PluginEntry
 
 
@@ -29,26 +30,20 @@ def _read() -> dict[str, Any]:
 
 
 def record(entry: PluginEntry, failure: str | None) -> None:
-    """Record why an entry could not be imported; None removes an earlier failure.
-
-    Nothing happens if the cache cannot be written.
-    """
+    """Record why an entry could not be imported, if the cache can be written; None removes an earlier failure."""
     failures = _read()
     if failure is None and _key(entry) not in failures:
         return
     failures.pop(_key(entry), None)
     if failure is not None:
         failures[_key(entry)] = f"{failure} (on {date.today()})"
-    try:
-        with atomic_write(record_file()) as temporary_path:
-            temporary_path.write_text(json.dumps(failures, indent=2), encoding="utf-8")
-    except OSError:
-        return
+    with contextlib.suppress(OSError), atomic_write(record_file()) as temporary_path:
+        temporary_path.write_text(json.dumps(failures, indent=2), encoding="utf-8")
 
 
 def status(entry: PluginEntry) -> str:
     """``ok``, ``denied by DLPIPE_PLUGINS`` or ``broken: why``; nothing is imported."""
     if not registry.is_allowed(entry.distribution):
         return f"denied by {registry.ALLOW_VARIABLE}"
-    failure = source.static_error(entry) or _read().get(_key(entry))
+    failure = class_source.static_error(entry) or _read().get(_key(entry))
     return f"broken: {failure}" if failure else "ok"

@@ -7,11 +7,12 @@ A plugin is a distribution with entry points in ``dlpipe.models`` (LightningModu
 import functools
 import importlib.util
 import os
-import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
+
+from packaging.utils import canonicalize_name
 
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
@@ -53,10 +54,6 @@ class PluginEntry:
         return f"{self.kind} {self.name!r} ({self.entry_point.value}, from {self.distribution} {self.version})"
 
 
-def _normalised(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 @functools.cache
 def all_entries() -> tuple[PluginEntry, ...]:
     """Every entry of every installed distribution, including denied ones."""
@@ -65,7 +62,7 @@ def all_entries() -> tuple[PluginEntry, ...]:
         for point in entry_points(group=group):
             if point.dist is None or "Name" not in point.dist.metadata:  # left behind by an incomplete uninstall
                 continue
-            distribution = _normalised(point.dist.name)
+            distribution = canonicalize_name(point.dist.name)
             # an editable install can be listed twice; the first on sys.path is the one that imports
             found.setdefault(
                 (kind, point.name, distribution),
@@ -77,8 +74,8 @@ def all_entries() -> tuple[PluginEntry, ...]:
 def allow_list() -> tuple[set[str], set[str]]:
     """The names that ``DLPIPE_PLUGINS`` allows, and the names that it denies."""
     names = [name.strip() for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip()]
-    allowed = {_normalised(name) for name in names if not name.startswith("-")}
-    return allowed, {_normalised(name[1:]) for name in names if name.startswith("-")}
+    allowed: set[str] = {canonicalize_name(name) for name in names if not name.startswith("-")}
+    return allowed, {canonicalize_name(name[1:]) for name in names if name.startswith("-")}
 
 
 def is_allowed(distribution: str) -> bool:
@@ -89,9 +86,7 @@ def is_allowed(distribution: str) -> bool:
     """
     allowed, denied = allow_list()
     names = {distribution, distribution.removeprefix("dlpipe-")}
-    if distribution == CORE:
-        return True
-    return not names & denied and (not allowed or bool(names & allowed))
+    return distribution == CORE or (names.isdisjoint(denied) and (not allowed or not names.isdisjoint(allowed)))
 
 
 def entries_of_kind(kind: Kind) -> list[PluginEntry]:
@@ -105,13 +100,9 @@ def available(kind: Kind) -> list[PluginEntry]:
 
 
 def find(kind: Kind, name: str) -> PluginEntry:
-    """The one entry that ``name`` or ``distribution/name`` means.
-
-    Raises:
-        PluginError: no distribution registers it, ``DLPIPE_PLUGINS`` denies it, or several distributions register it.
-    """
+    """The one entry that ``name`` or ``distribution/name`` means; a PluginError if it is none, denied or several."""
     owner, _, bare = name.rpartition("/")
-    owner = _normalised(owner)
+    owner = canonicalize_name(owner)
     matching = [
         entry for entry in available(kind) if entry.name == bare and owner in ("", entry.owner, entry.distribution)
     ]
@@ -154,13 +145,8 @@ def conf_dir_of(entry: PluginEntry) -> Path | None:
 
 def plugin_conf_dirs() -> dict[str, Path]:
     """Distribution to ``conf/`` folder, for every allowed plugin that ships one; without the core."""
-    found: dict[str, Path] = {}
-    for entry in all_entries():
-        if entry.distribution != CORE and is_allowed(entry.distribution):
-            folder = conf_dir_of(entry)
-            if folder is not None:
-                found[entry.distribution] = folder
-    return found
+    entries = [entry for entry in all_entries() if entry.distribution != CORE and is_allowed(entry.distribution)]
+    return {entry.distribution: folder for entry in entries if (folder := conf_dir_of(entry))}
 
 
 # folders of the user's own YAML, from -cd on the command line
@@ -170,6 +156,12 @@ user_conf_dirs: list[Path] = []
 def added_conf_dirs() -> dict[str, Path]:
     """Owner to folder of all ``conf/`` folders except the core's: those of plugins, then the user's."""
     return plugin_conf_dirs() | {f"--config-dir {folder}": folder for folder in user_conf_dirs}
+
+
+def config_options(group: str) -> list[str]:
+    """The options of a config group, from the core's and the plugins' ``conf/``."""
+    folders = [conf_dir(), *added_conf_dirs().values()]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def yaml_of(entry: PluginEntry) -> Path | None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from dlpipe.atomic import create_exclusive
 from dlpipe.errors import DlpipeError, Problem
-from dlpipe.flat import flat
+from dlpipe.plain_config import flat
 from dlpipe.runs.directory import CONFIG
 from dlpipe.settings import Core, pydantic_message
 

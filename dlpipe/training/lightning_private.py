@@ -115,33 +115,38 @@ def training_results(trainer: pl.Trainer) -> dict[str, _ResultMetric]:
     return trainer.fit_loop.epoch_loop._results
 
 
-def keep_epoch_results(trainer: pl.Trainer) -> None:
-    """Have the next batch taken for the epoch's second or later: at the first, Lightning resets the results."""
-    trainer._logger_connector._first_loop_iter = True
+def epoch_means(trainer: pl.Trainer) -> dict[str, dict[str, Any]]:
+    """Each mean (sum, minimum, maximum) that ``self.log`` has collected in the epoch so far, by Lightning's key.
+
+    Its value, its weight and how it was logged, in tensors and plain containers; Lightning's checkpoints lack them.
+    """
+    states = {}
+    for key, result in training_results(trainer).items():
+        if result.is_tensor and not result.has_reset and result.meta.sync.group is None:
+            meta = {field.name: getattr(result.meta, field.name) for field in dataclasses.fields(result.meta)}
+            states[key] = {
+                "meta": meta | {"reduce_fx": result.meta.reduce_fx.__name__, "_sync": None},
+                "sync_dist": result.meta.sync.should,
+                "rank_zero_only": result.meta.sync.rank_zero_only,
+                "updates": result._update_count,
+                "value": result.value.detach().clone(),
+                "weight": getattr(result, "cumulated_batch_size", None),
+            }
+    return states
 
 
-def result_to_dict(result: _ResultMetric) -> dict[str, Any]:
-    """A logged mean (sum, minimum, maximum), how it was logged and its weight, in plain containers and tensors."""
-    meta = {field.name: getattr(result.meta, field.name) for field in dataclasses.fields(result.meta)}
-    return {
-        "meta": meta | {"reduce_fx": result.meta.reduce_fx.__name__, "_sync": None},
-        "sync_dist": result.meta.sync.should,
-        "rank_zero_only": result.meta.sync.rank_zero_only,
-        "updates": result._update_count,
-        "value": result.value.detach().clone(),
-        "weight": getattr(result, "cumulated_batch_size", None),
-    }
-
-
-def result_from_dict(state: dict[str, Any], strategy: Strategy) -> _ResultMetric:
-    """The result that `result_to_dict` was called with, on the strategy's device."""
-    meta, device = _Metadata(**state["meta"]), strategy.root_device
-    meta.sync = _Sync(_should=state["sync_dist"], fn=strategy.reduce, rank_zero_only=state["rank_zero_only"])
-    result = _ResultMetric(meta, True).to(device)
-    result.value, result._update_count = state["value"].to(device), state["updates"]
-    if state["weight"] is not None:
-        result.cumulated_batch_size = torch.as_tensor(state["weight"]).to(device)
-    return result
+def restore_epoch_means(trainer: pl.Trainer, states: dict[str, dict[str, Any]]) -> None:
+    """Put back what `epoch_means` returned, on the strategy's device."""
+    if states:  # take the next batch for the epoch's second or later: at the first, Lightning resets the results
+        trainer._logger_connector._first_loop_iter = True
+    strategy = trainer.strategy
+    for key, state in states.items():
+        meta, device = _Metadata(**state["meta"]), strategy.root_device
+        meta.sync = _Sync(_should=state["sync_dist"], fn=strategy.reduce, rank_zero_only=state["rank_zero_only"])
+        result = training_results(trainer)[key] = _ResultMetric(meta, True).to(device)
+        result.value, result._update_count = state["value"].to(device), state["updates"]
+        if state["weight"] is not None:
+            result.cumulated_batch_size = torch.as_tensor(state["weight"]).to(device)
 
 
 def starts_own_processes(strategy: Strategy) -> bool:

@@ -21,19 +21,19 @@ from dlpipe.runs.directory import has_diverged, read_summary, write_json
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.stage_result import StageResult
 from dlpipe.runs.summary import Summary, lines, summarise
+from dlpipe.training.build import build_sharded_dataset, stage_data
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
 from dlpipe.training.loggers.csv import EMPTY
 from dlpipe.training.loggers.open_loggers import open_loggers
-from dlpipe.training.outputs import draw, export_weights, module_of_one_process, provenance_of
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.resume.full_disk import report_disk_full
 from dlpipe.training.resume.resume_point import checkpoints_to_resume, note_resumption, same_run
 from dlpipe.training.resume.rng import TEST, restore_rng_state, seed_rng
+from dlpipe.training.run_files import draw, export_weights, module_of_one_process, provenance_of
 from dlpipe.training.speed.memory import tune_memory
-from dlpipe.training.stages.data import build_sharded_dataset, stage_data
 from dlpipe.training.stages.init_from import start_from
 from dlpipe.training.stages.train import restore_finished_stage, train_stage
 from dlpipe.training.test_best import test_best

@@ -19,13 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def test_best(prepared: Prepared, trainer: pl.Trainer, data: pl.LightningDataModule) -> dict[str, float]:
-    """The test metrics of the best weights; empty, with the reason logged, if there is nothing to test.
-
-    Args:
-        prepared: the run; its model has the weights at the end of training, or the best weights of each stage.
-        trainer: the Trainer of the last stage.
-        data: the run's dataset.
-    """
+    """Test the best weights with the last stage's Trainer; without a test, log why and return no metrics."""
     options = _load_best(prepared, trainer)
     if reason := _reason_not_tested(prepared, data):
         log.info("no test: %s", reason)

@@ -25,11 +25,6 @@ EVALUATION_ARGS = ("precision", "deterministic", "benchmark", "inference_mode", 
 def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], loggers: Sequence[Any]) -> pl.Trainer:
     """The Trainer of one stage, with the callbacks of its config, of the stage and of dlpipe.
 
-    Args:
-        config: the stage's config.
-        stage_callbacks: the callbacks that the stage defines.
-        loggers: the run's loggers.
-
     Raises:
         Exception: anything that Lightning or a callback's constructor raises about its arguments.
     """
@@ -53,11 +48,9 @@ def build_evaluation_trainer(config: DictConfig) -> pl.Trainer:
 
     It instantiates nothing that the config names: a stored config may be untrusted.
     """
-    options = {name: config.trainer[name] for name in EVALUATION_ARGS if name in config.trainer}
-    accelerator = "cpu" if config.trainer.get("accelerator") == "cpu" else "auto"
     return pl.Trainer(
-        **options,
-        accelerator=accelerator,
+        **{name: config.trainer[name] for name in EVALUATION_ARGS if name in config.trainer},
+        accelerator="cpu" if config.trainer.get("accelerator") == "cpu" else "auto",
         devices=1,
         logger=False,
         enable_progress_bar=False,

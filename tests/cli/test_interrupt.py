@@ -1,6 +1,5 @@
 """A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
-import importlib
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ import time
 import pytest
 import torch
 
+from dlpipe.cli import main
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 
@@ -69,14 +69,12 @@ def test_ctrl_c_during_the_test_leaves_a_run_that_is_resumed(cli, monkeypatch):
 
 
 def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, monkeypatch, capsys):
-    cli = importlib.import_module("dlpipe.cli.main")  # the package exports the function of that name
-
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.setattr(main, "_run", interrupted)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["model=mlp"]) == 128 + signal.SIGINT
+    assert main.main(["model=mlp"]) == 128 + signal.SIGINT
     assert capsys.readouterr().err == "dlpipe: interrupted\n"
     assert list(tmp_path.iterdir()) == []
 

@@ -1,22 +1,101 @@
-"""The verbs of ``python -m dlpipe VERB``: one module each, which imports torch only when the verb is executed."""
+"""The verbs of ``python -m dlpipe VERB``: one module each, imported after its arguments are read: many need torch."""
 
+import argparse
+import ast
 import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
-from dlpipe.cli.verb_parser import VerbParser
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, RequestError
 
-VERBS = ("list", "show", "doctor", "check", "resume", "reproduce", "inspect", "test", "predict", "figures", "sample")
+Arguments = dict[str, dict[str, Any]]  # a name, or flags separated by spaces -> keywords of argparse's add_argument
+
+
+def _integer_from(least: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number from ``least``."""
+
+    def integer(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
+        return int(text)
+
+    return integer
+
+
+RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run"}}
+# for a verb that executes what the config in the directory names
+TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everything that the run's config names"}}
+
+VERBS: dict[str, Arguments] = {
+    "list": {},
+    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset or an optimizer"}},
+    "doctor": {},
+    "check": {
+        "-m": {"action": "store_true", "help": "a sweep"},
+        "-cd": {"metavar": "DIR", "help": "add a folder of your own YAML to the config"},
+        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
+    },
+    "resume": RUN | TRUST,
+    "reproduce": RUN | TRUST,
+    "inspect": {"file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"}},
+    "test": RUN,
+    "predict": {
+        **RUN,
+        "files": {"metavar": "FILE", "nargs": "*", "help": "images (PNG, idx), or a text a line; - reads stdin"},
+        "--text": {"metavar": "TEXT", "help": "one text, for a model of texts"},
+    },
+    "figures": RUN,
+    "sample": {
+        **RUN,
+        "-n --count": {
+            "metavar": "COUNT",
+            "type": _integer_from(1),
+            "default": 100,
+            "help": "how many samples (default: 100)",
+        },
+        "--seed": {"metavar": "SEED", "type": _integer_from(0), "help": "default: the run's own seed"},
+    },
+}
 
 
 def run_verb(name: str, words: list[str]) -> int:
-    """Execute a verb, or print its help; returns the exit code.
-
-    Raises:
-        RequestError: the verb does not accept these arguments.
-    """
-    module = importlib.import_module(f"dlpipe.cli.verbs.{name}")
-    parser = VerbParser(name, description=(module.__doc__ or "").partition("\n")[0])
-    module.add_arguments(parser)
+    """Execute a verb, or print its help; returns the exit code. A RequestError refuses wrong arguments."""
+    parser = _Parser(name, VERBS[name])
     if "-h" in words or "--help" in words:
+        parser.description = _description(name)
         print(parser.format_help(), end="")
         return 0
-    return int(module.main(parser.parse_words(words)))
+    # a request is read by dlpipe.cli.flags, as for a run
+    arguments = argparse.Namespace(words=words) if name == "check" else parser.parse_words(words)
+    return int(importlib.import_module(f"dlpipe.cli.verbs.{name}").main(arguments))
+
+
+def _description(name: str) -> str | None:
+    """The docstring of the verb's module, which is not imported for it."""
+    return ast.get_docstring(ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raise `RequestError` where argparse would print the error and exit."""
+
+    def __init__(self, verb: str, arguments: Arguments) -> None:
+        super().__init__(f"python -m dlpipe {verb}", add_help=False, allow_abbrev=False)
+        self.verb = verb
+        for flags, keywords in arguments.items():
+            self.add_argument(*flags.split(), **keywords)
+
+    def parse_words(self, words: list[str]) -> argparse.Namespace:
+        arguments, others = self.parse_known_intermixed_args(words)
+        if others:
+            near = did_you_mean(others[0].partition("=")[0], self._option_string_actions)
+            self._refuse(f"unrecognized arguments: {' '.join(others)}", near)
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        self._refuse(message)
+
+    def _refuse(self, message: str, near: str = "") -> NoReturn:
+        usage = " ".join(self.format_usage().split())
+        raise RequestError([Problem(self.verb, f"{message}; {usage}{near and f'; {near.rstrip()}'}")])

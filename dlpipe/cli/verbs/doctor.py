@@ -7,17 +7,14 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.data.files import DATA_VARIABLE, cache_directory
-from dlpipe.errors import format_list
+from dlpipe.errors import PluginError, format_list
 from dlpipe.plugins import health, registry
-from dlpipe.plugins.import_check import MARK
+from dlpipe.plugins.load_class import load_class
 from dlpipe.plugins.registry import PluginEntry
 from dlpipe.runs.provenance import libraries
 
-
-def add_arguments(parser: VerbParser) -> None:
-    """No arguments."""
+MARK = "dlpipe-import "  # distinguishes the lines of JSON, one an import, from what a plugin prints
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -30,14 +27,14 @@ def main(arguments: argparse.Namespace) -> int:
     folder = os.environ.get(DATA_VARIABLE)
     print(f"ok       data is looked for in {f'{folder}, then ' if folder else ''}{cache_directory('')}")
     failed = 0
-    for entry, failure in import_all([*registry.available("model"), *registry.available("dataset")]):
+    for entry, failure in _import_all([*registry.available("model"), *registry.available("dataset")]):
         health.record(entry, failure)
         print(f"{'problem' if failure else 'ok     '}  {entry}{f': {failure}' if failure else ''}")
         failed += failure is not None
     return 1 if problems or failed else 0
 
 
-def import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | None]]:
+def _import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | None]]:
     """Import each entry in another process; with each, why the import failed, or None.
 
     If a plugin ends the process, another process imports the plugins after it.
@@ -45,7 +42,9 @@ def import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | None
     results: list[tuple[PluginEntry, str | None]] = []
     while len(results) < len(entries):
         remaining = entries[len(results) :]
-        process = _import_process(remaining)
+        names = [f"{entry.kind}:{entry.qualified_name}" for entry in remaining]
+        command = [sys.executable, "-m", "dlpipe.cli.verbs.doctor", *names]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = [line for line in process.stdout.splitlines() if line.startswith(MARK)]
         failures = [json.loads(line.removeprefix(MARK)) for line in lines]
         results += list(zip(remaining, failures, strict=False))
@@ -56,10 +55,16 @@ def import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | None
     return results
 
 
-def _import_process(entries: list[PluginEntry]) -> subprocess.CompletedProcess[str]:
-    names = [f"{entry.kind}:{entry.qualified_name}" for entry in entries]
-    command = [sys.executable, "-m", "dlpipe.plugins.import_check", *names]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def _import(names: list[str]) -> None:
+    """Import each ``kind:owner/name``, and print null or why the import failed."""
+    for name in names:
+        kind, _, qualified = name.partition(":")
+        try:
+            load_class(kind, qualified)  # type: ignore[arg-type]  # one of KINDS
+            failure = None
+        except PluginError as error:
+            failure = str(error).splitlines()[0]
+        print(MARK + json.dumps(failure), flush=True)
 
 
 def _mixed_lightning() -> list[str]:
@@ -100,3 +105,7 @@ def _orphan_yaml() -> list[str]:
                 if path.stem not in names:
                     problems.append(f"{path} has no entry point {path.stem!r} in dlpipe.{kind}s of {distribution}")
     return problems
+
+
+if __name__ == "__main__":
+    _import(sys.argv[1:])  # the other process

@@ -2,34 +2,21 @@
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import OmegaConf
+from torch import Tensor
 
-from dlpipe.cli.verb_parser import VerbParser
 from dlpipe.errors import DlpipeError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-def add_arguments(parser: VerbParser) -> None:
-    """FILE."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="a checkpoint (.ckpt)")
+from dlpipe.runs.checkpoint_file import read_checkpoint
+from dlpipe.training.resume.run_state import KEY
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print versions, progress, metrics, the config and the shapes of all tensors.
-
-    Raises:
-        DlpipeError: the file cannot be read, or loading it would call a function, which the message names.
-    """
-    from dlpipe.runs.checkpoint_file import read_checkpoint
-
+    """Print versions, progress, metrics, the config and the shapes of all tensors."""
     checkpoint = read_checkpoint(arguments.file)
     try:
-        description = list(lines(checkpoint))
+        description = list(_lines(checkpoint))
     except Exception as error:  # another program, or chance, may have put anything where dlpipe has its own keys
         message = f"{arguments.file} is damaged, or no checkpoint: {type(error).__name__}: {error}"
         raise DlpipeError(message) from error
@@ -37,10 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def lines(checkpoint: dict[str, Any]) -> Iterator[str]:
-    """Describe a checkpoint; one that dlpipe has not written, by its tensors."""
-    from dlpipe.training.resume.run_state import KEY
-
+def _lines(checkpoint: dict[str, Any]) -> Iterator[str]:
     run_state = checkpoint.get(KEY, {})
     lightning = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version", "unknown")}
     yield ", ".join(f"{name} {version}" for name, version in (run_state.get("versions", {}) | lightning).items())
@@ -56,9 +40,7 @@ def lines(checkpoint: dict[str, Any]) -> Iterator[str]:
     yield "it holds tensors and plain containers only: loading it calls nothing"
 
 
-def _tensors(node: Any, path: str = "") -> "Iterator[tuple[str, Tensor]]":
-    from torch import Tensor
-
+def _tensors(node: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     if isinstance(node, Tensor):
         yield path, node
     elif isinstance(node, (dict, list, tuple)):

@@ -3,14 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from dlpipe.cli.verb_parser import VerbParser
-from dlpipe.config.catalogue import choices
-from dlpipe.plugins import health, registry, source
+from dlpipe.plugins import class_source, health, registry
 from dlpipe.plugins.registry import PluginEntry
-
-
-def add_arguments(parser: VerbParser) -> None:
-    """No arguments."""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -18,7 +12,7 @@ def main(arguments: argparse.Namespace) -> int:
     for kind in registry.KINDS:
         rows = [(_name(entry), entry.distribution, _first_line(entry)) for entry in registry.available(kind)]
         _print_table(f"{kind}s", rows)
-    _print_table("optimizers", [(name, "", "") for name in choices("optimizer")])
+    _print_table("optimizers", [(name, "", "") for name in registry.config_options("optimizer")])
     _print_table("plugins", _plugin_rows())
     return 0
 
@@ -32,7 +26,7 @@ def _name(entry: PluginEntry) -> str:
 def _first_line(entry: PluginEntry) -> str:
     """The first line of the docstring, or what is wrong with the entry."""
     status = health.status(entry)
-    found = source.read_class(entry)
+    found = class_source.read_class(entry)
     return status if status != "ok" else (found.docstring.partition("\n")[0] if found else "")
 
 

@@ -4,24 +4,21 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dlpipe.cli.verb_parser import VerbParser, add_run
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import Tensor
+
+from dlpipe.cli.run_errors import open_stored_run
+from dlpipe.config.stored_run import StoredRun
+from dlpipe.contract import optional_method
+from dlpipe.data import TensorDataModule
+from dlpipe.data.images import read_images
+from dlpipe.data.pixels import scale_pixels
 from dlpipe.errors import DlpipeError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dlpipe.config.stored_run import StoredRun
-
 FIRST = 10  # as the tutorial's predict()
-
-
-def add_arguments(parser: VerbParser) -> None:
-    """RUN, and files or a text."""
-    add_run(parser)
-    parser.add_argument("files", metavar="FILE", nargs="*", help="images (PNG, idx), or a text a line; - reads stdin")
-    parser.add_argument("--text", metavar="TEXT", help="one text, for a model of texts")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -29,13 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     A model with a ``predict_text(text, data)``, which returns lines, gets ``--text TEXT``, or each line of the files,
     including empty lines.
-
-    Raises:
-        DlpipeError: the folder is not a run's, its model cannot predict, or it does not accept a file.
     """
-    from dlpipe.cli.run_errors import open_stored_run
-    from dlpipe.contract import optional_method
-
     with open_stored_run(arguments.run) as run:
         if optional_method(run.model, "predict_text"):
             _predict_texts(run, arguments.text, arguments.files)
@@ -46,21 +37,21 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _predict_images(run: "StoredRun", files: list[str]) -> None:
-    from pytorch_lightning import LightningModule
-    from pytorch_lightning.utilities.model_helpers import is_overridden
-
+def _predict_images(run: StoredRun, files: list[str]) -> None:
     if not is_overridden("predict_step", run.model, LightningModule):
         raise DlpipeError(f"model {run.config.model.name!r} cannot predict: it has no predict_step")
+    predict: Callable[..., Any] = run.model.predict_step
     for name, x, labels in _examples(run, files):
-        for index, row in enumerate(probabilities(run, x)):
+        with run.inference():
+            probabilities = predict((run.trainer.precision_plugin.convert_input(x),), 0)  # (examples, num_classes)
+        for index, row in enumerate(probabilities):
             label = int(row.argmax())
             example = f"{name}[{index}]" if len(x) > 1 else name
             true = f", true label {int(labels[index])}" if labels is not None else ""
             print(f"{example}: {label}, probability {float(row[label]):.6f}{true}")
 
 
-def _predict_texts(run: "StoredRun", text: str | None, files: list[str]) -> None:
+def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
     """Print what the model says of each text, with an empty line between two."""
     if (text is None) == (not files):
         message = "not both" if files else "or files of a text a line"
@@ -74,7 +65,6 @@ def _predict_texts(run: "StoredRun", text: str | None, files: list[str]) -> None
 
 
 def _lines(file: str) -> list[str]:
-    """The lines of a text file."""
     try:
         # Excel and Notepad begin a file with a byte order mark
         content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
@@ -85,19 +75,8 @@ def _lines(file: str) -> list[str]:
     return content.removesuffix("\n").split("\n")
 
 
-def probabilities(run: "StoredRun", x: "Tensor") -> "Tensor":
-    """Class probabilities (examples, num_classes) of x (examples, features)."""
-    predict: Callable[..., Any] = run.model.predict_step
-    with run.inference():
-        return predict((run.convert(x),), 0)  # type: ignore[no-any-return]  # the module's own hook
-
-
-def _examples(run: "StoredRun", files: list[str]) -> "list[tuple[str, Tensor, Tensor | None]]":
+def _examples(run: StoredRun, files: list[str]) -> list[tuple[str, Tensor, Tensor | None]]:
     """Name, examples and true labels; every file is read before anything is printed."""
-    from dlpipe.data import TensorDataModule
-    from dlpipe.data.images import read_images
-    from dlpipe.data.pixels import scale_pixels
-
     if files:
         shape = list(run.config.dataset.image_shape)
         return [(file, read_images(Path(file), shape), None) for file in files]

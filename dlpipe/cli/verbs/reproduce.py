@@ -3,39 +3,35 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dlpipe.cli.verb_parser import VerbParser, add_run_and_trust
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dlpipe.cli.console import log_as_job
+from dlpipe.cli.run_errors import one_line_errors
+from dlpipe.config.prepare import prepare_stored
+from dlpipe.config.search_path import register
+from dlpipe.config.stored_run import config_errors
 from dlpipe.errors import DlpipeError
 from dlpipe.metrics import equal_or_nan, format_value
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import METRICS, WEIGHTS, read_finished, read_provenance, read_summary
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dlpipe.training.prepared import Prepared
+from dlpipe.runs.provenance import differences
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.run import run
+from dlpipe.training.run_files import provenance_of
 
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser: VerbParser) -> None:
-    """RUN and --trust."""
-    add_run_and_trust(parser)
-
-
 def main(arguments: argparse.Namespace) -> int:
-    """Log what has changed since the run, run it again and compare the results; exit code 1 if any differ.
-
-    Raises:
-        DlpipeError: the folder is not a finished run's, or its config cannot be run.
-    """
-    from dlpipe.config.prepare import prepare_stored
-    from dlpipe.config.stored_run import checked
-
+    """Log what has changed since the run, run it again and compare the results; exit code 1 if any differ."""
     before = Path(arguments.run).absolute()
     config = read_config(before)
-    prepared = checked(before, lambda: prepare_stored(config, arguments.trust))
+    with config_errors(before):
+        prepared = prepare_stored(config, arguments.trust)
     read_finished(before)
     for name in (WEIGHTS, METRICS):  # missing files are an error now, not after hours of training
         if not (before / name).is_file():
@@ -49,15 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 1 if differing else 0
 
 
-def _run_again(before: Path, prepared: "Prepared") -> list[str]:
-    """Run the config in a new directory; what differs from the run before."""
-    from dlpipe.cli.console import log_as_job
-    from dlpipe.cli.run_errors import one_line_errors
-    from dlpipe.config.search_path import register
-    from dlpipe.runs.provenance import differences
-    from dlpipe.training.outputs import provenance_of
-    from dlpipe.training.run import run
-
+def _run_again(before: Path, prepared: Prepared) -> list[str]:
     register()
     now = next(path for n in range(1, 1_000_000) if not (path := before.with_name(f"{before.name}-again-{n}")).exists())
     now.mkdir()
@@ -89,20 +77,15 @@ def _compared_tests(before: dict[str, float], now: dict[str, float]) -> list[str
     return differing
 
 
-def _weights(run: Path) -> "dict[str, Tensor]":
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _weights(run: Path) -> dict[str, Tensor]:
     try:
         return load_file(run / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise DlpipeError(f"{run / WEIGHTS} cannot be read: {error}; take a good copy") from error
 
 
-def _difference(one: "dict[str, Tensor]", other: "dict[str, Tensor]", name: str) -> str:
+def _difference(one: dict[str, Tensor], other: dict[str, Tensor], name: str) -> str:
     """How a tensor differs, to the bit; empty if it does not."""
-    import torch
-
     if name not in one or name not in other:
         return "is not in both"
     before, now = one[name], other[name]
@@ -113,5 +96,5 @@ def _difference(one: "dict[str, Tensor]", other: "dict[str, Tensor]", name: str)
     return f"differs by up to {float((before.double() - now.double()).abs().max()):.3g}"
 
 
-def _kind(tensor: "Tensor") -> str:
+def _kind(tensor: Tensor) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

@@ -5,32 +5,22 @@ import logging
 import traceback
 from pathlib import Path
 
-from dlpipe.cli.verb_parser import VerbParser, add_run_and_trust
+from dlpipe.cli.console import LOG, log_as_job
+from dlpipe.cli.run_errors import one_line_error
+from dlpipe.config.prepare import prepare_stored
+from dlpipe.config.search_path import register
+from dlpipe.config.stored_run import config_errors
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import check_links, read_summary
 from dlpipe.training.distributed.rank_info import get_rank_info
+from dlpipe.training.run import resume, train_as_rank
 
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser: VerbParser) -> None:
-    """RUN and --trust."""
-    add_run_and_trust(parser)
-
-
 def main(arguments: argparse.Namespace) -> int:
-    """Train to the end, test, and write the results; exit code 1 if that fails.
-
-    Raises:
-        DlpipeError: the folder is not a run's, or its config cannot be run.
-    """
-    from dlpipe.cli.console import log_as_job
-    from dlpipe.config.prepare import prepare_stored
-    from dlpipe.config.search_path import register
-    from dlpipe.config.stored_run import checked
-    from dlpipe.training.run import resume, train_as_rank
-
+    """Train to the end, test, and write the results; exit code 1 if that fails."""
     directory = Path(arguments.run).absolute()
     config, rank = read_config(directory), get_rank_info().rank
     check_links(directory)
@@ -39,7 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
             log_as_job(directory)
             log.info("%s is finished: nothing is left to train", directory)
         return 0
-    prepared = checked(directory, lambda: prepare_stored(config, arguments.trust))
+    with config_errors(directory):
+        prepared = prepare_stored(config, arguments.trust)
     register()
     try:
         if rank > 0:
@@ -52,17 +43,9 @@ def main(arguments: argparse.Namespace) -> int:
         return 1
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
-    except Exception as error:  # the module's own code may raise anything
-        _log_traceback(directory, error)
+    except Exception as error:  # the module's own code may raise anything; its traceback is in the log file alone
+        log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
+        with (directory / LOG).open("a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
         return 1
     return 0
-
-
-def _log_traceback(directory: Path, error: Exception) -> None:
-    """One line for the terminal; the traceback is in the log file alone."""
-    from dlpipe.cli.console import LOG
-    from dlpipe.cli.run_errors import one_line_error
-
-    log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
-    with (directory / LOG).open("a", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)

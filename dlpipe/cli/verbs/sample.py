@@ -1,49 +1,25 @@
 """Sample from a generative model, into the samples/ of its run."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlpipe.atomic import atomic_write
-from dlpipe.cli.verb_parser import VerbParser, add_run
+from dlpipe.cli.run_errors import open_stored_run
+from dlpipe.config.stored_run import StoredRun
+from dlpipe.contract import optional_method
 from dlpipe.errors import DlpipeError
+from dlpipe.figures import save_png
 from dlpipe.runs.directory import SAMPLES, check_links
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from dlpipe.config.stored_run import StoredRun
-
-
-def add_arguments(parser: VerbParser) -> None:
-    """RUN, how many samples, and their seed."""
-    add_run(parser)
-    parser.add_argument(
-        "-n", "--count", metavar="COUNT", type=_integer_from(1), default=100, help="how many samples (default: 100)"
-    )
-    parser.add_argument("--seed", metavar="SEED", type=_integer_from(0), help="default: the run's own seed")
-
-
-def _integer_from(least: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least}, not {text!r}")
-        return int(text)
-
-    return integer
+from dlpipe.training.quiet import quiet_lightning
+from dlpipe.training.resume.rng import SAMPLE, seed_rng
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Write what the module's ``sample(count, data)`` returns to the run's ``samples/``.
-
-    Raises:
-        DlpipeError: the folder is not a run's, its data is missing, or its model is not generative.
-    """
-    from dlpipe.cli.run_errors import open_stored_run
-
+    """Write what the module's ``sample(count, data)`` returns to the run's ``samples/``."""
     with open_stored_run(arguments.run) as run:
         samples = _samples(run, arguments.count, arguments.seed)
     for name, content in samples.items():
@@ -53,12 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _samples(run: "StoredRun", count: int, seed: int | None) -> "dict[str, NDArray[Any] | bytes]":
-    """File name to content."""
-    from dlpipe.contract import optional_method
-    from dlpipe.training.quiet import quiet_lightning
-    from dlpipe.training.resume.rng import SAMPLE, seed_rng
-
+def _samples(run: StoredRun, count: int, seed: int | None) -> dict[str, NDArray[Any] | bytes]:
     sample = optional_method(run.model, "sample")
     if sample is None:
         message = "has no samples to give: it has no method sample(count, data)"
@@ -70,16 +41,14 @@ def _samples(run: "StoredRun", count: int, seed: int | None) -> "dict[str, NDArr
         return sample(count, data)  # type: ignore[no-any-return]  # an optional method of the module
 
 
-def _write(path: Path, content: "NDArray[Any] | bytes") -> None:
+def _write(path: Path, content: NDArray[Any] | bytes) -> None:
     """Write bytes as they are, an array to a PNG if the file is named so, and to a .npy file otherwise."""
-    from dlpipe.figures import save_png
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        with atomic_write(path) as temporary_path:
-            temporary_path.write_bytes(content)
-    elif path.suffix == ".png":
+    if not isinstance(content, bytes) and path.suffix == ".png":
         save_png(content, path)
-    else:
-        with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
+        return
+    with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
+        if isinstance(content, bytes):
+            file.write(content)
+        else:
             np.save(file, content)

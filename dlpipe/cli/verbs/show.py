@@ -5,87 +5,72 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.cli.verb_parser import VerbParser
-from dlpipe.config.catalogue import choices
 from dlpipe.config.checks import config_checks
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
 from dlpipe.metrics import format_metric
-from dlpipe.plugins import health, registry, source
+from dlpipe.plugins import class_source, health, registry
+from dlpipe.plugins.class_source import Option
 from dlpipe.plugins.registry import PluginEntry
 
 
-def add_arguments(parser: VerbParser) -> None:
-    """NAME."""
-    parser.add_argument("name", metavar="NAME", help="a model, a dataset or an optimizer")
-
-
 def main(arguments: argparse.Namespace) -> int:
-    """Print everything that is registered under this name.
-
-    Raises:
-        PluginError: nothing is.
-    """
+    """Print everything that is registered under this name; a PluginError if nothing is."""
     name = arguments.name
     bare = name.rpartition("/")[2]
+    optimizers = registry.config_options("optimizer")
     kinds = [kind for kind in registry.KINDS if any(entry.name == bare for entry in registry.entries_of_kind(kind))]
     for kind in kinds:
         _show_entry(registry.find(kind, name), name)
-    if name in choices("optimizer"):
+    if name in optimizers:
         print(f"{name}: optimizer\n")
-        _print_options({"optimizer": _compose([f"optimizer={name}"]).optimizer})
+        _print_options("optimizer", _compose(f"optimizer={name}").optimizer)
     elif not kinds:
-        installed = {entry.name for kind in registry.KINDS for entry in registry.available(kind)}
-        known = sorted(installed | set(choices("optimizer")))
+        known = sorted({*optimizers, *(entry.name for kind in registry.KINDS for entry in registry.available(kind))})
         raise PluginError(f"nothing is called {name!r}; {did_you_mean(name, known)}there are {format_list(known)}")
     return 0
 
 
-def _compose(overrides: list[str]) -> DictConfig:
-    return config_checks.check(overrides, multirun=False, output_key="run")[0][1]
+def _compose(override: str) -> DictConfig:
+    return config_checks.check([override], multirun=False, output_key="run")[0][1]
 
 
 def _show_entry(entry: PluginEntry, name: str) -> None:
-    class_source = source.read_class(entry)
+    source = class_source.read_class(entry)
     print(f"{name}: {entry.kind} of {entry.distribution} {entry.version} ({entry.entry_point.value})")
     status = health.status(entry)
     if status != "ok":
         print(f"status: {status}")
-    print(f"\n{class_source.docstring if class_source else 'no source to read a description from'}\n")
+    print(f"\n{source.docstring if source else 'no source to read a description from'}\n")
+    options = source.options if source else ()
     if registry.yaml_of(entry) is None:
-        _print_signature(entry, class_source)
+        print("options (from the constructor; the plugin ships no YAML)")
+        for option in options:
+            print(f"  {entry.kind}.{option.name}={option.default or '(required)'}  {option.annotation}".rstrip())
+        print()
         return
-    cfg = _compose([f"{entry.kind}={name}"])
-    _print_options({entry.kind: cfg[entry.kind]}, class_source)
+    cfg = _compose(f"{entry.kind}={name}")
+    _print_options(entry.kind, cfg[entry.kind], options)
     if entry.kind == "model":
         _print_recipe(cfg, entry)
 
 
-def _print_signature(entry: PluginEntry, class_source: source.ClassSource | None) -> None:
-    print("options (from the constructor; the plugin ships no YAML)")
-    for option in class_source.options if class_source else ():
-        print(f"  {entry.kind}.{option.name}={option.default or '(required)'}  {option.annotation}".rstrip())
-    print()
-
-
-def _print_options(nodes: dict[str, DictConfig], class_source: source.ClassSource | None = None) -> None:
-    annotations = {option.name: option.annotation for option in class_source.options} if class_source else {}
+def _print_options(root: str, node: DictConfig, options: tuple[Option, ...] = ()) -> None:
+    annotations = {option.name: option.annotation for option in options}
     print("options")
     rows = []
-    for root, node in nodes.items():
-        raw: Any = OmegaConf.to_container(node, resolve=False)
-        for key, value in raw.items():
-            if key not in ("name", "_target_"):
-                origin = f"  from {value}" if isinstance(value, str) and "${" in value else ""
-                kind = annotations.get(key) or _type_of(node[key])
-                rows.append((f"{root}.{key}={_plain(node[key])}", kind + origin))
-    width = max((len(row[0]) for row in rows), default=0)
+    raw: Any = OmegaConf.to_container(node, resolve=False)
+    for key, value in raw.items():
+        if key not in ("name", "_target_"):
+            origin = f"  from {value}" if isinstance(value, str) and "${" in value else ""
+            rows.append((f"{root}.{key}={_yaml(node[key])}", (annotations.get(key) or _type_of(node[key])) + origin))
+    width = max((len(left) for left, _ in rows), default=0)
     for left, right in rows:
         print(f"  {left:{width}}  {right}")
     print()
 
 
-def _plain(value: Any) -> str:
+def _yaml(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -101,8 +86,8 @@ def _print_recipe(cfg: DictConfig, entry: PluginEntry) -> None:
     print(f"recipe on dataset={cfg.dataset.name}")
     for key, value in cfg.recipe.items():
         if key != "targets":
-            print(f"  recipe.{key}={_plain(value)}")
-    overlays = choices(f"recipe_for/{entry.name}")
+            print(f"  recipe.{key}={_yaml(value)}")
+    overlays = registry.config_options(f"recipe_for/{entry.name}")
     print(f"  datasets with a recipe of their own: {format_list(overlays)}; every other takes the model's recipe\n")
     print("targets")
     for target in cfg.recipe.targets:

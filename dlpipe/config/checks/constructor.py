@@ -44,14 +44,10 @@ def constructor_problems(
     supplied: Sequence[str] = (),
     takes_objects: bool = False,
 ) -> list[Problem]:
-    """Problems with calling ``cls(**options)``.
+    """Problems with calling ``cls(**options)``, where dlpipe adds the ``supplied`` arguments.
 
-    Args:
-        cls: a class, or a function that makes an object.
-        options: arguments from the config.
-        where: their key in the config.
-        supplied: arguments that dlpipe adds.
-        takes_objects: whether Hydra instantiates arguments with ``_target_`` first; their types are not checked here.
+    ``where`` is the key of the options in the config. With ``takes_objects``, Hydra instantiates arguments with
+    ``_target_`` first; their types are not checked here.
     """
     known = parameters(cls)
     hints = annotations(cls)

@@ -1,14 +1,16 @@
-"""Prepare the data of a run, and compare it with the config and the module of each stage."""
+"""Prepare the data of a run, and compare it with the config, the model and the module of each stage."""
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from dlpipe.config.checks.one_batch import one_batch_problems
 from dlpipe.config.checks.optimizer import full_batch_problems
+from dlpipe.config.compose import read_options
 from dlpipe.contract import optional_method
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard
 from dlpipe.errors import DlpipeError, Problem
+from dlpipe.plugins import registry
 from dlpipe.stages import Stage
 from dlpipe.training.build import build_dataset
 from dlpipe.training.prepared import Prepared
@@ -29,10 +31,7 @@ def data_problems(prepared: Prepared) -> list[Problem]:
         return one_batch_problems(prepared, datasets) if prepared.settings.try_one_batch else []
     except DlpipeError as error:
         return [Problem(where, str(error))]
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # the dataset's code, or the model's under a full-batch optimizer, may raise anything
+    except (Exception, SystemExit) as error:  # the dataset's code, or the model's in a full-batch check
         return [Problem(where, f"{type(error).__name__}: {error}")]
 
 
@@ -52,3 +51,17 @@ def _stage_problems(stage: Stage, config: DictConfig, data: pl.LightningDataModu
     if isinstance(data, InMemoryDataModule) and not stage.encode:
         return full_batch_problems(stage.module, data, config)
     return []
+
+
+def input_size_problems(cfg: DictConfig) -> list[Problem]:
+    """Refuse an input size that is not the dataset's: the first matrix product would fail in the middle of a run."""
+    path = registry.yaml_of(registry.find("model", cfg.model.name))
+    num_features = cfg.dataset.get("num_features")
+    if path is None or num_features is None:
+        return []
+    message = f"examples of {cfg.dataset.name} have {num_features} features; leave it out"
+    return [
+        Problem(f"model.{key}={cfg.model[key]}", message)
+        for key, value in read_options(path).items()
+        if value == "${dataset.num_features}" and key in cfg.model and cfg.model[key] != num_features
+    ]

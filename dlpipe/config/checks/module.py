@@ -18,9 +18,7 @@ from dlpipe.training.stages.init_from import check_start
 def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
     """Problems with the model, its stages and their initial weights; if there are none, with their optimizers.
 
-    Args:
-        prepared: holds the model.
-        is_stored: whether the run has started before: it then has its own copy of the weights from ``init_from``.
+    A run that ``is_stored`` has its own copy of the weights from ``init_from``.
     """
     config, model = prepared.config, prepared.model
     try:
@@ -44,7 +42,6 @@ def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
 
 
 def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> list[Problem]:
-    """A problem if Lightning cannot fit the module."""
     if is_overridden("training_step", module, pl.LightningModule):
         return []
     name = f"{config.model.name}, stage {stage}" if stage else config.model.name

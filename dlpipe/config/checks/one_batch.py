@@ -23,12 +23,11 @@ import torch
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, open_dict
-from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from dlpipe.config.checks.optimizer import needs_full_batch
-from dlpipe.config.checks.trainer import build_problem
+from dlpipe.config.checks.trainer import trainer_of
 from dlpipe.data import Split, TensorDataModule
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import SINGLE_PROCESS
@@ -42,10 +41,9 @@ from dlpipe.training.build import build_dataset
 from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 from dlpipe.training.optimizers.attach import attach_optimizer
-from dlpipe.training.outputs import export_weights
 from dlpipe.training.prepared import Prepared
+from dlpipe.training.run_files import export_weights
 from dlpipe.training.speed.updates import FusedUpdates
-from dlpipe.training.trainer import build_trainer
 
 log = logging.getLogger(__name__)
 ROWS = 100  # examples of a minibatch without a size, and of the validation: a metric may need several classes
@@ -148,10 +146,7 @@ def _set_up_loops(stage: Stage, config: DictConfig, data: pl.LightningDataModule
 def _train_one_batch(stage: Stage, config: DictConfig, data: pl.LightningDataModule) -> None:
     with open_dict(config):
         config.trainer.fast_dev_run = 1
-    try:
-        trainer = build_trainer(config, stage.callbacks, [DummyLogger() for _ in config.logger])
-    except Exception as error:
-        raise RequestError([build_problem(config, error)]) from error
+    trainer = trainer_of(config, stage)
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, LEFT_OUT)]  # type: ignore[attr-defined]
     attach_optimizer(stage.module, config.optimizer, config.scheduler, config.recipe.monitor)
     if stage.begin:

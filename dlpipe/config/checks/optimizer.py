@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from dlpipe.config.checks.constructor import constructor_problems, parameters
-from dlpipe.config.checks.objects import resolve_target
+from dlpipe.config.checks.targets import resolve_target
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.errors import Problem
 from dlpipe.training.build import options_of
@@ -22,12 +22,13 @@ COMPOSED = ("optimizer", "scheduler")
 def optimizer_problems(model_cls: type[Any], cfg: DictConfig, overrides: list[str]) -> list[Problem]:
     """Problems with the composed optimizer and LR scheduler, or with composing them for this class at all."""
     if has_own_optimizer(model_cls):
-        return _useless_overrides(cfg, overrides)
+        message = f"model {cfg.model.name!r} configures its own optimizer; drop this override"
+        keys = {text: text.lstrip("+~").partition("=")[0] for text in overrides}
+        return [Problem(text, message) for text, key in keys.items() if key.partition(".")[0] in COMPOSED]
     return [*_node_problems(cfg, "optimizer", "params"), *_node_problems(cfg, "scheduler", "optimizer")]
 
 
 def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
-    """Problems with the class of a node, its arguments, and each value of the optimizer."""
     if not cfg[root] and root == "scheduler":  # scheduler=none
         return []
     problems: list[Problem] = []
@@ -44,13 +45,6 @@ def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
     return problems
 
 
-def _useless_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
-    named = [text for text in overrides if text.lstrip("+~").partition("=")[0].partition(".")[0] in COMPOSED]
-    return [
-        Problem(text, f"model {cfg.model.name!r} configures its own optimizer; drop this override") for text in named
-    ]
-
-
 def _value_problems(cls: Callable[..., Any], name: str, value: Any) -> list[Problem]:
     """Torch's message about a single option; checked one at a time, so that every invalid option is reported."""
     try:
@@ -59,7 +53,7 @@ def _value_problems(cls: Callable[..., Any], name: str, value: Any) -> list[Prob
         if name != "nesterov":  # checked together with the momentum when the optimizer is built
             return [Problem(f"optimizer.{name}={value}", str(error))]
     except Exception:  # for example other arguments are missing: checked together with them
-        return []
+        pass
     return []
 
 
@@ -73,19 +67,14 @@ def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
         resolve_target(cfg.scheduler, "scheduler", problems)
     if problems:
         return problems
+    where = f"optimizer={cfg.optimizer._target_}"
     try:
         optimizer = build_optimizer(model, cfg.optimizer)
-    except Exception as error:  # any class may raise anything
-        return [Problem(f"optimizer={cfg.optimizer._target_}", _message(error))]
-    try:
+        where = f"scheduler={cfg.scheduler.get('_target_')}"
         build_scheduler(optimizer, cfg.scheduler, cfg.recipe.monitor)
-    except Exception as error:
-        return [Problem(f"scheduler={cfg.scheduler._target_}", _message(error))]
+    except Exception as error:  # any class may raise anything
+        return [Problem(where, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")]
     return []
-
-
-def _message(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def needs_full_batch(model: pl.LightningModule, cfg: DictConfig) -> bool:

@@ -7,8 +7,7 @@ from hydra.core.override_parser.types import QuotedString
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.config.checks.choices import OPEN_NODES
-from dlpipe.config.checks.overrides import ParsedOverride
+from dlpipe.config.checks.overrides import OPEN_NODES, ParsedOverride
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, format_list
 from dlpipe.plugins import registry

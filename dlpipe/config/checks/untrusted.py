@@ -1,41 +1,55 @@
 """What an untrusted config in a run's directory must not do: docs/trust.md."""
 
+import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from dlpipe.config.checks.objects import imported_from
 from dlpipe.config.paths import names_path
 from dlpipe.errors import Problem
-from dlpipe.flat import flat
+from dlpipe.plain_config import flat, plain
 
 ADVICE = "if the run is your own, add --trust"
+DOTTED = re.compile(r"\w+(\.\w+)+")
 # nodes whose objects write files
 WRITERS = ("callbacks", "logger", "trainer")
 
 
-def untrusted_problems(cfg: DictConfig) -> list[Problem]:
+def untrusted_problems(config: DictConfig) -> list[Problem]:
     """Code in the run's directory that would be imported, and paths outside of it that the run would write to."""
-    config, directory = _plain(cfg), Path(cfg.output_dir)
-    return [*code_problems(config, directory), *_writing_problems(config, directory)]
+    values, directory = flat(plain(config)), Path(config.output_dir)
+    return [*code_problems(values, directory), *_writing_problems(values, directory)]
 
 
-def code_problems(config: dict[str, Any], directory: Path) -> list[Problem]:
-    """Values that would import code from the run's directory."""
+def code_problems(values: dict[str, Any], directory: Path) -> Iterator[Problem]:
+    """Values that, read as a dotted path, would import code from the run's directory; nothing is imported here.
+
+    Every value counts, not only ``_target_``: a model may import what its options name.
+    """
     message = f"its code lies in the run's directory, where anybody may have put it; move it elsewhere, or {ADVICE}"
-    return [Problem(value, message) for value in imported_from(directory, config)]
+    for key, value in values.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and DOTTED.fullmatch(text) and _is_inside(text, directory):
+                yield Problem(f"{key}={value}", message)
 
 
-def _writing_problems(config: dict[str, Any], directory: Path) -> Iterator[Problem]:
-    for key, value in flat(config).items():
+def _is_inside(path: str, directory: Path) -> bool:
+    package, *rest = path.split(".")
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return False
+    roots = [*(spec.submodule_search_locations or []), *filter(None, [spec.origin])] if spec else []
+    return any(Path(root, *rest).resolve().is_relative_to(directory.resolve()) for root in roots)
+
+
+def _writing_problems(values: dict[str, Any], directory: Path) -> Iterator[Problem]:
+    for key, value in values.items():
         parts = key.removeprefix("stage_configs.").split(".")
         if set(parts[:2]).isdisjoint(WRITERS) or not (isinstance(value, str) and names_path(parts[-1])):
             continue
         if not Path(value).expanduser().resolve().is_relative_to(directory.resolve()):
             yield Problem(f"{key}={value}", f"lies outside of the run's directory {directory}; {ADVICE}")
-
-
-def _plain(cfg: DictConfig) -> dict[str, Any]:
-    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]  # it is a dict

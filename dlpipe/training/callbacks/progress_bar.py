@@ -52,13 +52,10 @@ class ProgressBar(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove the bar."""
-        self._close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Remove the bar."""
-        self._close()
-
-    def _close(self) -> None:
         if self.progress:
             self.progress.stop()
             self.progress = None
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Remove the bar."""
+        self.on_train_end(trainer, pl_module)

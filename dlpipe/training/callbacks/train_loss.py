@@ -8,7 +8,8 @@ from torch import Tensor
 
 from dlpipe.contract import optional_method
 from dlpipe.data import Minibatches
-from dlpipe.training.distributed.gather import current_rank, gather_from_ranks
+from dlpipe.training.distributed.gather import gather_from_ranks
+from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.lightning_private import training_results
 
 BLOCK = 100  # losses added at once: reading them one by one would cost as much as training a small model
@@ -17,8 +18,8 @@ BLOCK = 100  # losses added at once: reading them one by one would cost as much 
 class EpochMeanLoss(pl.Callback):
     """Log ``train/loss``: the mean over an epoch's updates, and over ranks, of what ``training_step`` returned.
 
-    Summed on the device and read once an epoch: `self.log` in every step costs more than a step of a small
-    model. A module's ``penalty()``, which the optimizer's weight decay stands for, is added for the epoch's last
+    Summed on the device and read once an epoch: `self.log` in every step costs more than a step of a small model.
+    A module's ``penalty()``, which the optimizer's weight decay stands for, is added for the epoch's last
     weights. A module that logs ``train/loss`` itself is left alone.
     """
 
@@ -44,9 +45,8 @@ class EpochMeanLoss(pl.Callback):
         """Add the loss of one minibatch."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
-            self.on_minibatches(
-                [loss.detach() * self.sharded_loader.loss_weight(batch_idx) if self.sharded_loader else loss.detach()]
-            )
+            loss = loss.detach()
+            self.on_minibatches([loss * self.sharded_loader.loss_weight(batch_idx) if self.sharded_loader else loss])
 
     def next_update(self) -> float:
         """Infinity: the losses of skipped minibatches come to `on_minibatches`."""
@@ -82,7 +82,7 @@ class EpochMeanLoss(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        own = state_dict["ranks"][current_rank()]
+        own = state_dict["ranks"][get_rank_info().rank]
         self.losses, self.total, self.count = list(own["losses"]), own["total"], own["count"]
 
 

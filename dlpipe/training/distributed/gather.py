@@ -12,8 +12,3 @@ def gather_from_ranks(own: Any) -> list[Any]:
     found: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(found, own)
     return found
-
-
-def current_rank() -> int:
-    """The rank of this process; 0 in a single process."""
-    return int(dist.get_rank()) if dist.is_initialized() else 0

@@ -53,10 +53,7 @@ class RankStore:
         """Rank 0's decision, once all ranks know it: empty, `FINISHED` where nothing is left to do, or an error."""
         self.decided = True
         message = self.broadcast("decision", own)
-        self.store.set(f"decided/{self.rank_info.rank}", "")
-        if self.rank_info.rank == 0:  # it may serve the store, and so ends last
-            for rank in range(self.rank_info.world_size):
-                self._wait_for(f"decided/{rank}", rank)
+        self._end_last("decided")
         return message
 
     def check_same_config(self, cfg: DictConfig) -> list[dict[str, Any]]:
@@ -69,20 +66,24 @@ class RankStore:
             DlpipeError: on every rank, with the keys and values that differ.
         """
         text = config_text(cfg)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        own = {"rank": self.rank_info.rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
-        self.store.set(f"config/{self.rank_info.rank}", text)
-        self.store.set(f"rank/{self.rank_info.rank}", json.dumps(own))
+        digest, rank = hashlib.sha256(text.encode()).hexdigest(), self.rank_info.rank
+        own = {"rank": rank, "host": socket.gethostname(), "pid": os.getpid(), "config_sha256": digest}
+        self.store.set(f"config/{rank}", text)
+        self.store.set(f"rank/{rank}", json.dumps(own))
         ranks = [json.loads(self._wait_for(f"rank/{rank}", rank)) for rank in range(self.rank_info.world_size)]
         different = [rank["rank"] for rank in ranks if rank["config_sha256"] != ranks[0]["config_sha256"]]
         message = self._difference(different[0]) if different else None
-        self.store.set(f"compared/{self.rank_info.rank}", "")
-        if self.rank_info.rank == 0:  # it may serve the store, and so ends last
-            for rank in range(self.rank_info.world_size):
-                self._wait_for(f"compared/{rank}", rank)
+        self._end_last("compared")
         if message:
             raise DlpipeError(message)
         return ranks
+
+    def _end_last(self, step: str) -> None:
+        """Let rank 0, which may serve the store, wait until all ranks have done a step."""
+        self.store.set(f"{step}/{self.rank_info.rank}", "")
+        if self.rank_info.rank == 0:
+            for rank in range(self.rank_info.world_size):
+                self._wait_for(f"{step}/{rank}", rank)
 
     def _wait_for(self, key: str, rank: int) -> str:
         """What a rank puts into the store; waits until it does."""

@@ -29,7 +29,8 @@ def shard_training_data(data: pl.LightningDataModule, rank_info: RankInfo) -> No
         data.shard = Shard(rank_info.rank, rank_info.world_size)
     for name in ("val_dataloader", "test_dataloader"):
         if is_overridden(name, data, pl.LightningDataModule):
-            setattr(data, name, _unsharded(getattr(data, name)))
+            hook = getattr(data, name)
+            setattr(data, name, lambda hook=hook: tree_map(UnshardedLoader, hook()))
     data.train_dataloader = _warn_if_unsharded(data.train_dataloader, rank_info)  # type: ignore[method-assign]
 
 
@@ -51,8 +52,7 @@ class UnevenShardLossScaling(pl.Callback):
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Multiply the gradient by the weight."""
-        weight = self.weight
-        if weight != 1.0:
+        if (weight := self.weight) != 1.0:
             loss.register_hook(lambda gradient: gradient * weight)  # type: ignore[no-untyped-call]
 
 
@@ -67,10 +67,6 @@ class UnshardedLoader:
 
     def __len__(self) -> int:
         return len(self.loader)
-
-
-def _unsharded(hook: Callable[[], Any]) -> Callable[[], Any]:
-    return lambda: tree_map(UnshardedLoader, hook())
 
 
 def _warn_if_unsharded(hook: Callable[[], Any], rank_info: RankInfo) -> Callable[[], Any]:

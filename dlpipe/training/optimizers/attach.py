@@ -19,30 +19,23 @@ def has_own_optimizer(model: type[pl.LightningModule] | pl.LightningModule) -> b
     return cls.configure_optimizers is not pl.LightningModule.configure_optimizers
 
 
-def parameter_groups(model: pl.LightningModule, weight_decay: float) -> list[dict[str, Any]]:
-    """The module's own ``parameter_groups()``, or one group of all its parameters.
+def build_optimizer(model: pl.LightningModule, node: DictConfig) -> torch.optim.Optimizer:
+    """The composed optimizer over the module's own ``parameter_groups()``, or one group of all its parameters.
 
     A penalty l2 * sum(W^2) arrives as a group's ``weight_decay`` of 2 * l2; what ``optimizer.weight_decay``
     asks for comes on top of it.
-    """
-    own = optional_method(model, "parameter_groups")
-    if own is None:
-        return [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    groups = [dict(group) for group in own()]
-    for group in groups:
-        if "weight_decay" in group:
-            group["weight_decay"] += weight_decay
-    return groups
-
-
-def build_optimizer(model: pl.LightningModule, node: DictConfig) -> torch.optim.Optimizer:
-    """The composed optimizer over the module's parameters.
 
     Raises:
         ValueError: torch refuses a value, or the optimizer takes no parameter groups.
     """
     cls, options = get_class(node._target_), options_of(node)
-    return cls(parameter_groups(model, float(options.get("weight_decay", 0.0))), **options)  # type: ignore[no-any-return]
+    groups: list[dict[str, Any]] = [{"params": [p for p in model.parameters() if p.requires_grad]}]
+    if own := optional_method(model, "parameter_groups"):
+        groups = [dict(group) for group in own()]
+        for group in groups:
+            if "weight_decay" in group:
+                group["weight_decay"] += float(options.get("weight_decay", 0.0))
+    return cls(groups, **options)  # type: ignore[no-any-return]
 
 
 def build_scheduler(optimizer: torch.optim.Optimizer, node: DictConfig, monitor: str | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.errors import DlpipeError, format_list
-from dlpipe.flat import flat
+from dlpipe.plain_config import flat
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.directory import PROVENANCE, STAGE, read_provenance, write_json
 from dlpipe.runs.provenance import differences
@@ -27,9 +27,8 @@ def checkpoints_to_resume(cfg: DictConfig) -> dict[str, Path]:
     Raises:
         DlpipeError: a stage has checkpoints, and none can be read.
     """
-    roots = [Path(node.directory) for node in cfg.callbacks.values() if is_checkpoints(node)]
     found = {}
-    for root in roots:
+    for root in (Path(node.directory) for node in cfg.callbacks.values() if is_checkpoints(node)):
         for folder in sorted({path.parent for name in NAMES for path in root.rglob(name)}):
             stage = "" if folder == root else folder.relative_to(root).as_posix()
             try:
@@ -68,18 +67,14 @@ def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
         DlpipeError: it is another, with the keys and values that differ.
     """
     had, wanted = (flat(OmegaConf.to_container(config, resolve=True)) for config in (cfg, asked))
-    keys = sorted(key for key in had.keys() | wanted.keys() if had.get(key) != wanted.get(key))
-    if different := [key for key in keys if not _free(key, had, wanted)]:
-        message = [f"{key} ({had.get(key)}, asked for {wanted.get(key)})" for key in different]
-        raise DlpipeError(
-            f"{directory} holds another run: {format_list(message)}. Ask for the same, or another directory"
-        )
-
-
-def _free(key: str, had: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether a difference is only about the directory of the run."""
-    inside = str(had.get(key)).replace(str(had["output_dir"]), str(wanted["output_dir"])) == str(wanted.get(key))
-    return key in FREE or inside
+    different = []
+    for key in sorted((had.keys() | wanted.keys()) - set(FREE)):
+        old, new = had.get(key), wanted.get(key)
+        if old != new and str(old).replace(str(had["output_dir"]), str(wanted["output_dir"])) != str(new):
+            different.append(f"{key} ({old}, asked for {new})")
+    if different:
+        message = f"{directory} holds another run: {format_list(different)}"
+        raise DlpipeError(f"{message}. Ask for the same, or another directory")
 
 
 def note_resumption(directory: Path, now: dict[str, Any]) -> None:

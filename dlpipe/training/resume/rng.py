@@ -38,32 +38,22 @@ def _sequence(seed: int, purpose: int, rank: int, epoch: int) -> np.random.SeedS
 
 def rng_state(module: nn.Module) -> dict[str, Any]:
     """The state of every generator, of the process's own GPU alone, in tensors and plain containers."""
-    name, keys, *rest = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
-        "python": random.getstate(),
-        "own": {path: _state_of(generator) for path, generator in _generators(module)},
-    }
+    cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    return cuda | {path: _state_of(generator) for path, generator in _generators(module)}
 
 
 def restore_rng_state(state: dict[str, Any], module: nn.Module) -> None:
     """Restore what `rng_state` returned."""
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
+    if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
     for path, generator in _generators(module):
-        if path in state["own"]:
-            _set_state_of(generator, state["own"][path])
+        if path in state:
+            _set_state_of(generator, state[path])
 
 
 def _generators(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """The generators that a module and its parts hold as attributes, by their path."""
+    """The process's own generators, and those that a module and its parts hold as attributes, by their path."""
+    yield from (("torch", torch.default_generator), ("numpy", np.random), ("python", random))
     for name, part in module.named_modules():
         for key, value in vars(part).items():
             if isinstance(value, (torch.Generator, np.random.Generator, random.Random)):
@@ -73,18 +63,20 @@ def _generators(module: nn.Module) -> Iterator[tuple[str, Any]]:
 def _state_of(generator: Any) -> Any:
     if isinstance(generator, torch.Generator):
         return generator.get_state()
-    if isinstance(generator, random.Random):
+    if generator is random or isinstance(generator, random.Random):
         return generator.getstate()
-    state = generator.bit_generator.state
+    state = np.random.get_state(legacy=False) if generator is np.random else generator.bit_generator.state
     return apply_to_collection(state, np.ndarray, lambda array: torch.from_numpy(array.astype(np.int64)))
 
 
 def _set_state_of(generator: Any, state: Any) -> None:
     if isinstance(generator, torch.Generator):
         generator.set_state(state)
-    elif isinstance(generator, random.Random):
-        version, internal, gauss = state
-        generator.setstate((version, tuple(internal), gauss))
+    elif generator is random or isinstance(generator, random.Random):
+        generator.setstate(state)
     else:
         arrays = apply_to_collection(state, torch.Tensor, lambda tensor: tensor.numpy().astype(np.uint64))
-        generator.bit_generator.state = arrays
+        if generator is np.random:
+            np.random.set_state(arrays)
+        else:
+            generator.bit_generator.state = arrays

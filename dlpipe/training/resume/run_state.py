@@ -5,10 +5,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch import Tensor
+from torchmetrics import Metric
 
 from dlpipe.training.distributed.gather import gather_from_ranks
-from dlpipe.training.lightning_private import callback_metrics_store
-from dlpipe.training.resume.epoch_means import epoch_means, metric_states, restore_epoch_means, restore_metric_states
+from dlpipe.training.lightning_private import callback_metrics_store, epoch_means, restore_epoch_means
 from dlpipe.training.resume.rng import restore_rng_state, rng_state
 
 # the key in the checkpoint dict
@@ -35,7 +37,7 @@ class RunState(pl.Callback):
             "config": self.config,
             "rng_states": gather_from_ranks(rng_state(pl_module)),
             "epoch_means": gather_from_ranks(epoch_means(trainer)),
-            "metric_states": gather_from_ranks(metric_states(pl_module)),
+            "metric_states": gather_from_ranks(_metric_states(pl_module)),
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "logger_positions": [log.position() if hasattr(log, "position") else None for log in trainer.loggers],
         }
@@ -60,6 +62,22 @@ class RunState(pl.Callback):
         restore_rng_state(saved["rng_states"][rank], pl_module)
         trainer.fit_loop.epoch_loop.rng_state = saved["rng_states"][rank]
         restore_epoch_means(trainer, saved["epoch_means"][rank])
-        restore_metric_states(pl_module, saved["metric_states"][rank])
+        _restore_metric_states(pl_module, saved["metric_states"][rank])
         metrics = {name: torch.tensor(value) for name, value in saved["metrics"].items()}
         callback_metrics_store(trainer).update(metrics)
+
+
+def _metric_states(module: pl.LightningModule) -> dict[str, dict[str, Any]]:
+    """The states of a module's torchmetrics, which are not in its state_dict, by their path."""
+    states = {}
+    for path, part in module.named_modules():
+        if isinstance(part, Metric):
+            own = {name: getattr(part, name) for name in (*part._defaults, "_update_count")}
+            states[path] = apply_to_collection(own, Tensor, lambda tensor: tensor.detach().clone())
+    return states
+
+
+def _restore_metric_states(module: pl.LightningModule, saved: dict[str, dict[str, Any]]) -> None:
+    for path, part in module.named_modules():
+        for name, value in saved.get(path, {}).items():
+            setattr(part, name, apply_to_collection(value, Tensor, lambda tensor: tensor.to(part.device)))  # noqa: B023

@@ -10,17 +10,17 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
 
+from dlpipe.contract import optional_method
 from dlpipe.data.minibatches import Minibatches
 from dlpipe.training.lightning_private import (
     DataFetcher,
-    IteratorFetcher,
     batch_start_hook,
     before_transfer_hook,
     count_fetched,
@@ -28,21 +28,14 @@ from dlpipe.training.lightning_private import (
     single_loader_iterator,
 )
 from dlpipe.training.resume.loops import ResumableEpochLoop
-from dlpipe.training.speed.chunk_support import SupportsChunks, reason_chunks_disabled
-from dlpipe.training.speed.eager_update import eager_update
-from dlpipe.training.speed.fused_optimization import FusedOptimization, add_progress, fused_updates
+from dlpipe.training.speed.eager import eager_update
+from dlpipe.training.speed.support import reason_not_chunked
+from dlpipe.training.speed.updates import FusedOptimization, FusedUpdates, add_progress
+from dlpipe.training.trainer import find_callback
 
 log = logging.getLogger(__name__)
 # a chunk ends after this time, so that the progress bar, a time limit or a signal waits no longer
 MAX_CHUNK_SECONDS = 0.2
-
-
-@runtime_checkable
-class TakesLosses(Protocol):
-    """A callback that takes the losses of the minibatches for which its hooks were not called."""
-
-    def on_minibatches(self, losses: list[Tensor]) -> None:
-        """Take scalars, in the order of the minibatches."""
 
 
 def take_chunks(trainer: pl.Trainer, size: int, seed: int | None = None) -> "ChunkedEpochLoop":
@@ -57,7 +50,7 @@ class ChunkedEpochLoop(ResumableEpochLoop):
     """Lightning's loop over an epoch, whose `advance` first trains the minibatches that no hook has to see.
 
     Args:
-        trainer: the trainer of the loop.
+        trainer: the trainer of the loop; one of its callbacks may be `FusedUpdates`.
         size: the most minibatches of a chunk; becomes 1 where something needs every minibatch.
         seed: as in `ResumableEpochLoop`.
         limits: Lightning's ``min_steps`` and ``max_steps``.
@@ -65,14 +58,15 @@ class ChunkedEpochLoop(ResumableEpochLoop):
 
     def __init__(self, trainer: pl.Trainer, size: int, seed: int | None = None, **limits: Any) -> None:
         super().__init__(trainer, seed, **limits)
-        self.automatic_optimization = FusedOptimization(trainer)
+        self.fused: FusedUpdates = find_callback(trainer, FusedUpdates) or FusedUpdates()  # a new one is inactive
+        self.automatic_optimization = FusedOptimization(trainer, self.fused)
         self.size = size
         self.reason_chunks_disabled: str | None = None
         self._is_set_up = False
         self._batch: Any = None
-        # looked up once: isinstance of a Protocol is slow
-        self._chunk_callbacks: list[SupportsChunks] = []
-        self._loss_callbacks: list[TakesLosses] = []
+        # optional methods of callbacks, looked up once
+        self._next_updates: list[Callable[[], float]] = []
+        self._loss_takers: list[Callable[[list[Tensor]], None]] = []
 
     def advance(self, data_fetcher: DataFetcher) -> None:
         """Train a chunk; Lightning trains its last minibatch, and the first one of a fit."""
@@ -85,43 +79,40 @@ class ChunkedEpochLoop(ResumableEpochLoop):
     def _set_up(self, data_fetcher: DataFetcher) -> None:
         self._is_set_up = True
         callbacks = self.trainer.callbacks
-        self._chunk_callbacks = [callback for callback in callbacks if isinstance(callback, SupportsChunks)]
-        self._loss_callbacks = [callback for callback in callbacks if isinstance(callback, TakesLosses)]
-        if self.size > 1 and (reason := self._reason_disabled(data_fetcher)):
+        self._next_updates = [c.next_update for c in callbacks if optional_method(c, "next_update")]
+        self._loss_takers = [c.on_minibatches for c in callbacks if optional_method(c, "on_minibatches")]
+        if self.size > 1 and (reason := reason_not_chunked(self.trainer, data_fetcher)):
             log.info("Chunked training disabled: %s", reason)
             self.size, self.reason_chunks_disabled = 1, reason
-
-    def _reason_disabled(self, data_fetcher: DataFetcher) -> str | None:
-        if isinstance(data_fetcher, IteratorFetcher):
-            return "training_step takes the iterator of the data"
-        if self.trainer.num_training_batches == math.inf:
-            return "the training data has no length"
-        return reason_chunks_disabled(self.trainer, self.trainer.lightning_module)
 
     def _num_fast_batches(self) -> int:
         """How many minibatches there are before the one after which something happens."""
         trainer, progress = self.trainer, self.batch_progress
         left = [self.size, trainer.num_training_batches - progress.current.ready]
-        if trainer.loggers and trainer.log_every_n_steps and not fused_updates(trainer).silent:
+        if trainer.loggers and trainer.log_every_n_steps and not self.fused.silent:
             left.append(_until_multiple(trainer.log_every_n_steps, self.logging_step))
         if self.max_steps != -1:
             left.append(self.max_steps - self.global_step)
         if trainer.val_check_batch not in (None, math.inf):
             counted = progress.total if trainer.check_val_every_n_epoch is None else progress.current
             left.append(_until_multiple(int(trainer.val_check_batch), counted.ready))
-        left += [callback.next_update() - self.global_step for callback in self._chunk_callbacks]
+        left += [next_update() - self.global_step for next_update in self._next_updates]
         return int(min(left)) - 1
 
     def _run_fast_loop(self, data_fetcher: DataFetcher, count: int) -> None:
         """Train at most ``count`` minibatches by the loop that one would write by hand."""
-        trainer, fused = self.trainer, fused_updates(self.trainer)
+        trainer, fused = self.trainer, self.fused
         fused.invalidate_stale_traces()
         update_eagerly = eager_update(trainer.lightning_module, trainer.optimizers[0])
         steps_lr = any(config.interval == "step" for config in trainer.lr_scheduler_configs)
         batches, updates = self.batch_progress, self.automatic_optimization.optim_progress.optimizer.step
         losses: list[Tensor] = []
         deadline = time.perf_counter() + MAX_CHUNK_SECONDS
-        with self._fast_contexts(data_fetcher, losses):
+        with (
+            trainer.precision_plugin.train_step_context(),
+            self._log_epoch_means_only(),
+            self._sync_progress_counters(data_fetcher, losses),
+        ):
             for batch in self._next_batches(data_fetcher, count):
                 self._batch = batch
                 # the module and LR schedulers see these counts at every step; the others are added at the end
@@ -139,24 +130,15 @@ class ChunkedEpochLoop(ResumableEpochLoop):
                 if time.perf_counter() > deadline:
                     break
 
-    @contextlib.contextmanager
-    def _fast_contexts(self, data_fetcher: DataFetcher, losses: list[Tensor]) -> Iterator[None]:
-        precision = self.trainer.precision_plugin.train_step_context()
-        with precision, self._log_epoch_means_only(), self._sync_progress_counters(data_fetcher, losses):
-            yield
-
     def _next_batches(self, data_fetcher: DataFetcher, count: int) -> Iterator[Any]:
         """The next minibatches on the device; those in memory need nothing that Lightning's fetcher does."""
         if _is_in_memory(data_fetcher):
             return islice(single_loader_iterator(data_fetcher), count)
-        return self._fetched_batches(data_fetcher, count)
-
-    def _fetched_batches(self, data_fetcher: DataFetcher, count: int) -> Iterator[Any]:
         before_transfer = before_transfer_hook(self.trainer.lightning_module)
         to_device = self.trainer.strategy.batch_to_device
-        for _ in range(count):
-            batch, _, _ = next(data_fetcher)
-            yield to_device(before_transfer(batch, dataloader_idx=0), dataloader_idx=0)
+        return (
+            to_device(before_transfer(next(data_fetcher)[0], dataloader_idx=0), dataloader_idx=0) for _ in range(count)
+        )
 
     @contextlib.contextmanager
     def _log_epoch_means_only(self) -> Iterator[None]:
@@ -197,8 +179,8 @@ class ChunkedEpochLoop(ResumableEpochLoop):
             add_progress(optimizer.step, started, "ready")
             add_progress(optimizer.zero_grad, updated, "ready", "started", "completed")
             self.logging_step += updated
-            for callback in self._loss_callbacks:
-                callback.on_minibatches(losses)
+            for take_losses in self._loss_takers:
+                take_losses(losses)
 
 
 def _is_in_memory(data_fetcher: DataFetcher) -> bool:

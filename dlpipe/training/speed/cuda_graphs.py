@@ -22,15 +22,14 @@ FREE_GRAPHS, UPDATES_PER_GRAPH = 8, 100
 MAX_GRAPHS = 8
 
 
-def graphed(step: Step, count: int, capture: Capture | None = None) -> Step:
+def graphed(step: Step, count: int, capture: Capture) -> Step:
     """The same step by CUDA graphs. If one cannot be captured, the reason is logged and none is used any more.
 
     Args:
         step: must have run once on the device, so that libraries have allocated their workspaces.
         count: number of its leading arguments that are tensors; the others are rates.
-        capture: captures a function's operations; `capture_on_gpu` if None.
+        capture: captures a function's operations, as `capture_on_gpu` does.
     """
-    capture = capture or capture_on_gpu()
     static_inputs: list[Tensor] = []
     graphs: dict[tuple[float, ...], tuple[Replay, list[Tensor]]] = {}
     updates = captured = 0

@@ -23,21 +23,14 @@ VIEWS = (TRANSPOSE, DETACH, aten.transpose.int, aten.view.default, aten._unsafe_
 Step = Callable[..., list[Tensor]]
 
 
-class Rates(NamedTuple):
-    """For a group of parameters, minus the learning rate and the factor of the weight decay; or their nodes."""
-
-    minus_lr: Any
-    decay_factor: Any
-
-
 class ParameterUpdate(NamedTuple):
-    """The update of one parameter: its gradient is the sum of the products and the rest."""
+    """The nodes for the update of one parameter: its gradient is the sum of the products and the rest."""
 
     target: fx.Node
     products: list[tuple[fx.Node, fx.Node]]
     rest: list[fx.Node]
-    decays: bool
-    rates: Rates
+    minus_lr: fx.Node
+    decay_factor: fx.Node | None  # None without weight decay
 
 
 def fused_step(trace: Trace, groups: list[dict[str, Any]]) -> Step:
@@ -48,11 +41,15 @@ def fused_step(trace: Trace, groups: list[dict[str, Any]]) -> Step:
         groups: of a `torch.optim.SGD`.
     """
     root, graph = trace.root, trace.root.graph
-    output = next(node for node in graph.nodes if node.op == "output")
-    rates = [_rates(graph, f"group{index}") for index in range(len(groups))]
+    with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
+        rates = [
+            (graph.placeholder(f"group{index}_minus_lr"), graph.placeholder(f"group{index}_decay_factor"))
+            for index in range(len(groups))
+        ]
+    output = graph.output_node()
     with graph.inserting_before(output):
         parameter_updates = [
-            _parameter_update(root, parameter, trace.gradients[parameter], bool(group["weight_decay"]), group_rates)
+            _parameter_update(root, parameter, trace.gradients[parameter], group_rates, bool(group["weight_decay"]))
             for group, group_rates in zip(groups, rates, strict=True)
             for parameter in group["params"]
             if parameter in trace.gradients
@@ -71,42 +68,36 @@ def fused_step(trace: Trace, groups: list[dict[str, Any]]) -> Step:
     return lambda *arguments: forward(constants, *arguments)
 
 
-def _rates(graph: fx.Graph, name: str) -> Rates:
-    with graph.inserting_before(next(node for node in graph.nodes if node.op != "placeholder")):
-        return Rates(graph.placeholder(f"{name}_minus_lr"), graph.placeholder(f"{name}_decay_factor"))
-
-
 def _parameter_update(
-    root: fx.GraphModule, parameter: nn.Parameter, gradient: fx.Node, decays: bool, rates: Rates
+    root: fx.GraphModule, parameter: nn.Parameter, gradient: fx.Node, rates: tuple[fx.Node, fx.Node], decays: bool
 ) -> ParameterUpdate:
     products, rest = [], []
     target = next(n for n in root.graph.nodes if n.op == "get_attr" and getattr(root, n.target) is parameter)
     for term in _terms(gradient):
-        product = _product(root, term)
-        if product:
+        if product := _product(root, term):
             products.append(product)
         else:
             rest.append(_clone_if_aliases_parameter(root, term))
-    return ParameterUpdate(target, products, rest, decays, rates)
+    return ParameterUpdate(target, products, rest, rates[0], rates[1] if decays else None)
 
 
 def _emit(graph: fx.Graph, update: ParameterUpdate) -> None:
     """Append the update to the graph; its first operation also applies the decay."""
-    target, (minus_lr, decay_factor), decays = update.target, update.rates, update.decays
-    for left, right in update.products:
-        options = {"alpha": minus_lr, **({"beta": decay_factor} if decays else {})}
-        graph.call_function(aten.addmm_.default, (target, left, right), options)
-        decays = False
-    if decays:
+    target, products, rest, minus_lr, decay_factor = update
+    for left, right in products:
+        beta = {} if decay_factor is None else {"beta": decay_factor}
+        graph.call_function(aten.addmm_.default, (target, left, right), {"alpha": minus_lr, **beta})
+        decay_factor = None
+    if decay_factor is not None:
         graph.call_function(aten.mul_.Scalar, (target, decay_factor))
-    for term in update.rest:
+    for term in rest:
         graph.call_function(aten.add_.Tensor, (target, term), {"alpha": minus_lr})
 
 
 def _terms(node: fx.Node) -> list[fx.Node]:
     """The summands of a gradient, where nothing else needs the sum."""
     parts = [part for part in node.args if isinstance(part, fx.Node)]
-    if node.target is SUM and not node.kwargs and len(parts) == 2 and _has_one_user(node):
+    if node.target is SUM and not node.kwargs and len(parts) == 2 and len(node.users) == 1:
         return [term for part in parts for term in _terms(part)]
     return [node]
 
@@ -114,10 +105,10 @@ def _terms(node: fx.Node) -> list[fx.Node]:
 def _product(root: fx.GraphModule, term: fx.Node) -> tuple[fx.Node, fx.Node] | None:
     """Factors of a matrix product that nothing else needs, and that no update changes before it is formed."""
     transposed = False
-    while term.target in (TRANSPOSE, DETACH) and _has_one_user(term):
+    while term.target in (TRANSPOSE, DETACH) and len(term.users) == 1:
         transposed ^= term.target is TRANSPOSE
         term = term.args[0]  # type: ignore[assignment]
-    if term.target is not PRODUCT or not _has_one_user(term):
+    if term.target is not PRODUCT or len(term.users) > 1:
         return None
     left, right = term.all_input_nodes if len(term.all_input_nodes) == 2 else term.all_input_nodes * 2  # of x x, once
     if _is_parameter(root, left) or _is_parameter(root, right):
@@ -125,10 +116,6 @@ def _product(root: fx.GraphModule, term: fx.Node) -> tuple[fx.Node, fx.Node] | N
     if transposed:
         left, right = (root.graph.call_function(TRANSPOSE, (factor,)) for factor in (right, left))
     return left, right
-
-
-def _has_one_user(node: fx.Node) -> bool:
-    return len(node.users) == 1
 
 
 def _is_parameter(root: fx.GraphModule, node: fx.Node) -> bool:

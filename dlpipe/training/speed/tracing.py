@@ -6,7 +6,6 @@ list of operations at every minibatch needs neither. It is traced without its da
 not available while tracing (the trainer and its counts, the number of the minibatch) or in `plain_state`.
 """
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -16,8 +15,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from dlpipe.training.speed.isolation import Forbidden, isolated, only_torch_random_numbers
-from dlpipe.training.speed.traceable import NotTraceableError, plain_state
+from dlpipe.training.speed.traceable import Forbidden, NotTraceableError, isolated, plain_state
 
 # name, value, and further arguments of each `self.log`
 Logged = list[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]
@@ -45,21 +43,20 @@ class Trace(NamedTuple):
         return SimpleNamespace(**{name: getattr(self.root, name) for name in sorted(names)})
 
 
-def tensors_of(batch: Any) -> tuple[Tensor, ...] | None:
-    """The tensors of a minibatch: a tensor, or a flat tuple, list or dict of tensors; None for anything else."""
+def tensors_of(batch: Any) -> tuple[Tensor, ...]:
+    """The tensors of a minibatch: a tensor, or a flat tuple, list or dict of tensors.
+
+    Raises:
+        NotTraceableError: the minibatch is anything else.
+    """
     items = (batch,) if isinstance(batch, Tensor) else tuple(batch.values()) if isinstance(batch, dict) else batch
     if not isinstance(items, (tuple, list)) or not all(isinstance(item, Tensor) for item in items):
-        return None
+        raise NotTraceableError(f"a minibatch is a {type(batch).__name__} that holds more than tensors")
     return tuple(items)
 
 
 def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...]) -> Trace:
-    """Trace the training step for minibatches of this type and these shapes.
-
-    Args:
-        module: the module of the step.
-        batch: a minibatch.
-        tensors: those in it, as `tensors_of` gives them.
+    """Trace the training step for minibatches of this type whose tensors, from `tensors_of`, have these shapes.
 
     Raises:
         NotTraceableError: the step is not, or not surely, the same operations at every minibatch.
@@ -68,7 +65,7 @@ def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[T
     logged: Logged = []
 
     def step(*tensors: Tensor) -> list[Tensor | None]:
-        loss = loss_of(module, _batch_like(batch, tensors), Forbidden("batch_idx"))
+        loss = _loss_of(module, _batch_like(batch, tensors))
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         return [loss, *gradients, *(value for _, value, _, _ in logged if isinstance(value, Tensor))]
 
@@ -76,48 +73,17 @@ def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[T
         logged.append((name, value, args, kwargs))
 
     before = plain_state(module)
-    with isolated(module, log), only_torch_random_numbers():
-        root = _graph_of(step, tensors)
+    with isolated(module, log):
+        try:
+            root = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
+        except NotTraceableError:
+            raise
+        except Exception as error:  # whatever a module's own code, or torch, may raise
+            message = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else repr(error)
+            raise NotTraceableError(message) from error
         if plain_state(module) != before:
             raise NotTraceableError("training_step sets attributes")
     return _with_nodes(root, parameters, logged)
-
-
-def _graph_of(step: Callable[..., list[Tensor | None]], tensors: tuple[Tensor, ...]) -> fx.GraphModule:
-    try:
-        return make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
-    except NotTraceableError:
-        raise
-    except Exception as error:  # whatever a module's own code, or torch, may raise
-        message = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else repr(error)
-        raise NotTraceableError(message) from error
-
-
-def _with_nodes(root: fx.GraphModule, parameters: list[nn.Parameter], logged: Logged) -> Trace:
-    """Split the graph's outputs as the traced step returned them."""
-    output: Any = next(node for node in root.graph.nodes if node.op == "output")
-    loss, *others = output.args[0]
-    gradients, values = others[: len(parameters)], iter(others[len(parameters) :])
-    return Trace(
-        root,
-        loss,
-        {parameter: node for parameter, node in zip(parameters, gradients, strict=True) if node is not None},
-        [(name, next(values) if isinstance(v, Tensor) else v, args, kwargs) for name, v, args, kwargs in logged],
-    )
-
-
-def loss_of(module: pl.LightningModule, batch: Any, batch_idx: Any) -> Tensor:
-    """What ``training_step`` returns, where that is a loss and nothing else.
-
-    Raises:
-        NotTraceableError: it returns something else.
-    """
-    step = module.training_step
-    output = step(batch, batch_idx) if is_param_in_hook_signature(step, "batch_idx", min_args=2) else step(batch)
-    loss = output["loss"] if isinstance(output, dict) and output.keys() == {"loss"} else output
-    if not isinstance(loss, Tensor):
-        raise NotTraceableError(f"training_step returns a {type(output).__name__}, not a loss alone")
-    return loss
 
 
 def _batch_like(batch: Any, tensors: tuple[Tensor, ...]) -> Any:
@@ -126,3 +92,26 @@ def _batch_like(batch: Any, tensors: tuple[Tensor, ...]) -> Any:
     if isinstance(batch, dict):
         return dict(zip(batch, tensors, strict=True))
     return type(batch)(*tensors) if hasattr(batch, "_fields") else type(batch)(tensors)
+
+
+def _loss_of(module: pl.LightningModule, batch: Any) -> Tensor:
+    """What ``training_step`` returns, where that is a loss and nothing else."""
+    step, index = module.training_step, Forbidden("batch_idx")
+    output = step(batch, index) if is_param_in_hook_signature(step, "batch_idx", min_args=2) else step(batch)
+    loss = output["loss"] if isinstance(output, dict) and output.keys() == {"loss"} else output
+    if not isinstance(loss, Tensor):
+        raise NotTraceableError(f"training_step returns a {type(output).__name__}, not a loss alone")
+    return loss
+
+
+def _with_nodes(root: fx.GraphModule, parameters: list[nn.Parameter], logged: Logged) -> Trace:
+    """Split the graph's outputs as the traced step returned them."""
+    outputs: Any = root.graph.output_node().args[0]
+    loss, *others = outputs
+    gradients, values = others[: len(parameters)], iter(others[len(parameters) :])
+    return Trace(
+        root,
+        loss,
+        {parameter: node for parameter, node in zip(parameters, gradients, strict=True) if node is not None},
+        [(name, next(values) if isinstance(v, Tensor) else v, args, kwargs) for name, v, args, kwargs in logged],
+    )

@@ -1,6 +1,7 @@
 """Train minibatches by traced, fused steps wherever that gives the numbers of torch.optim.SGD."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,44 +9,41 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, fx
+from torch.optim import Optimizer
 
-from dlpipe.training.lightning_private import set_current_hook
-from dlpipe.training.speed.cuda_graphs import graphed
+from dlpipe.training.lightning_private import AutomaticOptimization, set_current_hook
+from dlpipe.training.speed.cuda_graphs import capture_on_gpu, graphed
+from dlpipe.training.speed.eager import verify_against_eager
 from dlpipe.training.speed.fused import Step, fused_step
-from dlpipe.training.speed.fusion_support import reason_not_fused
+from dlpipe.training.speed.support import reason_not_fused
 from dlpipe.training.speed.traceable import NotTraceableError, plain_state
 from dlpipe.training.speed.tracing import Logged, tensors_of, trace_training_step
-from dlpipe.training.speed.verify import verify_against_eager
 
 log = logging.getLogger(__name__)
 # tracing takes about as long as a hundred updates, so after the first few there is one trace for every hundred
 FREE_TRACES, UPDATES_PER_TRACE = 8, 100
 
 
-class Decay:
-    """Weight decay's factors, with compensated rounding: the next factor makes up for the rounding of the last.
+def update_rates(groups: list[dict[str, Any]], rounding_error: list[float]) -> Iterator[float]:
+    """For each group of parameters minus the learning rate and the factor of the weight decay, for one update.
 
-    In float32 the factor 1 - 2e-6 is off by 1 % of the 2e-6, each time to the same side. As in Kahan summation, the
-    error is carried along: each factor is rounded after it was multiplied by the error so far.
+    The factor's rounding is compensated. In float32 the factor 1 - 2e-6 is off by 1 % of the 2e-6, each time to the
+    same side. As in Kahan summation, the error is carried along: each factor is rounded after it was multiplied by the
+    error so far.
 
     Args:
-        rounding_error: for each group of parameters, the exact product of the factors over the product of the rounded.
+        groups: of a `torch.optim.SGD`.
+        rounding_error: for each group, the exact product of the factors over the product of the rounded; is updated.
     """
-
-    def __init__(self, rounding_error: list[float]) -> None:
-        self.rounding_error = rounding_error
-
-    def rates(self, groups: list[dict[str, Any]]) -> Iterator[float]:
-        """For each group minus the learning rate and the factor, for one update."""
-        for index, group in enumerate(groups):
-            yield -group["lr"]
-            yield self._factor(index, group) if group["weight_decay"] else 1.0
-
-    def _factor(self, index: int, group: dict[str, Any]) -> float:
-        exact = self.rounding_error[index] * (1 - group["lr"] * group["weight_decay"])
+    for index, group in enumerate(groups):
+        yield -group["lr"]
+        if not group["weight_decay"]:
+            yield 1.0
+            continue
+        exact = rounding_error[index] * (1 - group["lr"] * group["weight_decay"])
         rounded = exact if group["params"][0].dtype == torch.float64 else float(np.float32(exact))
-        self.rounding_error[index] = exact / rounded
-        return rounded
+        rounding_error[index] = exact / rounded
+        yield rounded
 
 
 class FusedUpdates(pl.Callback):
@@ -55,40 +53,39 @@ class FusedUpdates(pl.Callback):
     """
 
     def __init__(self) -> None:
-        self.applies = False
         self.updates = 0
         self.traces = 0
         self.disabled = False
+        self.rounding_error: list[float] = []  # as in `update_rates`
         self._traced_keys: set[str] = set()  # types and shapes of minibatches whose step has been traced
-        self._module: Any = None
+        self._module: Any = None  # None while updates are not fused
         self._optimizer: Any = None
         self._state: Any = None  # what the traces depend on
         self._steps: dict[Any, tuple[Step, Logged]] = {}
-        self.decay = Decay([])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log once why updates are not fused, if they are not."""
         reason = reason_not_fused(trainer, pl_module)
-        self.applies = reason is None and not self.disabled
         if reason and type(trainer.optimizers[0]) is torch.optim.SGD:
             log.info("Fused updates disabled: %s", reason)
-        self._module, self._optimizer, self._steps, self._state = pl_module, trainer.optimizers[0], {}, None
-        if len(self.decay.rounding_error) != len(self._optimizer.param_groups):
-            self.decay = Decay([1.0] * len(self._optimizer.param_groups))
+        self._module = None if reason or self.disabled else pl_module
+        self._optimizer, self._steps, self._state = trainer.optimizers[0], {}, None
+        if len(self.rounding_error) != len(self._optimizer.param_groups):
+            self.rounding_error = [1.0] * len(self._optimizer.param_groups)
 
     @property
     def silent(self) -> bool:
         """Whether the steps are known to log nothing."""
-        return self.applies and bool(self._steps) and not any(logged for _, logged in self._steps.values())
+        logs = [logged for _, logged in self._steps.values()]
+        return self._module is not None and bool(logs) and not any(logs)
 
     def invalidate_stale_traces(self) -> None:
         """Drop the traces if what a step depends on has changed; to be called before a chunk."""
-        if not self.applies:
-            return
-        if self._optimizer._optimizer_step_pre_hooks or self._optimizer._optimizer_step_post_hooks:
-            self._disable(NotTraceableError("the optimizer has hooks of its step"))
+        if self._module is None:
             return
         try:
+            if self._optimizer._optimizer_step_pre_hooks or self._optimizer._optimizer_step_post_hooks:
+                raise NotTraceableError("the optimizer has hooks of its step")
             state = [plain_state(self._module), [bool(group["weight_decay"]) for group in self._optimizer.param_groups]]
         except NotTraceableError as error:
             self._disable(error)
@@ -100,20 +97,21 @@ class FusedUpdates(pl.Callback):
 
     def train(self, batch: Any) -> Tensor | None:
         """Update the parameters for a minibatch; returns its loss, or None where autograd has to do it."""
-        if not self.applies:
+        if self._module is None:
             return None
-        tensors = tensors_of(batch)
-        if tensors is None:
-            self._disable(NotTraceableError(f"a minibatch is a {type(batch).__name__} that holds more than tensors"))
+        try:
+            tensors = tensors_of(batch)
+            key = type(batch), *((x.shape, x.stride(), x.dtype) for x in tensors)
+            found = self._steps.get(key) or self._trace(key, batch, tensors)
+        except NotTraceableError as error:
+            self._disable(error)
             return None
-        key = type(batch), *((x.shape, x.stride(), x.dtype) for x in tensors)
-        found = self._steps.get(key) or self._trace(key, batch, tensors)
         if found is None:
             return None
         step, logged = found
         self.updates += 1
         with torch.no_grad():
-            loss, *values = step(*tensors, *self.decay.rates(self._optimizer.param_groups))
+            loss, *values = step(*tensors, *update_rates(self._optimizer.param_groups, self.rounding_error))
         if logged:
             self._log(logged, values)
         return loss
@@ -128,48 +126,69 @@ class FusedUpdates(pl.Callback):
         set_current_hook(module, before)
 
     def _trace(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Step, Logged] | None:
+        """The verified step for minibatches of this key, and what it logs; None where it is not yet worth a trace."""
         if repr(key) not in self._traced_keys:
             if self.traces >= FREE_TRACES + self.updates // UPDATES_PER_TRACE:
-                return None  # not yet worth it
+                return None
             self.traces += 1
             self._traced_keys.add(repr(key))
-        try:
-            step, logged = self._verified_step(batch, tensors)
-        except NotTraceableError as error:
-            self._disable(error)
-            return None
-        if on_gpu(tensors):
-            step = graphed(step, len(tensors))
-        return self._steps.setdefault(key, (step, logged))
-
-    def _verified_step(self, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Step, Logged]:
+        groups = self._optimizer.param_groups
         trace = trace_training_step(self._module, batch, tensors)
-        step = fused_step(trace, self._optimizer.param_groups)
-        rates = list(Decay([1.0] * len(self.decay.rounding_error)).rates(self._optimizer.param_groups))
+        step = fused_step(trace, groups)
+        rates = list(update_rates(groups, [1.0] * len(groups)))
         verify_against_eager(lambda: step(*tensors, *rates)[0], trace, self._module, self._optimizer, batch)
-        return step, trace.logged
+        if on_gpu(tensors):
+            step = graphed(step, len(tensors), capture_on_gpu())
+        return self._steps.setdefault(key, (step, trace.logged))
 
     def _disable(self, error: NotTraceableError) -> None:
         log.info("Fused updates disabled: %s", error)
-        self.applies, self.disabled = False, True
+        self._module, self.disabled = None, True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Release the module and the traces."""
-        self.applies, self._module, self._optimizer, self._steps, self._state = False, None, None, {}, None
+        self._module, self._optimizer, self._steps, self._state = None, None, {}, None
 
     def state_dict(self) -> dict[str, Any]:
         """Rounding errors of the decay, and what decides which minibatches are fused: the others round differently."""
         counts = {"updates": self.updates, "traces": self.traces, "disabled": self.disabled}
-        return {
-            "rounding_error": list(self.decay.rounding_error),
-            "traced_keys": sorted(self._traced_keys),
-            **counts,
-        }
+        return {"rounding_error": list(self.rounding_error), "traced_keys": sorted(self._traced_keys), **counts}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.decay, self._traced_keys = Decay(list(state_dict["rounding_error"])), set(state_dict["traced_keys"])
+        self.rounding_error, self._traced_keys = list(state_dict["rounding_error"]), set(state_dict["traced_keys"])
         self.updates, self.traces, self.disabled = (state_dict[name] for name in ("updates", "traces", "disabled"))
+
+
+class FusedOptimization(AutomaticOptimization):
+    """Lightning's automatic optimization, which trains the last minibatch of a chunk, with a fused update if possible.
+
+    Args:
+        trainer: the trainer of the loop.
+        fused: makes the update.
+    """
+
+    def __init__(self, trainer: pl.Trainer, fused: FusedUpdates) -> None:
+        super().__init__(trainer)
+        self.fused = fused
+
+    def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
+        """Update for the minibatch in ``kwargs``."""
+        self.fused.invalidate_stale_traces()
+        loss = self.fused.train(kwargs["batch"]) if "batch" in kwargs else None
+        if loss is None:
+            return super().run(optimizer, batch_idx, kwargs)
+        progress = self.optim_progress.optimizer
+        add_progress(progress.step, 1, "ready", "completed")
+        add_progress(progress.zero_grad, 1, "ready", "started", "completed")
+        return {"loss": loss}
+
+
+def add_progress(progress: Any, count: int, *names: str) -> None:
+    """Add to counts of one of Lightning's progress trackers, for this epoch and in total."""
+    for counts in (progress.total, progress.current):
+        for name in names:
+            setattr(counts, name, getattr(counts, name) + count)
 
 
 def on_gpu(tensors: tuple[Tensor, ...]) -> bool:

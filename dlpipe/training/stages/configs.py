@@ -27,9 +27,7 @@ def with_stage_configs(cfg: DictConfig) -> DictConfig:
     for name, overlay in cfg.recipe.stages.items():
         merged = copy.deepcopy(run_config)
         with open_dict(merged):
-            for node in STAGE_NODES:
-                if node in overlay:
-                    merged[node] = overlay[node]
+            merged.update({node: overlay[node] for node in STAGE_NODES if node in overlay})
             merged.recipe.update({key: value for key, value in overlay.items() if key not in STAGE_NODES})
         configs[name] = _difference(run_values, _plain(merged))
     with open_dict(run_config):
@@ -54,19 +52,12 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
 
 
 def stage_config(cfg: DictConfig, stage: str) -> DictConfig:
-    """The config of one stage, with a checkpoint folder of its own.
-
-    Args:
-        cfg: the run's config, from `with_stage_configs`.
-        stage: the stage's name.
-    """
+    """The config of one stage, with a checkpoint folder of its own; ``cfg`` is from `with_stage_configs`."""
     config = copy.deepcopy(cfg)
     with open_dict(config):
         for name in prefixes(stage):
             overlay = config[KEY].get(name, {})
-            for node in STAGE_NODES:
-                if node in overlay:
-                    config[node] = overlay[node]
+            config.update({node: overlay[node] for node in STAGE_NODES if node in overlay})
             config = OmegaConf.merge(config, overlay)  # type: ignore[assignment]  # merging DictConfigs gives a DictConfig
         for node in config.callbacks.values():
             if is_checkpoints(node):

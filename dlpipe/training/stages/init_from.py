@@ -27,12 +27,7 @@ def weights_to_start_from(cfg: DictConfig) -> dict[str, Path]:
 def start_from(cfg: DictConfig, model: pl.LightningModule, write: bool) -> None:
     """Load the best weights of the run in ``init_from`` into the modules of the stages.
 
-    Copies them into this run's directory, so that it can be resumed without the other run.
-
-    Args:
-        cfg: this run's config.
-        model: this run's model.
-        write: whether to copy the weights; true in one process.
+    With ``write``, copies them into this run's directory, so that it can be resumed without the other run.
 
     Raises:
         DlpipeError: the other run has no weights, or those of another model.

@@ -20,8 +20,7 @@ from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.divergence import divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
-from dlpipe.training.callbacks.stop_test_on_sigterm import StopTestOnSigterm
-from dlpipe.training.callbacks.sync_scheduler_metrics import SyncSchedulerMetrics
+from dlpipe.training.distributed.callbacks import StopTestOnSigterm, SyncSchedulerMetrics
 from dlpipe.training.distributed.sharding import UnevenShardLossScaling
 from dlpipe.training.loggers.prefixed import PrefixedLogger
 from dlpipe.training.optimizers.attach import attach_optimizer
@@ -53,6 +52,8 @@ def train_stage(
 ) -> Fit:
     """Train one stage, resuming from its checkpoint if there is one, and load its best weights into its module.
 
+    Training that fails or is interrupted gives a `Fit` too, so that the run can record how far it got.
+
     Args:
         stage: the stage to train.
         config: the stage's config.
@@ -61,13 +62,10 @@ def train_stage(
         data: the stage's data.
         loggers: the run's loggers.
         checkpoint: the stage's checkpoint to resume from.
-
-    Returns:
-        The fit, even if training failed or was interrupted, so that the run can record how far it got.
     """
     stage_loggers = [PrefixedLogger(logger, stage.name, steps_before) for logger in loggers] if stage.name else loggers
     trainer = build_trainer(config, stage.callbacks, stage_loggers)
-    seed = _stage_seed(config.seed, position)
+    seed = config.seed if position == 0 else np.random.SeedSequence((config.seed, position)).generate_state(1)[0].item()
     add_safe_points(trainer)
     take_chunks(trainer, config.max_chunk_batches, seed)
     if trainer.world_size > 1:
@@ -75,9 +73,11 @@ def train_stage(
     attach_optimizer(stage.module, config.optimizer, config.scheduler, config.recipe.monitor)
     _announce(stage, checkpoint, seed)
     error = _fit(trainer, stage.module, data, checkpoint)
-    result = _result(stage, trainer, error)
-    if error is None and stage.name:
-        _finish(stage, trainer, result)
+    result, checkpoints = _result(stage, trainer, error), find_callback(trainer, BestAndLast)
+    if error is None and stage.name and checkpoints:
+        load_weights(stage.module, checkpoints.best_path)
+        if trainer.is_global_zero:  # for a later resumption of the run
+            write_json(checkpoints.directory / STAGE, asdict(result))
     return Fit(trainer, result, error)
 
 
@@ -95,10 +95,6 @@ def restore_finished_stage(config: DictConfig, stage: Stage) -> StageResult:
     except (OSError, ValueError, TypeError) as error:
         message = f"cannot read the result of stage {stage.name} from {path}: {error}"
         raise DlpipeError(f"{message}. Take a good copy, or start the run in another directory") from error
-
-
-def _stage_seed(seed: int, position: int) -> int:
-    return seed if position == 0 else int(np.random.SeedSequence((seed, position)).generate_state(1)[0])
 
 
 def _announce(stage: Stage, checkpoint: Path | None, seed: int) -> None:
@@ -128,14 +124,6 @@ def _fit(
     return None if received is None else StoppedBySignal(received)
 
 
-def _finish(stage: Stage, trainer: pl.Trainer, result: StageResult) -> None:
-    """Load the stage's best weights into its module, and store its result for a later resumption of the run."""
-    if checkpoints := find_callback(trainer, BestAndLast):
-        load_weights(stage.module, checkpoints.best_path)
-        if trainer.is_global_zero:
-            write_json(checkpoints.directory / STAGE, asdict(result))
-
-
 def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> StageResult:
     reporter, checkpoints = find_callback(trainer, ConsoleReporter), find_callback(trainer, BestAndLast)
     return StageResult(
@@ -155,8 +143,7 @@ def _stopped_by(trainer: pl.Trainer, error: BaseException | None) -> str:
     if isinstance(error, DivergedError):
         return "diverged"
     if error is not None:
-        # a rank fails if another rank stopped first
-        signalled = find_callback(trainer, GracefulStop).received is not None
+        signalled = find_callback(trainer, GracefulStop).received is not None  # a rank fails if another stopped first
         return "interrupted" if signalled or not isinstance(error, Exception) else "failed"
     patience = find_callback(trainer, GeometricPatience)
     if patience is not None and patience.stopped:

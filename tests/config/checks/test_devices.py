@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
 
-from dlpipe.config.checks.devices import device_problems
+from dlpipe.config.checks.trainer import device_problems
 
 
 def problems(strategy, level=None, **callbacks):

@@ -162,7 +162,7 @@ def test_exception_of_a_model_is_reported_on_one_line_with_its_location(run_dir,
     def failing(*arguments):
         raise RuntimeError("of two\nlines")
 
-    monkeypatch.setattr(test_verb, "tested", failing)
+    monkeypatch.setattr(test_verb, "read_finished", failing)
     result = cli("test", str(run_dir))
     assert result.code == 2
     place = f"{__file__}, line {failing.__code__.co_firstlineno + 1}"

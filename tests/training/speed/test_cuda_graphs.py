@@ -8,7 +8,7 @@ import torch
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.speed import cuda_graphs, updates
+from dlpipe.training.speed import updates
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.cuda_graphs import FREE_GRAPHS, UPDATES_PER_GRAPH, graphed
 from dlpipe.training.speed.updates import FusedUpdates
@@ -143,7 +143,7 @@ def test_a_run_by_graphs_is_the_run_without(monkeypatch):
     plain, _ = train("cpu")
     stand_in = StandIn()
     monkeypatch.setattr(updates, "on_gpu", lambda tensors: True)
-    monkeypatch.setattr(cuda_graphs, "capture_on_gpu", lambda: stand_in)
+    monkeypatch.setattr(updates, "capture_on_gpu", lambda: stand_in)
     found, count = train("cpu")
     assert stand_in.replayed == count == 200
     assert stand_in.captured < FREE_GRAPHS  # the decay's rounding has few values

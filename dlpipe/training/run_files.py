@@ -1,4 +1,4 @@
-"""The outputs of a run besides its checkpoints: weights, figures and provenance."""
+"""The files that a run writes besides its checkpoints and logs: provenance, weights and figures."""
 
 import logging
 from pathlib import Path

@@ -1,6 +1,13 @@
-"""Flatten a nested config to dotted keys."""
+"""A config as plain containers, nested or flat."""
 
 from typing import Any
+
+from omegaconf import OmegaConf
+
+
+def plain(node: Any) -> Any:
+    """The resolved containers of a config node; any other value as it is."""
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def flat(node: Any, key: str = "") -> dict[str, Any]:

@@ -1,29 +1,28 @@
 """Objects that a config names with ``_target_``: each must have a type that is allowed for its key, at any depth.
 
-Hydra calls whatever it finds under ``_target_``, and a run's config may be untrusted.
+Hydra calls whatever it finds there, and a run's config or a folder of YAML (``--config-dir``) may be untrusted.
 """
 
 import logging
-import re
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.experimental.callback import Callback
 from hydra.utils import get_object
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from dlpipe.config.checks.constructor import annotations
+from dlpipe.config.checks.constructor import annotations, constructor_problems
+from dlpipe.config.checks.trainer import count_problems
 from dlpipe.errors import Problem, format_list
-from dlpipe.flat import flat
+from dlpipe.plain_config import plain
+from dlpipe.training.build import options_of
 
-DOTTED = re.compile(r"\w+(\.\w+)+")
 logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs only what it also raises
 
 ALLOWED_TARGET_TYPES: dict[str, tuple[type, ...]] = {
@@ -33,6 +32,67 @@ ALLOWED_TARGET_TYPES: dict[str, tuple[type, ...]] = {
     "optimizer": (Optimizer,),
     "scheduler": (LRScheduler, ReduceLROnPlateau),
 }
+# arguments of the Trainer that dlpipe sets, and what a user sets instead
+MANAGED_TRAINER_ARGS = {
+    "logger": "is dlpipe's; choose with logger=",
+    "callbacks": "are dlpipe's; add one with +callbacks.NAME._target_=",
+    "plugins": "are dlpipe's: it writes checkpoints atomically",
+    "default_root_dir": "is the run's directory; choose it with hydra.run.dir=",
+    "enable_checkpointing": "is dlpipe's; remove ~callbacks.checkpoints",
+    "enable_progress_bar": "is dlpipe's; remove ~callbacks.progress_bar",
+}
+LOGGING_NODES = ("hydra_logging", "job_logging")
+# what a logging configuration may instantiate, with the key ``class`` or ``()``
+LOGGING_CLASSES = {
+    *(f"logging.{name}" for name in ("StreamHandler", "FileHandler", "NullHandler", "Formatter", "Filter")),
+    *(f"logging.handlers.{name}" for name in ("RotatingFileHandler", "TimedRotatingFileHandler")),
+    "colorlog.ColoredFormatter",
+    "dlpipe.cli.console.ConsoleHandler",
+}
+REFERENCES = ("ext://sys.stdout", "ext://sys.stderr")
+
+
+def target_problems(config: DictConfig) -> list[Problem]:
+    """Problems with the callbacks, the loggers and the Trainer of a run or of one of its stages."""
+    problems = [
+        Problem(f"trainer.{name}", message) for name, message in MANAGED_TRAINER_ARGS.items() if name in config.trainer
+    ]
+    problems += count_problems(config)
+    resolve_target(config.trainer, "trainer", problems)
+    problems += constructor_problems(pl.Trainer, options_of(config.trainer), "trainer", takes_objects=True)
+    for root in ("callbacks", "logger"):
+        for name, node in config[root].items():
+            where = f"{root}.{name}"
+            if cls := resolve_target(node, where, problems):
+                problems += constructor_problems(cls, options_of(node), where, takes_objects=True)
+    return problems
+
+
+def hydra_problems(cfg: DictConfig) -> list[Problem]:
+    """Problems with the callbacks and the logging handlers of Hydra's own node.
+
+    Launchers and sweepers need no check: Hydra only instantiates registered ones.
+    """
+    node: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
+    problems: list[Problem] = []
+    for name, callback in (node.get("callbacks") or {}).items():
+        resolve_target(callback, f"hydra.callbacks.{name}", problems, (Callback,))
+    for name in LOGGING_NODES:
+        problems += _logging_problems(node.get(name) or {}, f"hydra.{name}")
+    return problems
+
+
+def _logging_problems(node: Mapping[str, Any] | list[Any], where: str) -> Iterator[Problem]:
+    for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+        item_key = f"{where}.{key}"
+        if key == ".":
+            yield Problem(item_key, "a logging configuration must not set attributes")
+        elif key in ("()", "class") and value not in LOGGING_CLASSES:
+            yield Problem(f"{item_key}={value}", f"must be one of {format_list(sorted(LOGGING_CLASSES))}")
+        elif isinstance(value, (Mapping, list)):
+            yield from _logging_problems(value, item_key)
+        elif isinstance(value, str) and "ext://" in value and value not in REFERENCES:
+            yield Problem(f"{item_key}={value}", f"must refer to {' or '.join(REFERENCES)}")
 
 
 def resolve_target(
@@ -40,38 +100,10 @@ def resolve_target(
 ) -> Callable[..., Any] | None:
     """The class or function that a node names; None, with the reasons added to ``problems``, if it is not allowed.
 
-    Args:
-        node: with ``_target_`` and the arguments.
-        where: its key in the config.
-        problems: list to append to.
-        allowed: the classes that may be instantiated there; None for those of the first part of ``where``.
+    ``where`` is the node's key in the config. ``allowed`` has the classes that may be instantiated there; by default,
+    those of the first part of ``where``.
     """
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return _resolve(plain, allowed or ALLOWED_TARGET_TYPES[where.partition(".")[0]], where, problems)
-
-
-def imported_from(directory: Path, config: Mapping[str, Any]) -> list[str]:
-    """``key=value`` of every value that, read as a dotted path, would import code from a directory.
-
-    Every value counts, not only ``_target_``: a model may import what its options name. Nothing is imported here.
-    """
-    root = directory.resolve()
-    return [
-        f"{key}={value}"
-        for key, value in flat(config).items()
-        for text in (value if isinstance(value, list) else [value])
-        if isinstance(text, str) and DOTTED.fullmatch(text) and _is_inside(text, root)
-    ]
-
-
-def _is_inside(path: str, directory: Path) -> bool:
-    package, *rest = path.split(".")
-    try:
-        spec = find_spec(package)
-    except (ImportError, ValueError):
-        return False
-    roots = [*(spec.submodule_search_locations or []), *filter(None, [spec.origin])] if spec else []
-    return any(Path(root, *rest).resolve().is_relative_to(directory) for root in roots)
+    return _resolve(plain(node), allowed or ALLOWED_TARGET_TYPES[where.partition(".")[0]], where, problems)
 
 
 def _resolve(node: Any, allowed: tuple[type, ...], where: str, problems: list[Problem]) -> Callable[..., Any] | None:

@@ -1,4 +1,6 @@
-"""The same LR scheduler steps on all ranks."""
+"""Callbacks of a run on several ranks."""
+
+import signal
 
 import pytorch_lightning as pl
 import torch
@@ -17,3 +19,11 @@ class SyncSchedulerMetrics(pl.Callback):
         own = callback_metrics_store(trainer)
         common = trainer.strategy.broadcast({name: float(value) for name, value in own.items()})
         own.update({name: torch.tensor(value) for name, value in common.items()})
+
+
+class StopTestOnSigterm(pl.Callback):
+    """Let SIGTERM raise KeyboardInterrupt in the test: Lightning's handler would wait for ranks that may be gone."""
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Replace the handler that Lightning has just set."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -33,8 +33,11 @@ class ClassSource:
 @functools.cache
 def read_class(entry: PluginEntry) -> ClassSource | None:
     """The class of an entry; None if its source cannot be found or parsed."""
-    found = _find(entry.entry_point.module, entry.entry_point.attr, frozenset())
-    return _described(found) if found else None
+    node = _find(entry.entry_point.module, entry.entry_point.attr, frozenset())
+    if node is None:
+        return None
+    constructor = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    return ClassSource(ast.get_docstring(node) or "", _options(constructor) if constructor else ())
 
 
 def static_error(entry: PluginEntry) -> str | None:
@@ -101,11 +104,6 @@ def _module_file(module: str) -> Path | None:
             if path.is_file():
                 return path
     return None
-
-
-def _described(node: ast.ClassDef) -> ClassSource:
-    constructor = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-    return ClassSource(ast.get_docstring(node) or "", _options(constructor) if constructor else ())
 
 
 def _options(function: ast.FunctionDef) -> tuple[Option, ...]:

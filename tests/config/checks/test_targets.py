@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.loggers import Logger
 
-from dlpipe.config.checks.objects import resolve_target
+from dlpipe.config.checks.targets import resolve_target
 
 TIMER = "pytorch_lightning.callbacks.Timer"
 DDP = "pytorch_lightning.strategies.DDPStrategy"

@@ -16,7 +16,6 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -78,6 +77,9 @@ def one_batch_problems(prepared: Prepared, datasets: dict[str, pl.LightningDataM
     except Exception as error:  # the module's own code may raise anything
         log.warning("one minibatch is not tried before training: the model cannot be copied: %s", error)
         return []
+    for stage in prepared.selected_stages:
+        if needs_full_batch(stage.module, prepared.stage_config(stage)):
+            log.info("one minibatch is not tried before training: the optimizer needs the whole training set")
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as folder, _isolated():
         torch.set_num_threads(prepared.settings.threads)
         for stage in selected(stages_of(model), prepared.settings.stages):
@@ -92,11 +94,11 @@ def one_batch_problems(prepared: Prepared, datasets: dict[str, pl.LightningDataM
             except RequestError as error:
                 return error.problems
             except Exception as error:
-                return [Problem(f"model={config.model.name}", _describe(error, folder))]
+                return [Problem(f"model={config.model.name}", _describe(error, folder, stage))]
             except SystemExit as error:
                 if isinstance(error.__context__, KeyboardInterrupt):  # which Lightning turns into an exit
                     raise KeyboardInterrupt from None
-                return [Problem(f"model={config.model.name}", _describe(error, folder))]
+                return [Problem(f"model={config.model.name}", _describe(error, folder, stage))]
     return []
 
 
@@ -180,13 +182,11 @@ def _few_examples(data: pl.LightningDataModule, stage: Stage) -> pl.LightningDat
     data.encode = stage.encode
     data.shard = SINGLE_PROCESS
     methods = ("train_dataloader", "val_dataloader", "evaluation_batches", "move_splits")
-    if any(getattr(type(data), name) is not getattr(TensorDataModule, name) for name in methods):
-        return data
-    size = data.batch_size or ROWS
-    sizes: dict[str, int] = {"train": size, "val": ROWS}
-    data.eval_drop_last = False
-    splits = {name: _spread(split, sizes[name]) for name, split in data.splits.items() if name in sizes}
-    data.splits = data.move_splits(splits)
+    if all(getattr(type(data), name) is getattr(TensorDataModule, name) for name in methods):
+        sizes = {"train": data.batch_size or ROWS}
+        data.splits = {name: _spread(split, sizes.get(name, ROWS)) for name, split in data.splits.items()}
+        data.eval_drop_last = False
+    data.splits = data.move_splits(data.splits)
     return data
 
 
@@ -197,22 +197,23 @@ def _spread(split: Split, count: int) -> Split:
     return Split(split.x[rows], split.y[rows])
 
 
-def _describe(error: BaseException, folder: str) -> str:
-    """The error, with the last line of the user's or the plugin's code in its traceback."""
+def _describe(error: BaseException, folder: str, stage: Stage) -> str:
+    """The error, with the last line of the model's own code in its traceback, else of any code but the libraries'."""
     message = " ".join(str(error).split()).replace(f"{folder}/", "")
     what = message if isinstance(error, DlpipeError) else f"{type(error).__name__}: {message}"
     frames = [
-        (frame.f_code.co_filename, line)
+        (_package(str(frame.f_globals.get("__name__"))), frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if _package(frame.f_globals) not in LIBRARIES | sys.stdlib_module_names
     ]
+    frames = [frame for frame in frames if frame[0] not in LIBRARIES | sys.stdlib_module_names]
+    own = [frame for frame in frames if frame[0] == _package(type(stage.module).__module__)]
     if not frames:
         return f"one minibatch does not go through training: {what}"
-    file, line = frames[-1]
+    _, file, line = (own or frames)[-1]
     return (
         f"one minibatch does not go through training: {what} ({file}:{line}: {linecache.getline(file, line).strip()})"
     )
 
 
-def _package(variables: dict[str, Any]) -> str:
-    return str(variables.get("__name__", "")).partition(".")[0]
+def _package(module: str) -> str:
+    return module.partition(".")[0]

@@ -95,6 +95,10 @@ class Random(Good):
         noise = F.dropout(batch[0]) * (own + world) * self.count
         return F.cross_entropy(self.linear(noise), batch[1])
 
+class Mine(pl.Callback):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        outputs["accuracy"]  # of a callback
+
 class Held(Good):
     def __init__(self):
         super().__init__()
@@ -117,7 +121,8 @@ SHORT = ("recipe.batch_size=100", "recipe.max_epochs=2", "hydra.run.dir=r")
 @pytest.fixture
 def models(install) -> str:
     """The models above, by the names of their classes; returns their file."""
-    names = [line.split("(")[0].removeprefix("class ") for line in MODELS.splitlines() if line.startswith("class ")]
+    lines = [line for line in MODELS.splitlines() if line.startswith("class ") and ("Good" in line)]
+    names = [line.split("(")[0].removeprefix("class ") for line in lines]
     install("dlpipe-odd", {name: f"odd:{name}" for name in names}, {"odd/__init__.py": MODELS})
     return "odd/__init__.py"
 
@@ -132,6 +137,13 @@ def test_error_in_the_users_code_is_known_before_training_with_its_line(verb, mo
     line = 1 + MODELS.splitlines().index(next(text for text in MODELS.splitlines() if source in text))
     assert f"{models}:{line}: {source})" in result.err
     assert not result.written
+
+
+def test_error_in_a_callback_is_known_before_training_with_its_line(models, cli):
+    result = cli("model=Good", "+callbacks.mine._target_=odd.Mine", *SHORT)
+    assert result.code == 2
+    assert "KeyError: 'accuracy' (" in result.err
+    assert 'outputs["accuracy"]  # of a callback)' in result.err
 
 
 @pytest.mark.parametrize(("model", "reason"), REFUSED.items())

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 from dlpipe import __version__
+from dlpipe.cli.console import escape_unencodable_output
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.errors import DlpipeError, Problem, RequestError, refuse, system_errors_in_one_line
+from dlpipe.operating_system import identify_user
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info
 
@@ -60,6 +62,8 @@ def console() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    escape_unencodable_output()
+    identify_user()
     try:
         code = _exit_code(arguments)
     except BrokenPipeError:
@@ -79,7 +83,8 @@ def _flush_output() -> None:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        return _dispatch(arguments)
+        with system_errors_in_one_line():
+            return _dispatch(arguments)
     except RequestError as error:
         count = len(error.problems)
         message = f"{count} problem{'s' if count > 1 else ''} in this request; nothing was run or written:\n{error}"

@@ -1,21 +1,19 @@
 """``python rank.py RUN_DIR STATE PARENT``: one rank of a run that `dlpipe.training.distributed.launch` started."""
 
-import ctypes
-import os
 import pickle
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
 
 def main(run_dir: str, state: str, parent: str) -> int:
     """Train as one rank; the launcher reads and logs its error."""
-    _die_with(int(parent))
     given = pickle.loads(Path(state).read_bytes())
     sys.path[:] = given["sys.path"]  # as it was before Hydra changed the working directory
+    from dlpipe.operating_system import die_with_parent
+
+    die_with_parent(int(parent))
     for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would not help
         signal.signal(number, signal.SIG_DFL)
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
@@ -47,14 +45,6 @@ def main(run_dir: str, state: str, parent: str) -> int:
         handler.record_exception(error)
         return 1
     return 0
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies for any reason (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the call
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _become_job(run_dir: Path, config: Any) -> None:

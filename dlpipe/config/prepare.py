@@ -25,8 +25,7 @@ from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
-from dlpipe.runs.config_file import NODES
-from dlpipe.settings import Core, core_problems
+from dlpipe.settings import NODES, Core, core_problems
 from dlpipe.training.build import build_model, options_of
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.prepared import Prepared

@@ -1,5 +1,6 @@
 """A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
+import importlib
 import json
 import os
 import signal
@@ -10,7 +11,6 @@ import time
 import pytest
 import torch
 
-from dlpipe.cli import main
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 
@@ -72,6 +72,7 @@ def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, m
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
+    main = importlib.import_module("dlpipe.cli.main")  # the package exports the function of that name
     monkeypatch.setattr(main, "_run", interrupted)
     monkeypatch.chdir(tmp_path)
     assert main.main(["model=mlp"]) == 128 + signal.SIGINT

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from dlpipe.config.checks.one_batch import one_batch_problems
 from dlpipe.config.checks.optimizer import full_batch_problems
-from dlpipe.config.compose import read_options
+from dlpipe.config.config_files import read_options
 from dlpipe.contract import optional_method
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard

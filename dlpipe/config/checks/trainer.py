@@ -1,7 +1,5 @@
 """Checks of the Trainer of a run, built by the same function as in the run, and of its devices."""
 
-import os
-
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.accelerators import CPUAccelerator
@@ -9,6 +7,7 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.strategies import FSDPStrategy, ModelParallelStrategy
 
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.operating_system import usable_cores
 from dlpipe.stages import Stage
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.distributed.rank_info import get_rank_info
@@ -96,7 +95,7 @@ def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
     if trainer.num_nodes > 1:
         message = f"{trainer.num_nodes} machines; start one process per device on each with torchrun or srun"
         return [Problem(f"trainer.num_nodes={trainer.num_nodes}", message)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     most = max(cores, MIN_PROCESSES)
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.world_size > most:
         message = f"one process per device, and this machine has {cores} core{'s' if cores > 1 else ''}"

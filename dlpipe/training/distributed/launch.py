@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dlpipe.errors import DlpipeError
+from dlpipe.operating_system import existing_signals
 from dlpipe.runs.config_file import config_digest, read_config
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 RANK_SCRIPT = Path(__file__).parents[2] / "cli" / "rank.py"
 # errors of a rank whose peer is gone, or that the launcher ends
 CONSEQUENCES = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
 
 
 def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,6 +10,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from dlpipe.atomic import atomic_write
+from dlpipe.operating_system import sync_descriptor
 
 log = logging.getLogger(__name__)
 FIRST = ("step", "epoch")  # columns
@@ -128,4 +128,4 @@ class MetricsCsv(Logger):
 
 def _flush(file: TextIO) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    sync_descriptor(file.fileno())

@@ -13,6 +13,7 @@ from pydantic import Field
 from pytorch_lightning.loggers import WandbLogger
 
 from dlpipe.errors import DlpipeError
+from dlpipe.operating_system import identify_user
 from dlpipe.runs.directory import write_text
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def wandb_logger(
     unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
     so that a resumed run continues it.
     """
+    identify_user()
     # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     sweep, overrides = _sweep_and_overrides()

@@ -24,6 +24,10 @@ class PluginError(DlpipeError):
     """A plugin is missing, broken, ambiguous, or violates the plugin contract."""
 
 
+class DivergedError(DlpipeError):
+    """Training gave numbers that are not finite, and was stopped."""
+
+
 class DataError(DlpipeError):
     """Data is missing, damaged, or does not match its config."""
 

@@ -14,6 +14,7 @@ from dlpipe.plain_config import plain
 STAGE_NODES = ("optimizer", "scheduler")
 # config nodes from which objects are built
 NODES = ("model", "dataset", *STAGE_NODES, "trainer", "callbacks", "logger")
+OnNan = Literal["stop", "warn"]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no larger count
 
 
@@ -61,6 +62,8 @@ class Core(Strict):
     max_chunk_batches: Positive
     fused: bool
     tune_memory: bool
+    on_nan: OnNan
+    try_one_batch: bool
     offline: bool
     resume: Literal["auto"] | None
     stages: Annotated[list[str], Field(min_length=1)] | None

@@ -55,7 +55,7 @@ datasets    {datasets}
 -h, --help         print this; after a verb, the verb's own arguments
 
 Override any value of the composed config as key=value. Runs are written to outputs/.
-Exit codes: 0 finished; 1 the run failed; 2 the request was wrong, and nothing was written; 128 + n stopped by signal n.
+Exit codes: 0 finished; 1 failed or diverged; 2 the request was wrong, nothing was written; 128 + n stopped by signal n.
 """
 
 

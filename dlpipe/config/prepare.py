@@ -19,10 +19,9 @@ from dlpipe.config.checks.data import data_problems, input_size_problems
 from dlpipe.config.checks.module import module_problems
 from dlpipe.config.checks.optimizer import optimizer_problems
 from dlpipe.config.checks.targets import hydra_problems, target_problems
-from dlpipe.config.checks.trainer import checked_trainer
+from dlpipe.config.checks.trainer import checked_trainer, logger_problems
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.paths import make_absolute
-from dlpipe.contract import defines
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
 from dlpipe.plugins import registry
@@ -87,6 +86,7 @@ def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stor
     refuse(module_problems(prepared, is_stored))
     prepared = _with_trainers(prepared, config)
     if check_data:
+        refuse(logger_problems(prepared.config))
         refuse(data_problems(prepared))
     return prepared
 
@@ -159,7 +159,6 @@ def _build(config: DictConfig) -> Prepared:
 
 
 def _data_key(config: DictConfig) -> Any:
-    """What the data checks depend on; jobs of a sweep with the same key are checked once."""
-    cls = _load("model", config, [])
-    model = plain(config.model) if cls and defines(cls, "check_data") else config.model.name
-    return (plain(config.dataset), plain(config.trainer), model, config.optimizer.get("_target_"))
+    """What the checks with data depend on; jobs of a sweep with the same key are checked once."""
+    dataset = {key: value for key, value in plain(config.dataset).items() if key != "seed"}
+    return (dataset, plain(config.trainer), plain(config.model), config.optimizer.get("_target_"))

@@ -72,6 +72,11 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
     return summary
 
 
+def has_diverged(run_dir: Path) -> bool:
+    """Whether the run was stopped because its numbers were not finite."""
+    return bool(read_summary(run_dir).get("status") == "diverged")
+
+
 def read_finished(run_dir: Path) -> dict[str, Any]:
     """The summary of a finished run.
 

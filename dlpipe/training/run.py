@@ -14,10 +14,10 @@ import torch
 from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.contract import optional_method
 from dlpipe.data.split_cache import clear_split_cache
-from dlpipe.errors import DlpipeError, system_errors_in_one_line
+from dlpipe.errors import DivergedError, DlpipeError, system_errors_in_one_line
 from dlpipe.runs import directory as names
 from dlpipe.runs.config_file import create_run_directory, read_config
-from dlpipe.runs.directory import read_summary, write_json
+from dlpipe.runs.directory import has_diverged, read_summary, write_json
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.stage_result import StageResult
 from dlpipe.runs.summary import Summary, lines, summarise
@@ -90,6 +90,9 @@ def _resume(prepared: Prepared, ranks: RankStore | None) -> float | None:
         if ranks:
             ranks.broadcast_decision(FINISHED)
         return _best_value(directory)
+    if has_diverged(directory):
+        message = "it would diverge again in the same way. Start another run, for example with a smaller recipe.lr"
+        raise DlpipeError(f"{directory} has diverged, and {message}")
     checkpoints = checkpoints_to_resume(prepared.config)
     note_resumption(directory, provenance_of(prepared.config))
     if not checkpoints:
@@ -170,7 +173,9 @@ class _Progress:
     def summary(self, prepared: Prepared) -> Summary:
         """The summary of the run so far."""
         status = "finished"
-        if self.error is not None:
+        if isinstance(self.error, DivergedError):
+            status = "diverged"
+        elif self.error is not None:
             interrupted = self.results[-1].stopped_by == "interrupted" or not isinstance(self.error, Exception)
             status = "interrupted" if interrupted else "failed"
         return summarise(prepared.config, self.results, status, self.test)

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from dlpipe.runs.directory import LIGHTNING
 from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO
+from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.resume.run_state import RunState
@@ -33,6 +34,7 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
     callbacks = [instantiate(node) for node in config.callbacks.values()]
     callbacks += [FusedUpdates()] if config.fused else []
     callbacks += stage_callbacks
+    callbacks += [Divergence(config.on_nan, config.recipe.monitor)]
     callbacks += [GracefulStop(), RunState(OmegaConf.to_container(config, resolve=True))]  # type: ignore[arg-type]  # it is a dict
     return instantiate(config.trainer, _partial_=True)(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         callbacks=callbacks,

@@ -126,15 +126,25 @@ def wandb_mode(offline: bool) -> str:
     """The mode of ``WANDB_MODE``, ``wandb offline`` or ``wandb disabled``; online only where a key is known.
 
     Raises:
-        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is invalid.
+        DlpipeError: as `check_environment`.
     """
-    try:
-        mode = str(wandb.setup(wandb.Settings(silent=True)).settings.mode)
-    except (wandb.errors.UsageError, ValueError) as error:
-        raise DlpipeError(f"W&B's own settings are wrong: {error}") from error
+    mode = check_environment()
     if mode in ("offline", "dryrun", "disabled"):
         return mode
     return "offline" if offline or not _is_logged_in() else mode
+
+
+def check_environment() -> str:
+    """The mode in W&B's own settings.
+
+    Raises:
+        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is invalid.
+    """
+    try:
+        _run_settings()
+        return str(wandb.setup(wandb.Settings(silent=True)).settings.mode)
+    except (wandb.errors.UsageError, ValueError) as error:
+        raise DlpipeError(f"W&B's own settings are wrong: {' '.join(str(error).split())}") from error
 
 
 def _is_logged_in() -> bool:
@@ -147,12 +157,7 @@ def _is_logged_in() -> bool:
 
 def _start(mode: str, **options: Any) -> wandb.Run:
     """A run in this mode, or offline where W&B does not answer in time."""
-    settings = wandb.Settings(
-        silent=True,
-        init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT_SECONDS)),
-        finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_SECONDS)),
-        finish_timeout_raises=True,
-    )
+    settings = _run_settings()
     # without it, a synchronised offline log replaces what W&B has of the run
     resume = {} if mode in ("offline", "dryrun", "disabled") else {"resume": "allow"}
     try:
@@ -161,6 +166,15 @@ def _start(mode: str, **options: Any) -> wandb.Run:
         log.warning("W&B cannot be reached (%s); logging offline", str(error).splitlines()[0])
         wandb.teardown()  # the service still holds the run's id
         return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
+
+
+def _run_settings() -> wandb.Settings:
+    return wandb.Settings(
+        silent=True,
+        init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT_SECONDS)),
+        finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_SECONDS)),
+        finish_timeout_raises=True,
+    )
 
 
 def finish(logger: WandbLogger, failed: bool) -> None:

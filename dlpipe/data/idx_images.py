@@ -15,7 +15,7 @@ from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
 from dlpipe.data.in_memory_module import NotNegative
 from dlpipe.data.minibatches import Split
-from dlpipe.data.pixels import flatten_and_scale, flatten_images
+from dlpipe.data.pixel_scaling import flatten_and_scale, flatten_images
 from dlpipe.data.split_cache import Splits, cached_splits
 from dlpipe.data.tensor_module import TensorDataModule
 from dlpipe.errors import DataError

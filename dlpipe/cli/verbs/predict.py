@@ -15,8 +15,8 @@ from dlpipe.cli.run_errors import open_stored_run
 from dlpipe.config.stored_run import StoredRun
 from dlpipe.contract import optional_method
 from dlpipe.data import TensorDataModule
-from dlpipe.data.images import has_light_ground, read_images
-from dlpipe.data.pixels import scale_pixels
+from dlpipe.data.picture_files import has_light_ground, read_images
+from dlpipe.data.pixel_scaling import scale_pixels
 from dlpipe.errors import DataError, DlpipeError
 
 FIRST = 10  # as the tutorial's predict()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlpipe.data.content import READ_ERRORS, open_content
 from dlpipe.data.idx_format import read_idx
-from dlpipe.data.pixels import flatten_and_scale
+from dlpipe.data.pixel_scaling import flatten_and_scale
 from dlpipe.errors import DataError
 
 if TYPE_CHECKING:

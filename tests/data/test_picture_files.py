@@ -10,7 +10,7 @@ from PIL import Image
 
 from dlpipe import DataError
 from dlpipe.data.digits import _splits
-from dlpipe.data.images import read_images
+from dlpipe.data.picture_files import read_images
 
 SHAPE = [1, 28, 28]
 INK = (_splits()["test"].x[0].reshape(28, 28) * 255).round().to(torch.uint8).numpy()

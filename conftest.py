@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from dlpipe.cli.main import main
 from dlpipe.plugins import registry
+
+# the same examples everywhere, and no clock: the machine may be busy; --hypothesis-profile=long takes others, and more
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=4000)
+hypothesis.settings.load_profile("fixed")
 
 
 @dataclass(frozen=True)

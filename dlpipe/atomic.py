@@ -1,13 +1,17 @@
 """Atomic file writes: a reader sees a whole file or none."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from dlpipe.operating_system import hard_link, sync_path
 
 # digits alone: process ids, in run directories of earlier versions
 TEMPORARY_NAME = re.compile(r"\..+\.([0-9a-f]{16}|\d+)\.tmp")
@@ -24,9 +28,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(path) as temporary_path:
         yield temporary_path
-        _sync(temporary_path)
+        give_default_mode(temporary_path)
+        sync_path(temporary_path)
         temporary_path.replace(path)
-        _sync(path.parent)
+        sync_path(path.parent)
 
 
 def link_or_copy(path: Path, other: Path) -> None:
@@ -37,11 +42,9 @@ def link_or_copy(path: Path, other: Path) -> None:
     if other.exists() and path.samefile(other):  # an earlier process was killed after linking
         return
     with _temporary(other) as temporary_path:
-        try:
-            os.link(path, temporary_path)
-        except OSError:  # no hard links
+        if not hard_link(path, temporary_path):
             shutil.copyfile(path, temporary_path)
-            _sync(temporary_path)
+            sync_path(temporary_path)
         temporary_path.replace(other)
 
 
@@ -49,16 +52,34 @@ def create_exclusive(path: Path, text: str) -> None:
     """Write a new file, completely or not at all; a FileExistsError if there is one."""
     with _temporary(path) as temporary_path:
         temporary_path.write_text(text, encoding="utf-8")
-        _sync(temporary_path)
-        try:
-            os.link(temporary_path, path)
-        except FileExistsError:
-            raise
-        except OSError:  # no hard links
+        sync_path(temporary_path)
+        if not hard_link(temporary_path, path):
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
-            _sync(path)
-        _sync(path.parent)
+            sync_path(path)
+        sync_path(path.parent)
+
+
+def give_default_mode(path: Path) -> None:
+    """Give a file the mode that ``open`` gives a new one in its folder: safetensors and pooch allow only its owner."""
+    with _temporary(path) as probe:  # the only way to ask for the umask is to set it, which other threads would notice
+        probe.touch()
+        mode = probe.stat().st_mode
+    if path.stat().st_mode != mode:
+        with contextlib.suppress(OSError):  # the file is another user's, or the file system has no modes
+            path.chmod(mode)
+
+
+def check_space(folder: Path, size: int) -> None:
+    """Write a file without a name, and discard it.
+
+    Raises:
+        OSError: a file of ``size`` bytes cannot be written in this folder.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(size))
+    if not os.access(folder, os.W_OK | os.X_OK):  # a network file system may know that other files are refused
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def remove_leftovers(paths: Iterable[Path], older_than: float = 0) -> None:
@@ -80,12 +101,3 @@ def _temporary(path: Path) -> Iterator[Path]:
         yield temporary_path
     finally:
         temporary_path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file's content, or a folder's list of names, to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

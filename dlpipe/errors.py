@@ -1,8 +1,19 @@
 """The exceptions that users see, and helpers for their messages."""
 
-from collections.abc import Iterable
+import contextlib
+import errno
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+# what failed, and what to do, for errors of the system that no code is to blame for
+SYSTEM_ERRORS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), ("written", "Free some space")),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM), ("opened", "Change who may use it, or work on a copy of its folder")
+    ),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), ("opened", "Allow more open files (ulimit -n 1024)")),
+}
 
 
 class DlpipeError(Exception):
@@ -11,6 +22,10 @@ class DlpipeError(Exception):
 
 class PluginError(DlpipeError):
     """A plugin is missing, broken, ambiguous, or violates the plugin contract."""
+
+
+class DivergedError(DlpipeError):
+    """Training gave numbers that are not finite, and was stopped."""
 
 
 class DataError(DlpipeError):
@@ -45,3 +60,39 @@ def refuse(problems: Iterable[Problem]) -> None:
 def format_list(words: Iterable[Any]) -> str:
     """The words separated by commas; ``none`` if there are no words."""
     return ", ".join(str(word) for word in words) or "none"
+
+
+def check_size(source: object, declared: int, limit: int, meaning: str) -> None:
+    """Refuse a declared size before memory is allocated for it.
+
+    Args:
+        source: what declares the size.
+        declared: bytes.
+        limit: bytes that are present or allowed.
+        meaning: the limit in words, such as ``the file has``.
+
+    Raises:
+        DataError: more is declared.
+    """
+    if declared > limit:
+        raise DataError(f"{source} declares {declared} bytes, but {meaning} {limit}")
+
+
+@contextlib.contextmanager
+def system_errors_in_one_line(afterwards: str = "") -> Iterator[None]:
+    """Replace an OSError in `SYSTEM_ERRORS` by one line that says what to do.
+
+    Args:
+        afterwards: what to do after that; it continues the sentence.
+
+    Raises:
+        DlpipeError: naming the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in SYSTEM_ERRORS:
+            raise
+        failed, advice = SYSTEM_ERRORS[error.errno]
+        file = error.filename or "a file"
+        raise DlpipeError(f"{file} could not be {failed}: {error.strerror}. {advice}{afterwards}") from error

@@ -12,6 +12,9 @@ from dlpipe.plain_config import plain
 
 # config nodes that a stage's part of the recipe may replace, in addition to values of the recipe
 STAGE_NODES = ("optimizer", "scheduler")
+# config nodes from which objects are built
+NODES = ("model", "dataset", *STAGE_NODES, "trainer", "callbacks", "logger")
+OnNan = Literal["stop", "warn"]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no larger count
 
 
@@ -59,6 +62,8 @@ class Core(Strict):
     max_chunk_batches: Positive
     fused: bool
     tune_memory: bool
+    on_nan: OnNan
+    try_one_batch: bool
     offline: bool
     resume: Literal["auto"] | None
     stages: Annotated[list[str], Field(min_length=1)] | None
@@ -72,13 +77,24 @@ def read_settings(config: DictConfig) -> Core:
 
 
 def core_problems(config: DictConfig) -> list[Problem]:
-    """Problems with the types and ranges of a composed config's typed part."""
+    """Nodes that are no mappings, or problems with the types and ranges of a composed config's typed part."""
+    if problems := node_problems(config):
+        return problems
     values = _core_values(config)
     try:
         Core.model_validate(values)
     except ValidationError as error:
         return [_problem(detail) for detail in error.errors()]
     return [problem for name in values["recipe"]["stages"] for problem in _stage_problems(values["recipe"], name)]
+
+
+def node_problems(config: DictConfig) -> list[Problem]:
+    """Nodes of a config that must be mappings and are not."""
+    return [
+        Problem(f"{name}={config[name]}", "must be a mapping")
+        for name in (*NODES, "stage_configs")
+        if name in config and not isinstance(config[name], DictConfig)
+    ]
 
 
 def _core_values(config: DictConfig) -> dict[str, Any]:

@@ -38,7 +38,8 @@ FLOORS = (
     {"runs"},
     {"data", "epoch_mean", "figures", "plugins", "stages"},
     {"contract", "settings"},
-    {"errors", "plain_config", "metrics", "atomic", "did_you_mean"},
+    {"errors", "plain_config", "metrics", "atomic", "did_you_mean", "yaml_limits"},
+    {"operating_system"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

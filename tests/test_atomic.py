@@ -1,13 +1,16 @@
 """Atomic file writes."""
 
 import contextlib
+import errno
 import json
 import os
 import time
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from dlpipe.atomic import DAY, atomic_write, create_exclusive, link_or_copy, remove_leftovers
+from dlpipe.atomic import DAY, atomic_write, check_space, create_exclusive, link_or_copy, remove_leftovers
 from dlpipe.runs.directory import write_json
 
 
@@ -37,6 +40,36 @@ def test_files_get_the_permissions_that_the_umask_leaves(tmp_path):
     finally:
         os.umask(old)
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077], ids=oct)
+def test_a_file_that_its_writer_closes_to_others_gets_them_too(tmp_path, mask):
+    old = os.umask(mask)
+    try:
+        (tmp_path / "plain").touch()
+        with atomic_write(tmp_path / "a.safetensors") as temporary_path:
+            save_file({"a": torch.zeros(1)}, temporary_path)
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_is_written_where_its_mode_cannot_be_changed(tmp_path, monkeypatch):
+    def chmod(*arguments, **options):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    with atomic_write(tmp_path / "a.safetensors") as temporary_path:
+        save_file({"a": torch.ones(1)}, temporary_path)
+    assert load_file(tmp_path / "a.safetensors")["a"] == 1
+
+
+def test_space_is_checked_without_leaving_anything(tmp_path):
+    check_space(tmp_path, 1000)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        check_space(tmp_path / "missing", 1)
 
 
 def test_nan_and_infinity_are_written_as_null(tmp_path):

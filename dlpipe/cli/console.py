@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import logging.config
+import sys
 from pathlib import Path
 
 import yaml
@@ -12,11 +13,22 @@ from dlpipe.plugins.registry import conf_dir
 LOG = "dlpipe.log"
 
 
+def escape_unencodable_output() -> None:
+    """Let stdout and stderr print what their encoding lacks as escapes (``\\xe4``), instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):  # a notebook's streams have no encoding of their own
+            reconfigure(errors="backslashreplace")
+
+
 class ConsoleHandler(logging.Handler):
     """Print each record with ``print``, so that rich's live display puts it above the progress bar.
 
     A StreamHandler would keep the stream that it was created with, and write over the bar.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        escape_unencodable_output()  # a rank or a launcher's worker does not start in `main`
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the formatted record; if the reader has gone (``| head``), the run continues."""

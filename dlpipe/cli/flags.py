@@ -1,12 +1,15 @@
 """Separate the flags of a command line from its overrides: they may be mixed here, but Hydra wants flags first."""
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, RequestError, refuse
+
+COMPLETION, SHELLS = ("install", "uninstall", "query"), ("bash", "fish", "zsh")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resolve", action="store_true")
     parser.add_argument("-p", "--package")
     parser.add_argument("--hydra-help", action="store_true")
-    parser.add_argument("-sc", "--shell-completion")
+    parser.add_argument("-sc", "--shell-completion", choices=[f"{do}={shell}" for do in COMPLETION for shell in SHELLS])
     parser.add_argument("-cd", "--config-dir", action="append", default=[])
     return parser
 
@@ -43,6 +46,8 @@ def parse(arguments: list[str]) -> Request:
     problems = [_unknown(word, parser) for word in overrides if word.startswith("-")]
     if (found.resolve or found.package) and not found.cfg:
         problems.append(Problem("--resolve" if found.resolve else "--package", "goes with --cfg"))
+    if str(found.shell_completion).startswith("query") and "COMP_LINE" not in os.environ:
+        problems.append(Problem(f"-sc {found.shell_completion}", "is called by the shell, which sets COMP_LINE"))
     folders = [Path(folder).absolute() for folder in found.config_dir]
     problems += [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
     refuse(problems)

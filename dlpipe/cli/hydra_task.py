@@ -1,6 +1,7 @@
 """What Hydra calls for each job, in this process or in a launcher's worker."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
@@ -9,6 +10,8 @@ from omegaconf import DictConfig
 
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
+from dlpipe.operating_system import unblock_interrupts
+from dlpipe.runs.directory import has_diverged
 
 if TYPE_CHECKING:
     from dlpipe.training.prepared import Prepared
@@ -22,8 +25,11 @@ checked: "list[Prepared]" = []
 def task(cfg: DictConfig) -> float | None:
     """Run a job's config; log a `DlpipeError` on one line, where Hydra would show a traceback of our own code.
 
-    In a sweep every failure is logged when it happens: Hydra itself only shows the first, after all jobs.
+    In a sweep every failure is logged when it happens: Hydra itself only shows the first, after all jobs. A job that
+    diverged is the worst result: a sweeper such as Optuna would end its study at NaN or at a failed job.
     """
+    unblock_interrupts()  # in a launcher's worker
+    from dlpipe.training.callbacks.monitor import worst
     from dlpipe.training.run import run  # imports torch, which Hydra's own flags do without
 
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -31,13 +37,16 @@ def task(cfg: DictConfig) -> float | None:
         return run(_prepared(cfg))
     except DlpipeError as error:
         log.error("%s", error)
+        if in_sweep and has_diverged(Path(cfg.output_dir)):
+            return worst(cfg.recipe.monitor_mode)
         if in_sweep:
-            raise error.with_traceback(None) from None
+            raise DlpipeError(str(error)) from None
         raise SystemExit(1) from error
     except Exception as error:
         if in_sweep:
             log.exception("this job failed")
-            raise error.with_traceback(None) from None
+            # not the exception itself: a launcher pickles it, and not every class can be unpickled
+            raise DlpipeError(f"{type(error).__name__}: {error}") from None
         raise
 
 

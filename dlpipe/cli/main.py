@@ -6,14 +6,20 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlpipe import __version__
+from dlpipe.cli.console import escape_unencodable_output
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.errors import DlpipeError, Problem, RequestError, refuse, system_errors_in_one_line
+from dlpipe.operating_system import identify_user, interrupts_blocked_in_children
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 DONE, FAILED, WRONG = 0, 1, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -49,17 +55,14 @@ datasets    {datasets}
 -h, --help         print this; after a verb, the verb's own arguments
 
 Override any value of the composed config as key=value. Runs are written to outputs/.
-Exit codes: 0 finished; 1 the run failed; 2 the request was wrong, and nothing was written; 128 + n stopped by signal n.
+Exit codes: 0 finished; 1 failed or diverged; 2 the request was wrong, nothing was written; 128 + n stopped by signal n.
 """
-
-
-def console() -> None:
-    """The console script ``dlpipe``."""
-    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    escape_unencodable_output()
+    identify_user()
     try:
         code = _exit_code(arguments)
     except BrokenPipeError:
@@ -79,7 +82,8 @@ def _flush_output() -> None:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        return _dispatch(arguments)
+        with system_errors_in_one_line():
+            return _dispatch(arguments)
     except RequestError as error:
         count = len(error.problems)
         message = f"{count} problem{'s' if count > 1 else ''} in this request; nothing was run or written:\n{error}"
@@ -141,10 +145,16 @@ def _run(request: Request) -> int:
     quoted = str(directory).replace("\\", "\\\\").replace("'", "\\'")
     where = f"hydra.{key}.dir='{quoted}'"
     try:
-        return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
+        with interrupts_blocked_in_children() if _has_workers(jobs[0][1]) else contextlib.nullcontext():
+            return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
     finally:
         if request.multirun:
             _print_sweep_table(directory)
+
+
+def _has_workers(cfg: "DictConfig") -> bool:
+    """Whether the launcher of a sweep has workers that it kills when it is interrupted, as joblib's."""
+    return str(cfg.hydra.launcher._target_).endswith("JoblibLauncher")
 
 
 def _print_by_hydra(arguments: list[str]) -> int:

@@ -1,23 +1,27 @@
 """``python rank.py RUN_DIR STATE PARENT``: one rank of a run that `dlpipe.training.distributed.launch` started."""
 
-import ctypes
-import os
-import pickle
+import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def main(run_dir: str, state: str, parent: str) -> int:
     """Train as one rank; the launcher reads and logs its error."""
-    _die_with(int(parent))
-    given = pickle.loads(Path(state).read_bytes())
+    given = json.loads(Path(state).read_text(encoding="utf-8"))
     sys.path[:] = given["sys.path"]  # as it was before Hydra changed the working directory
+    from dlpipe.operating_system import die_with_parent
+
+    die_with_parent(int(parent))
     for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would not help
         signal.signal(number, signal.SIG_DFL)
+    from dlpipe.operating_system import unblock_interrupts
+
+    unblock_interrupts()
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
     from dlpipe.config.prepare import prepare_stored
@@ -31,12 +35,13 @@ def main(run_dir: str, state: str, parent: str) -> int:
     handler = get_error_handler()
     handler.initialize()
     try:
-        _become_job(Path(run_dir), given["hydra"])
         config = read_config(Path(run_dir))
+        _become_job(config, given["hydra"])
         if config_digest(config) != given["config_digest"]:
             raise DlpipeError(f"the config in {run_dir} was changed while this rank started; start the run again")
         # the launcher has already checked the data and what the config may do
-        train_as_rank(prepare_stored(config, trust=True, check_data=False), given["checkpoints"])
+        checkpoints = {stage: Path(path) for stage, path in given["checkpoints"].items()}
+        train_as_rank(prepare_stored(config, trust=True, check_data=False), checkpoints)
     except StoppedBySignal as error:
         return int(error.code)  # type: ignore[arg-type]  # it is a number
     except DlpipeError as error:
@@ -49,20 +54,14 @@ def main(run_dir: str, state: str, parent: str) -> int:
     return 0
 
 
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies for any reason (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the call
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _become_job(run_dir: Path, config: Any) -> None:
+def _become_job(config: "DictConfig", hydra_node: dict[str, Any] | None) -> None:
     """Use the launcher's Hydra config, if any, and its logging; ranks above 0 log only warnings."""
     import logging
 
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import configure_log, setup_globals
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
 
     from dlpipe.cli.console import log_as_job
     from dlpipe.config.search_path import register
@@ -70,11 +69,13 @@ def _become_job(run_dir: Path, config: Any) -> None:
 
     setup_globals()
     register()
-    HydraConfig.instance().cfg = config
-    if config is None:
-        log_as_job(run_dir)
+    if hydra_node is None:
+        log_as_job(Path(config.output_dir))
     else:
-        configure_log(config.hydra.job_logging, config.hydra.verbose)
+        hydra_node["mode"] = RunMode[hydra_node["mode"]]
+        job_config = OmegaConf.create({**config, "hydra": hydra_node})
+        HydraConfig.instance().cfg = job_config  # type: ignore[assignment]  # of the fields of HydraConf
+        configure_log(job_config.hydra.job_logging, job_config.hydra.verbose)
     if get_rank_info().rank > 0:
         logging.getLogger().setLevel(logging.WARNING)
 

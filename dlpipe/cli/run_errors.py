@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlpipe.config.stored_run import StoredRun, open_run
-from dlpipe.errors import DataError, DlpipeError
+from dlpipe.errors import DataError, DlpipeError, system_errors_in_one_line
 
 
 @contextlib.contextmanager
@@ -23,7 +23,8 @@ def one_line_errors(run_dir: str | Path) -> Iterator[None]:
     The run may have been trained with a config that differs from the one that is there now.
     """
     try:
-        yield
+        with system_errors_in_one_line():
+            yield
     except DataError as error:
         raise DlpipeError(f"{run_dir} cannot be used here: {error}") from error
     except (DlpipeError, BrokenPipeError):  # the second: the reader of the verb's output has gone

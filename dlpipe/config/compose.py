@@ -2,36 +2,17 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from dlpipe.config.search_path import register
-from dlpipe.errors import PluginError
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
 
 VERSION_BASE = "1.3"
-
-
-def read_options(path: Path) -> dict[str, Any]:
-    """The content of a config file, without resolving interpolations; a PluginError if it is not YAML."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            content = yaml.safe_load(file)
-    except yaml.YAMLError as error:
-        raise _unreadable(error) from error
-    return content if isinstance(content, dict) else {}  # without a name, which the config checks report
-
-
-def _unreadable(error: yaml.YAMLError) -> PluginError:
-    """An error with file and line, which PyYAML's message spreads over several lines."""
-    return PluginError(f"a config file is not YAML: {' '.join(str(error).split())}")
 
 
 @contextlib.contextmanager
@@ -45,10 +26,7 @@ def config_tree() -> Iterator[None]:
 
 def compose(overrides: list[str]) -> DictConfig:
     """The composed config with its ``hydra`` node; ``output_dir``, not known yet, is a placeholder."""
-    try:
-        cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
-    except yaml.YAMLError as error:
-        raise _unreadable(error) from error
+    cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
     cfg.output_dir = "RUN_DIRECTORY"
     return cfg
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.operating_system import expand_user
 from dlpipe.plugins.registry import KINDS
 
 NAMES = ("path", "filename", "file", "root", "dirpath")
@@ -35,4 +36,4 @@ def _is_path(name: str, value: Any) -> bool:
 
 
 def _absolute(path: str, working_folder: Path) -> str:
-    return os.path.normpath(working_folder / Path(path).expanduser())
+    return os.path.normpath(working_folder / expand_user(path))

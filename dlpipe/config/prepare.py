@@ -12,22 +12,21 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from dlpipe.config.checks.callbacks import callback_problems
 from dlpipe.config.checks.config_checks import Job
 from dlpipe.config.checks.constructor import constructor_problems
 from dlpipe.config.checks.data import data_problems, input_size_problems
 from dlpipe.config.checks.module import module_problems
 from dlpipe.config.checks.optimizer import optimizer_problems
 from dlpipe.config.checks.targets import hydra_problems, target_problems
-from dlpipe.config.checks.trainer import checked_trainer
+from dlpipe.config.checks.trainer import checked_trainer, logger_problems
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.paths import make_absolute
-from dlpipe.contract import defines
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
-from dlpipe.runs.config_file import NODES
-from dlpipe.settings import Core, core_problems
+from dlpipe.settings import NODES, Core, core_problems
 from dlpipe.training.build import build_model, options_of
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.prepared import Prepared
@@ -87,6 +86,7 @@ def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stor
     refuse(module_problems(prepared, is_stored))
     prepared = _with_trainers(prepared, config)
     if check_data:
+        refuse(logger_problems(prepared.config))
         refuse(data_problems(prepared))
     return prepared
 
@@ -104,7 +104,10 @@ def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
     """Build the Trainer of each stage to learn the number of processes."""
     count = 1
     for stage in prepared.selected_stages:
-        count = checked_trainer(prepared.stage_config(stage), config, stage).world_size
+        stage_config = prepared.stage_config(stage)
+        trainer = checked_trainer(stage_config, config, stage)
+        refuse(callback_problems(stage_config, stage.module, trainer.callbacks))  # type: ignore[attr-defined]
+        count = trainer.world_size
     return replace(prepared, num_processes=count)
 
 
@@ -156,7 +159,6 @@ def _build(config: DictConfig) -> Prepared:
 
 
 def _data_key(config: DictConfig) -> Any:
-    """What the data checks depend on; jobs of a sweep with the same key are checked once."""
-    cls = _load("model", config, [])
-    model = plain(config.model) if cls and defines(cls, "check_data") else config.model.name
-    return (plain(config.dataset), plain(config.trainer), model, config.optimizer.get("_target_"))
+    """What the checks with data depend on; jobs of a sweep with the same key are checked once."""
+    dataset = {key: value for key, value in plain(config.dataset).items() if key != "seed"}
+    return (dataset, plain(config.trainer), plain(config.model), config.optimizer.get("_target_"))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import DictConfig
 
+from dlpipe.config.config_files import FileConfigSource
 from dlpipe.plugins import registry
 
 # group and number of names below it -> the positions that distributions may have among the names

@@ -10,6 +10,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from dlpipe.config import resolvers
+from dlpipe.config.config_files import FileConfigSource
 from dlpipe.config.qualified_configs import QualifiedConfigs
 from dlpipe.plugins import registry
 
@@ -28,6 +29,8 @@ def register() -> None:
     """Register the plugins' configs and our resolvers with Hydra; may be called repeatedly."""
     Plugins.instance().register(PluginConfigs)
     SourcesRegistry.instance().register(QualifiedConfigs)
+    # `register` keeps the source that Hydra has registered under the same name
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
     resolvers.register()
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
     OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)

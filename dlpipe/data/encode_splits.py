@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlpipe.data.minibatches import Split
-from dlpipe.data.pixels import scale_pixels
+from dlpipe.data.pixel_scaling import scale_pixels
 from dlpipe.data.split_cache import Splits
 
 

@@ -4,23 +4,20 @@ pooch's ``Decompress`` is no substitute: it writes beside the source, whose fold
 does not check a copy that exists already.
 """
 
-import gzip
 import logging
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from dlpipe.atomic import DAY, atomic_write, remove_leftovers
 from dlpipe.data.files import sha256_of
-from dlpipe.data.idx_format import GZIP, map_idx, parse_idx, read_error, read_idx
+from dlpipe.data.idx_format import idx_blocks, map_idx, parse_idx, read_idx
 from dlpipe.errors import DataError
+from dlpipe.operating_system import user_cache
 
 log = logging.getLogger(__name__)
-BLOCK = 2**20
 # bytes after the idx content of a cache file: sha256 of the compressed file, then crc32 of everything before
 SEAL = 32 + 4
 
@@ -34,8 +31,9 @@ def open_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: the file is not idx, is shorter or longer than its header says, or was changed while it was read.
     """
-    if not _is_compressed(path):
-        return map_idx(path)
+    plain = map_idx(path)
+    if plain is not None:
+        return plain
     digest = sha256_of(path)
     cache_file = cache_path(digest)
     try:
@@ -53,15 +51,7 @@ def open_idx(path: Path) -> NDArray[np.uint8]:
 
 def cache_path(digest: str) -> Path:
     """Where the decompressed copy of the file with this sha256 is cached."""
-    return user_cache_path("dlpipe") / "decompressed" / f"{digest}.idx"
-
-
-def _is_compressed(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(2) == GZIP
-    except OSError as error:
-        raise read_error(path, error) from error
+    return user_cache() / "decompressed" / f"{digest}.idx"
 
 
 def _map_sealed(cache_file: Path, digest: str) -> NDArray[np.uint8] | None:
@@ -83,7 +73,7 @@ def _map_sealed(cache_file: Path, digest: str) -> NDArray[np.uint8] | None:
 def _decompress(path: Path, cache_file: Path, digest: str) -> None:
     crc = 0
     with atomic_write(cache_file) as temporary_path, temporary_path.open("wb") as file:
-        for block in _blocks(path):
+        for block in idx_blocks(path):
             crc = zlib.crc32(block, crc)
             file.write(block)
         if sha256_of(path) != digest:
@@ -91,13 +81,3 @@ def _decompress(path: Path, cache_file: Path, digest: str) -> None:
         crc = zlib.crc32(bytes.fromhex(digest), crc)
         file.write(bytes.fromhex(digest) + crc.to_bytes(4, "big"))
     remove_leftovers(cache_file.parent.iterdir(), older_than=DAY)
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    """The decompressed content; a DataError if the source is damaged, since an OSError would blame the cache."""
-    try:
-        with gzip.open(path) as file:
-            while block := file.read(BLOCK):
-                yield block
-    except (OSError, EOFError, zlib.error) as error:
-        raise read_error(path, error) from error

@@ -15,7 +15,7 @@ from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
 from dlpipe.data.in_memory_module import NotNegative
 from dlpipe.data.minibatches import Split
-from dlpipe.data.pixels import flatten_and_scale, flatten_images
+from dlpipe.data.pixel_scaling import flatten_and_scale, flatten_images
 from dlpipe.data.split_cache import Splits, cached_splits
 from dlpipe.data.tensor_module import TensorDataModule
 from dlpipe.errors import DataError
@@ -70,28 +70,28 @@ class IdxImages(TensorDataModule):
         Raises:
             DataError: they are not found and cannot be downloaded, or one is damaged.
         """
-        folder = self.find_files() or files.download_all(
-            self.idx_files, self.dataset_name, self.directory, self.offline, self._not_found()
-        )
-        self._check_files(folder)
+        if self.find_files() is None:
+            files.download_all(self.idx_files, self.dataset_name, self.directory, self.offline, self._not_found())
+        self._checked_files()
 
     def load_splits(self) -> Splits:
         """x (examples, pixels) in [0, 1), y (examples,)."""
-        folder = self.find_files()
-        if folder is None:
-            raise DataError(self._not_found())
-        self._check_files(folder)
+        paths = self._checked_files()
         checksums = [file.sha256 for file in self.idx_files]
-        return cached_splits((*checksums, self.num_validation, self.resident_bytes), lambda: self._read(folder))
+        return cached_splits((*checksums, self.num_validation, self.resident_bytes), lambda: self._read(paths))
 
-    def _check_files(self, folder: Path) -> None:
-        for file in self.idx_files:
-            files.check(folder / file.name, file)
+    def _checked_files(self) -> list[Path]:
+        paths = self.find_files()
+        if paths is None:
+            raise DataError(self._not_found())
+        for path, file in zip(paths, self.idx_files, strict=True):
+            files.check(path, file)
+        return paths
 
-    def _read(self, folder: Path) -> Splits:
-        train_x, train_y = _images_and_labels(folder, self.idx_files.train_images, self.idx_files.train_labels)
-        test_x, test_y = _images_and_labels(folder, self.idx_files.test_images, self.idx_files.test_labels)
-        self._check_files(folder)  # again: another process may have replaced a file meanwhile
+    def _read(self, paths: list[Path]) -> Splits:
+        train_x, train_y = _images_and_labels(*paths[:2])
+        test_x, test_y = _images_and_labels(*paths[2:])
+        self._checked_files()  # again: another process may have replaced a file meanwhile
         num_train = len(train_x) - self.num_validation
         if num_train < 1:
             raise DataError(
@@ -120,16 +120,16 @@ class IdxImages(TensorDataModule):
             )
         return size <= budget
 
-    def find_files(self) -> Path | None:
-        """The first folder that has all four files."""
-        return files.find_folder((file.name for file in self.idx_files), self.dataset_name, self.directory)
+    def find_files(self) -> list[Path] | None:
+        """The four files, in the first folder that has them all."""
+        return files.find_all((file.name for file in self.idx_files), self.dataset_name, self.directory)
 
     def checksums(self) -> dict[str, str]:
         """File name to the sha256 that `prepare_data` compares."""
         return {file.name: file.sha256 for file in self.idx_files}
 
     def _not_found(self) -> str:
-        folders = " or ".join(map(str, files.search_folders(self.dataset_name, self.directory)))
+        folders = files.describe_folders(self.dataset_name, self.directory)
         names = ", ".join(file.name for file in self.idx_files)
         return (
             f"no {self.dataset_name} in {folders} (expected files: {names}). Put them there, or set "
@@ -137,12 +137,11 @@ class IdxImages(TensorDataModule):
         )
 
 
-def _images_and_labels(folder: Path, images: RemoteFile, labels: RemoteFile) -> tuple[NDArray[np.uint8], torch.Tensor]:
+def _images_and_labels(images: Path, labels: Path) -> tuple[NDArray[np.uint8], torch.Tensor]:
     """(images, height, width) as a memory map, (images,) of int64."""
-    x, y = open_idx(folder / images.name), read_idx(folder / labels.name)
+    x, y = open_idx(images), read_idx(labels)
     if x.ndim != 3 or y.ndim != 1 or len(x) != len(y):
         raise DataError(
-            f"{folder / images.name} has the dimensions {x.shape} and {folder / labels.name} {y.shape}; "
-            "expected n x height x width and n"
+            f"{images} has the dimensions {x.shape} and {labels} {y.shape}; expected n x height x width and n"
         )
     return x, torch.from_numpy(y.astype(np.int64))

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from dlpipe.data.pixels import scale_pixels
+from dlpipe.data.pixel_scaling import scale_pixels
 
 CHUNK_BYTES = 2**22  # of float32: fits the processor's cache, and malloc reuses the memory of the last chunk
 

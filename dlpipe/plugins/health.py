@@ -6,16 +6,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from dlpipe.atomic import atomic_write
+from dlpipe.operating_system import user_cache
 from dlpipe.plugins import class_source, registry
 from dlpipe.plugins.registry import PluginEntry
 
 
 def record_file() -> Path:
     """The file of failed imports in the user's cache; ``list`` shows them without importing anything."""
-    return user_cache_path("dlpipe") / "failed_imports.json"
+    return user_cache() / "failed_imports.json"
 
 
 def _key(entry: PluginEntry) -> str:

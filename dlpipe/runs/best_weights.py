@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -12,8 +13,8 @@ from dlpipe.runs.directory import best_of
 from dlpipe.stages import selected, stages_of
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a checkpoint, loaded with only tensors and plain containers.
+def read_weights(path: Path) -> dict[str, Any]:
+    """The state dict in a checkpoint: tensors, and what the module's ``get_extra_state`` gives.
 
     Raises:
         DlpipeError: the file is missing or cannot be read.
@@ -53,9 +54,14 @@ def load_weights(model: pl.LightningModule, path: Path) -> None:
     """
     weights, expected = read_weights(path), model.state_dict()
     mismatched = sorted(expected.keys() ^ weights.keys())
-    mismatched += [name for name in expected.keys() & weights.keys() if expected[name].shape != weights[name].shape]
+    mismatched += [name for name in expected.keys() & weights.keys() if _shape(expected[name]) != _shape(weights[name])]
     if mismatched:
         raise DlpipeError(
             f"{path} holds the weights of another model: {format_list(mismatched)} differ in name or shape"
         )
     model.load_state_dict(weights)
+
+
+def _shape(value: Any) -> torch.Size | None:
+    """None for extra state, which is no tensor."""
+    return value.shape if isinstance(value, torch.Tensor) else None

@@ -3,30 +3,39 @@
 import pickle
 import pickletools
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
-from dlpipe.errors import DlpipeError, format_list
+from dlpipe.errors import DataError, DlpipeError, format_list, system_errors_in_one_line
+from dlpipe.runs.checkpoint_sizes import check_checkpoint
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint: tensors on the CPU, and plain containers; ignores torch's environment variables.
 
+    A safetensors file, which has weights alone, is known by its first bytes and has the key ``state_dict``.
+
     Raises:
-        DlpipeError: the file is missing or damaged, or loading it would call a function, which the message names.
+        DlpipeError: the file is missing or damaged, declares more than it holds, or loading it would call a function,
+            which the message names.
     """
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), system_errors_in_one_line():
             warnings.simplefilter("ignore")  # torch warns about unusual files before it fails
-            _check_crc(path)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
+            if _is_safetensors(path):
+                return {"state_dict": load_file(path)}
+            check_checkpoint(path)
+            with path.open("rb") as file:  # of a path, torch would believe the suffix
+                content = torch.load(file, map_location="cpu", weights_only=True)
+    except DataError as error:
+        raise DlpipeError(f"{path} cannot be read: {error}. It is damaged, or not a checkpoint") from error
+    except (MemoryError, DlpipeError):
         raise
     except pickle.UnpicklingError as error:
         message = f"would call {format_list(calls)}" if (calls := unsafe_globals(path)) else _first_line(error)
@@ -38,16 +47,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_crc(path: Path) -> None:
-    """Verify the checksums in a zip archive as torch writes it; torch itself ignores them.
-
-    Raises:
-        ValueError: a member of the archive is damaged.
-    """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if name := archive.testzip():
-                raise ValueError(f"checksum mismatch in {name}")
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size
 
 
 def unsafe_globals(path: Path) -> list[str]:

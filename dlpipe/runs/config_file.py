@@ -12,16 +12,15 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from dlpipe.atomic import create_exclusive
-from dlpipe.errors import DlpipeError, Problem
+from dlpipe.errors import DlpipeError, Problem, system_errors_in_one_line
 from dlpipe.plain_config import flat
 from dlpipe.runs.directory import CONFIG
-from dlpipe.settings import Core, pydantic_message
+from dlpipe.settings import Core, node_problems, pydantic_message
+from dlpipe.yaml_limits import read_yaml
 
 # version of a run directory's layout; incremented when older versions of dlpipe could not read the new one
 FORMAT = 1
 LAST = "checkpoints/last.ckpt"
-# config nodes that are instantiated
-NODES = ("model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger")
 
 
 def create_run_directory(directory: Path, config: DictConfig) -> None:
@@ -82,7 +81,8 @@ def config_text(config: DictConfig) -> str:
 def _read(path: Path) -> DictConfig:
     """The config in a file, without aliases and interpolations; all values that the core reads have valid types."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with system_errors_in_one_line():
+            text = read_yaml(path)
         for event in yaml.parse(text, yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # aliases can expand exponentially
                 raise ValueError("it has an alias, *name, which a run does not write")
@@ -110,10 +110,8 @@ def _advice(path: Path) -> str:
 
 def _problems(config: DictConfig) -> list[Problem]:
     problems = [Problem(str(key), "has no value") for key in sorted(OmegaConf.missing_keys(config))]
+    problems += node_problems(config)
     plain: Any = OmegaConf.to_container(config)
-    for name in (*NODES, "stage_configs"):
-        if not isinstance(plain.get(name, {}), dict):
-            problems.append(Problem(f"{name}={plain[name]}", "must be a mapping"))
     for kind in ("model", "dataset"):
         if isinstance(plain.get(kind), dict) and not isinstance(plain[kind].get("name"), str):
             problems.append(Problem(f"{kind}.name={plain[kind].get('name')}", f"must be the name of a {kind}"))

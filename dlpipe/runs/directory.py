@@ -1,13 +1,14 @@
 """A run's directory: the names of its files, and how its JSON files are written and read."""
 
+import errno
 import json
 import math
 import os
 from pathlib import Path
 from typing import Any
 
-from dlpipe.atomic import atomic_write
-from dlpipe.errors import DlpipeError
+from dlpipe.atomic import atomic_write, check_space
+from dlpipe.errors import DlpipeError, system_errors_in_one_line
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"
@@ -17,10 +18,12 @@ METRICS = "metrics.csv"
 WEIGHTS = "weights.safetensors"
 STAGE = "stage.json"  # the result of a finished stage, next to its checkpoints
 CHECKPOINTS = "checkpoints"
+LIGHTNING = "lightning"  # files of Lightning's own callbacks
 BEST = "best.ckpt"
 START = "start.ckpt"  # a copy of the weights from init_from
 FIGURES = "figures"
 SAMPLES = "samples"
+FIRST_BYTES = 2**20  # what a small run writes
 
 
 def best_of(run_dir: Path, stage: str = "") -> Path:
@@ -31,7 +34,7 @@ def best_of(run_dir: Path, stage: str = "") -> Path:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_write(path) as temporary_path:
-        temporary_path.write_text(text, encoding="utf-8")
+        temporary_path.write_text(text, encoding="utf-8", errors="backslashreplace")  # of file names
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -52,7 +55,8 @@ def _read_json(path: Path, default: Any) -> Any:
     if not path.is_file():
         return default
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with system_errors_in_one_line():
+            content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DlpipeError(f"{path} is damaged: {error}; take a good copy") from error
     if not isinstance(content, type(default)):
@@ -66,6 +70,11 @@ def read_summary(run_dir: Path) -> dict[str, Any]:
     if "test" in summary:
         summary["test"] = {name: math.nan if value is None else value for name, value in summary["test"].items()}
     return summary
+
+
+def has_diverged(run_dir: Path) -> bool:
+    """Whether the run was stopped because its numbers were not finite."""
+    return bool(read_summary(run_dir).get("status") == "diverged")
 
 
 def read_finished(run_dir: Path) -> dict[str, Any]:
@@ -90,6 +99,21 @@ def read_ranks(run_dir: Path) -> list[dict[str, Any]]:
     """What each rank of a run on several devices reported about itself; one empty dict for a run on one device."""
     ranks: list[dict[str, Any]] = _read_json(run_dir / RANKS, [{}])
     return ranks
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which a run could not write its first files.
+
+    Raises:
+        DlpipeError: names the folder and the reason: a read-only or full file system, or permissions.
+    """
+    try:
+        check_space(folder, FIRST_BYTES)
+    except OSError as error:
+        advice = (
+            "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "use a copy that you may write to"
+        )
+        raise DlpipeError(f"{folder} cannot be written to: {error.strerror}; {advice}") from error
 
 
 def check_links(run_dir: Path) -> None:

@@ -9,9 +9,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from dlpipe.errors import DlpipeError
+from dlpipe.operating_system import kernel_lock
 from dlpipe.runs.directory import write_json
 
 log = logging.getLogger(__name__)
@@ -28,19 +29,20 @@ def run_directory_lock(directory: Path) -> Iterator[None]:
     Raises:
         DlpipeError: another process holds the lock, and the message names it; or the lock file is a symlink.
     """
-    # filelock's own substitute for missing locks, a file that exists, would outlive a killed process
-    lock = FileLock(directory / LOCK, blocking=False, fallback_to_soft=False)
-    if _acquire(lock, directory):
+    lock = _acquire(directory)
+    if lock:
         write_json(directory / HOLDER, {"pid": os.getpid(), "host": socket.gethostname()})
     try:
         yield
     finally:
-        lock.release()
+        if lock:
+            lock.release()
 
 
-def _acquire(lock: FileLock, directory: Path) -> bool:
-    """Acquire the lock; False where the file system has no locks."""
+def _acquire(directory: Path) -> BaseFileLock | None:
+    """The directory's lock, acquired; None where the file system or the system has no locks."""
     try:
+        lock = kernel_lock(directory / LOCK)
         lock.acquire()
     except Timeout as error:
         raise DlpipeError(f"{directory} is in use by {_holder(directory)}; wait for it, or end it") from error
@@ -51,8 +53,8 @@ def _acquire(lock: FileLock, directory: Path) -> bool:
         if error.filename is not None:  # the file could not be opened, which is another matter than locking it
             raise
         log.warning("%s cannot be locked (%s): make sure that no other process works there", directory, error)
-        return False
-    return True
+        return None
+    return lock
 
 
 def _holder(directory: Path) -> str:

@@ -102,7 +102,7 @@ def _sha256_of_code(package: str) -> str | None:
 def cpu_name() -> str:
     """The processor's model name on Linux; its architecture elsewhere."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
@@ -124,4 +124,4 @@ def _git_state(run_dir: Path) -> dict[str, Any] | None:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    return os.fsdecode(subprocess.run(["git", *arguments], capture_output=True, check=True).stdout).strip()

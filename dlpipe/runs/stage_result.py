@@ -10,7 +10,7 @@ class StageResult:
 
     Args:
         name: the stage's name; empty for a model without stages.
-        stopped_by: what ended training: patience, max_epochs, max_steps, a callback, interrupted or failed.
+        stopped_by: what ended training: patience, max_epochs, max_steps, a callback, interrupted, diverged or failed.
         epochs: number of epochs started.
         updates: number of optimizer steps.
         steps: number of steps that the loggers counted.

@@ -37,8 +37,8 @@ class Job:
 
     @property
     def rank(self) -> tuple[bool, str, float]:
-        """Sort key: the best first, each metric by itself, jobs without a value last."""
-        if self.best is None:
+        """Sort key: the best first, each metric by itself, jobs that diverged or have no value last."""
+        if self.best is None or self.status == "diverged":
             return (True, "", 0.0)
         return (False, self.best.metric, self.best.value if self.best.mode == "min" else -self.best.value)
 
@@ -57,7 +57,7 @@ class Job:
 
 
 def collect(sweep_dir: Path) -> list[Job]:
-    """The jobs in a sweep's directory, ranked; those without a value last, in the order they ran."""
+    """The jobs in a sweep's directory, ranked; those that diverged or have no value last, in the order they ran."""
     folders = [path.parent for path in sweep_dir.rglob(CONFIG) if (path.parent / ".hydra").is_dir()]
     jobs = [_read(folder, str(folder.relative_to(sweep_dir))) for folder in sorted(folders, key=_order)]
     return sorted(jobs, key=lambda job: job.rank)

@@ -44,9 +44,13 @@ class Prepared:
         """The stages that this run trains."""
         return selected(self.stages, self.settings.stages)
 
+    @cached_property
+    def _stage_configs(self) -> dict[str, DictConfig]:
+        return {stage.name: stage_config(self.config, stage.name) for stage in self.stages}
+
     def stage_config(self, stage: Stage) -> DictConfig:
-        """The config of one stage."""
-        return stage_config(self.config, stage.name)
+        """The config of one stage; not to be modified."""
+        return self._stage_configs[stage.name]
 
     def relocated(self, output_dir: str) -> "Prepared":
         """A copy with another run directory."""

@@ -21,4 +21,6 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r".*self\.log\('(val|test)\b.*sync_dist=True.*")
         # Lightning 2.6 uses a pytree class that torch 2.13 deprecates
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        # a resumed run has checkpoints
+        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
         yield

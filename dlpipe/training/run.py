@@ -14,10 +14,10 @@ import torch
 from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.contract import optional_method
 from dlpipe.data.split_cache import clear_split_cache
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DivergedError, DlpipeError, system_errors_in_one_line
 from dlpipe.runs import directory as names
 from dlpipe.runs.config_file import create_run_directory, read_config
-from dlpipe.runs.directory import read_summary, write_json
+from dlpipe.runs.directory import has_diverged, read_summary, write_json
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.stage_result import StageResult
 from dlpipe.runs.summary import Summary, lines, summarise
@@ -29,7 +29,6 @@ from dlpipe.training.loggers.csv import EMPTY
 from dlpipe.training.loggers.open_loggers import open_loggers
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.resume.full_disk import report_disk_full
 from dlpipe.training.resume.resume_point import checkpoints_to_resume, note_resumption, same_run
 from dlpipe.training.resume.rng import TEST, restore_rng_state, seed_rng
 from dlpipe.training.run_files import draw, export_weights, module_of_one_process, provenance_of
@@ -41,6 +40,7 @@ from dlpipe.training.trainer import find_callback
 
 log = logging.getLogger(__name__)
 Checkpoints = dict[str, Path]  # by stage
+THEN_RESUME = ", then run: python -m dlpipe resume RUN_DIR"
 
 
 def run(prepared: Prepared) -> float | None:
@@ -53,7 +53,7 @@ def run(prepared: Prepared) -> float | None:
         DlpipeError: from any step of the run.
     """
     directory = Path(prepared.config.output_dir)
-    with report_disk_full(), _rank_store() as ranks:
+    with system_errors_in_one_line(THEN_RESUME), _rank_store() as ranks:
         directory.mkdir(parents=True, exist_ok=True)
         with run_directory_lock(directory):
             if prepared.settings.resume and (directory / names.CONFIG).is_file():
@@ -74,7 +74,11 @@ def resume(prepared: Prepared) -> float | None:
         DlpipeError: another process uses the directory, none of its checkpoints can be read; or from any step of the
             run.
     """
-    with report_disk_full(), _rank_store() as ranks, run_directory_lock(Path(prepared.config.output_dir)):
+    with (
+        system_errors_in_one_line(THEN_RESUME),
+        _rank_store() as ranks,
+        run_directory_lock(Path(prepared.config.output_dir)),
+    ):
         return _resume(prepared, ranks)
 
 
@@ -86,6 +90,9 @@ def _resume(prepared: Prepared, ranks: RankStore | None) -> float | None:
         if ranks:
             ranks.broadcast_decision(FINISHED)
         return _best_value(directory)
+    if has_diverged(directory):
+        message = "it would diverge again in the same way. Start another run, for example with a smaller recipe.lr"
+        raise DlpipeError(f"{directory} has diverged, and {message}")
     checkpoints = checkpoints_to_resume(prepared.config)
     note_resumption(directory, provenance_of(prepared.config))
     if not checkpoints:
@@ -121,7 +128,7 @@ def train_as_rank(
         DlpipeError: rank 0 cannot start; or from any step of the run.
     """
     rank, checkpoints = get_rank_info(), checkpoints or {}
-    with quiet_lightning(), report_disk_full():
+    with quiet_lightning(), system_errors_in_one_line(THEN_RESUME):
         if rank.world_size > 1:
             ranks = ranks or RankStore(rank)  # keep it alive until the end: rank 0 may be its server
             if (message := ranks.broadcast_decision("")) == FINISHED:
@@ -166,7 +173,9 @@ class _Progress:
     def summary(self, prepared: Prepared) -> Summary:
         """The summary of the run so far."""
         status = "finished"
-        if self.error is not None:
+        if isinstance(self.error, DivergedError):
+            status = "diverged"
+        elif self.error is not None:
             interrupted = self.results[-1].stopped_by == "interrupted" or not isinstance(self.error, Exception)
             status = "interrupted" if interrupted else "failed"
         return summarise(prepared.config, self.results, status, self.test)

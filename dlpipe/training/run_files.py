@@ -2,11 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from safetensors.torch import save_model
+from torch import Tensor
 
 from dlpipe.atomic import atomic_write
 from dlpipe.contract import optional_method
@@ -35,9 +36,23 @@ def provenance_of(config: DictConfig) -> dict[str, Any]:
 
 
 def export_weights(model: pl.LightningModule, directory: Path) -> None:
-    """Write the weights as safetensors."""
+    """Write the weights as safetensors, without extra state; a tensor that is a part of a larger one as a copy."""
+    tensors = {
+        name: value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+        for name, value in model.state_dict().items()
+        if isinstance(value, Tensor)
+    }
     with atomic_write(directory / WEIGHTS) as temporary_path:
-        save_model(model, str(temporary_path))
+        save_model(_StateDict(tensors), str(temporary_path))  # type: ignore[arg-type]  # it reads the state dict alone
+
+
+class _StateDict(NamedTuple):
+    """Stands for a module, from which safetensors takes the state dict alone."""
+
+    tensors: dict[str, Tensor]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(self.tensors)
 
 
 def module_of_one_process(prepared: Prepared, trainer: pl.Trainer | None) -> pl.LightningModule:

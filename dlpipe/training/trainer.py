@@ -1,6 +1,7 @@
 """Build the Trainer of a stage from its config, for a run and for the checks before it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,8 +11,11 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint
 
-from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO, BestAndLast
+from dlpipe.runs.directory import LIGHTNING
+from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO
+from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.resume.run_state import RunState
@@ -30,13 +34,14 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
     callbacks = [instantiate(node) for node in config.callbacks.values()]
     callbacks += [FusedUpdates()] if config.fused else []
     callbacks += stage_callbacks
+    callbacks += [Divergence(config.on_nan, config.recipe.monitor)]
     callbacks += [GracefulStop(), RunState(OmegaConf.to_container(config, resolve=True))]  # type: ignore[arg-type]  # it is a dict
     return instantiate(config.trainer, _partial_=True)(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         callbacks=callbacks,
         logger=list(loggers),
-        default_root_dir=str(config.output_dir),
+        default_root_dir=str(Path(config.output_dir) / LIGHTNING),
         plugins=[AtomicCheckpointIO(), cluster_environment()],
-        enable_checkpointing=any(isinstance(callback, BestAndLast) for callback in callbacks),
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
 

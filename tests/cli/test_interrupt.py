@@ -1,5 +1,7 @@
 """A signal ends a run in seconds, with a checkpoint, and the run says how to go on."""
 
+import contextlib
+import importlib
 import json
 import os
 import signal
@@ -10,7 +12,6 @@ import time
 import pytest
 import torch
 
-from dlpipe.cli import main
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 
@@ -72,6 +73,7 @@ def test_ctrl_c_before_the_run_writes_nothing_and_shows_no_traceback(tmp_path, m
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
+    main = importlib.import_module("dlpipe.cli.main")  # the package exports the function of that name
     monkeypatch.setattr(main, "_run", interrupted)
     monkeypatch.chdir(tmp_path)
     assert main.main(["model=mlp"]) == 128 + signal.SIGINT
@@ -101,3 +103,54 @@ def test_a_run_that_fails_after_a_signal_is_interrupted(cli, monkeypatch):
     assert result.code != 0
     summary = json.loads((result.run_dir / "summary.json").read_text())
     assert summary["status"] == summary["stopped_by"] == "interrupted"
+
+
+@pytest.mark.parametrize("module", ["typing", "dlpipe.cli.main", "dlpipe.config.checks", "torch"])
+def test_ctrl_c_while_a_sweep_starts_is_one_line(module, tmp_path):
+    """At the import of each module, which is a moment of every start."""
+    code = f"""
+import sys
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            import os
+            os.kill(os.getpid(), {signal.SIGINT:d})
+for name in ("typing", "signal"):
+    sys.modules.pop(name, None)
+sys.meta_path.insert(0, Press())
+sys.argv = ["dlpipe", "-m", "seed=1,2"]
+from dlpipe.__main__ import console
+console()
+"""
+    command = [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler){code}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "dlpipe: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_at_the_start_of_joblibs_workers_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "dlpipe", "-m", "hydra/launcher=joblib", "seed=1,2", "hydra.sweep.dir=sweep"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 120
+        while b"joblib" not in workers(process.pid):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        err = process.communicate(timeout=60)[1]
+    assert (process.returncode, err) == (130, "dlpipe: interrupted\n")
+    assert workers(process.pid) == b""
+
+
+def workers(session):
+    """The command lines of the other processes of a session."""
+    found = b""
+    for process in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError):
+            if int(process) != session and os.getsid(int(process)) == session:
+                with open(f"/proc/{process}/cmdline", "rb") as file:
+                    found += file.read()
+    return found

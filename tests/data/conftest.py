@@ -6,16 +6,11 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import hypothesis
 import numpy as np
 import pytest
 import requests
 
 from dlpipe.data import IdxFiles, IdxImages, RemoteFile
-
-# the same examples everywhere, and no clock: the machine may be busy
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("fixed")
 
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 

@@ -256,3 +256,49 @@ def test_the_error_about_failed_mirrors_names_the_folders_that_were_searched(one
     server.pages.clear()
     with pytest.raises(DataError, match=r"no tunes in .* could not be downloaded \(.*HTTPError\)"):
         files.find_or_download(one, "music", None, offline=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-images-idx3-ubyte",
+        "train-images.idx3-ubyte",
+        "train-images.idx3-ubyte.gz",
+        "train-images-idx3-ubyte.zip",
+        "raw/train-images-idx3-ubyte",
+        "MNIST/raw/train-images-idx3-ubyte.xz",
+    ],
+)
+def test_a_file_is_found_as_other_programs_keep_it(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    assert files.find("train-images-idx3-ubyte.gz", "mnist", str(tmp_path)) == path
+
+
+def test_the_exact_name_is_preferred(tmp_path, write):
+    write(tmp_path, {"a.pkl": b"", "a.pkl.gz": b"", "a.pkl.xz": b""})
+    assert [files.find(name, "x", str(tmp_path)).name for name in ("a.pkl", "a.pkl.gz")] == ["a.pkl", "a.pkl.gz"]
+
+
+def test_all_files_are_found_in_one_folder_or_none_is(tmp_path, write):
+    write(tmp_path / "raw", {"a": b""})
+    assert files.find_all(["a", "b"], "x", str(tmp_path)) is None
+    write(tmp_path, {"b.gz": b""})
+    assert files.find_all(["a", "b"], "x", str(tmp_path)) == [tmp_path / "raw" / "a", tmp_path / "b.gz"]
+
+
+def test_a_downloaded_file_has_the_mode_of_any_other(one, server, own_cache):
+    (own_cache / "plain").touch()
+    path = files.find_or_download(one, "music", None, offline=False)
+    assert path.stat().st_mode == (own_cache / "plain").stat().st_mode
+
+
+def test_a_cache_that_cannot_be_written_to_is_blamed_instead_of_the_mirrors(one, server, own_cache):
+    (own_cache / "dlpipe").touch()
+    message = (
+        r"no tunes in .*music cannot be written to \(.*\); set XDG_CACHE_HOME to a folder that can be, or DLPIPE_DATA"
+    )
+    with pytest.raises(DataError, match=message):
+        files.find_or_download(one, "music", None, offline=False)
+    assert server.asked == []

@@ -30,8 +30,8 @@ def packed(tmp_path, idx_bytes):
 def decompressions(monkeypatch):
     """The files that were decompressed."""
     seen = []
-    blocks = idx_cache._blocks
-    monkeypatch.setattr(idx_cache, "_blocks", lambda path: seen.append(path.name) or blocks(path))
+    blocks = idx_cache.idx_blocks
+    monkeypatch.setattr(idx_cache, "idx_blocks", lambda path: seen.append(path.name) or blocks(path))
     return seen
 
 
@@ -123,14 +123,14 @@ def test_a_copy_that_another_process_replaces_after_the_check_is_not_used(packed
 def test_two_writers_with_the_same_process_id_both_get_a_complete_map(packed, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    blocks, both, found = idx_cache._blocks, threading.Barrier(2, timeout=10), []
+    blocks, both, found = idx_cache.idx_blocks, threading.Barrier(2, timeout=10), []
 
     def at_once(path):
         both.wait()
         yield from blocks(path)
         both.wait()
 
-    monkeypatch.setattr(idx_cache, "_blocks", at_once)
+    monkeypatch.setattr(idx_cache, "idx_blocks", at_once)
     threads = [threading.Thread(target=lambda: found.append(open_idx(packed))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -144,7 +144,7 @@ def test_two_writers_with_the_same_process_id_both_get_a_complete_map(packed, mo
 
 
 def test_a_source_that_is_replaced_while_it_is_read_is_refused_and_not_cached(packed, idx_bytes, monkeypatch):
-    before, blocks = sha256_of(packed), idx_cache._blocks
+    before, blocks = sha256_of(packed), idx_cache.idx_blocks
 
     def replaced(path):
         other = path.with_name("other")
@@ -152,7 +152,7 @@ def test_a_source_that_is_replaced_while_it_is_read_is_refused_and_not_cached(pa
         other.replace(path)
         return blocks(path)
 
-    monkeypatch.setattr(idx_cache, "_blocks", replaced)
+    monkeypatch.setattr(idx_cache, "idx_blocks", replaced)
     with pytest.raises(DataError, match=r"images\.gz was changed while it was read; run again"):
         open_idx(packed)
     assert not cache_path(before).exists()

@@ -1,6 +1,7 @@
 """Idx files, and datasets of four idx files."""
 
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 
@@ -223,3 +224,27 @@ def test_the_error_about_any_file_with_a_wrong_checksum_names_both_checksums(
         message = rf"{name} is damaged or a different file: its sha256 is {found}, expected {wanted}\. Delete it"
         with pytest.raises(DataError, match=message):
             bars_dataset()(directory=str(folder), **module_options()).prepare_data()
+
+
+def test_the_same_content_compressed_anew_or_not_at_all_has_the_same_numbers(
+    bars, bars_dataset, module_options, write, tmp_path
+):
+    dataset, whole = bars_dataset(), {}
+    content = gzip.decompress(bars["train_images"])
+    files = dataset.idx_files
+    known = dataclasses.replace(files.train_images, content_sha256=hashlib.sha256(content).hexdigest())
+    dataset.idx_files = files._replace(train_images=known)
+    for name, packed in {"gzip": bars["train_images"], "none": content, "again": gzip.compress(content, 1)}.items():
+        folder = write(tmp_path / name, bars | {"train_images": packed})
+        data = dataset(directory=str(folder), **module_options())
+        data.prepare_data()
+        clear_split_cache()
+        whole[name] = data.load_splits()["train"].x, data.checksums()
+    assert all(x.equal(whole["gzip"][0]) and sums == whole["gzip"][1] for x, sums in whole.values())
+
+
+def test_another_content_compressed_anew_is_refused(bars, bars_dataset, module_options, write, tmp_path, idx_bytes):
+    other = gzip.compress(idx_bytes(np.ones((60, 4, 4), np.uint8)))
+    folder = write(tmp_path / "bars", bars | {"train_images": other})
+    with pytest.raises(DataError, match="train_images is damaged or a different file"):
+        bars_dataset()(directory=str(folder), **module_options()).prepare_data()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx_images, memmap_batches
 from dlpipe.data.minibatches import Shard
-from dlpipe.data.pixels import scale_pixels
+from dlpipe.data.pixel_scaling import scale_pixels
 
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 12), np.uint8))
 LABELS = torch.arange(200)

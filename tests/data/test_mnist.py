@@ -1,5 +1,6 @@
 """MNIST: where it is searched for, and its content."""
 
+import gzip
 import hashlib
 import json
 
@@ -136,3 +137,15 @@ def test_a_run_finds_the_files_in_the_data_variable(real_mnist, cli, monkeypatch
     assert result.code == 0, result.err
     sums = json.loads((result.run_dir / "provenance.json").read_text())["data"]
     assert sums == {file.name: file.sha256 for file in Mnist.idx_files}
+
+
+def test_a_run_reads_the_files_as_torchvision_keeps_them(real_mnist, options, tmp_path, mnist):
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for file in Mnist.idx_files:
+        (folder / file.name.removesuffix(".gz")).write_bytes(gzip.decompress((real_mnist / file.name).read_bytes()))
+    data = Mnist(directory=str(tmp_path), offline=True, **options)
+    data.prepare_data()
+    for name, split in data.load_splits().items():
+        np.testing.assert_array_equal(split.x, mnist[name].x)
+    assert data.checksums() == {file.name: file.sha256 for file in Mnist.idx_files}

@@ -59,9 +59,7 @@ def reads(monkeypatch):
     """The image files that were read."""
     seen = []
     read = idx_images._images_and_labels
-    monkeypatch.setattr(
-        idx_images, "_images_and_labels", lambda folder, x, y: seen.append(x.name) or read(folder, x, y)
-    )
+    monkeypatch.setattr(idx_images, "_images_and_labels", lambda x, y: seen.append(x.name) or read(x, y))
     return seen
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dlpipe import DlpipeError
 from dlpipe.data import IdxFiles, IdxImages, RemoteFile
-from dlpipe.data.pixels import scale_pixels
+from dlpipe.data.pixel_scaling import scale_pixels
 
 pytestmark = pytest.mark.timeout(300)
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")

@@ -131,8 +131,8 @@ def test_sweep_of_no_values_is_refused(empty, message, cli):
 
 @pytest.fixture
 def failing(cli):
-    """A sweep whose first job asks for a metric that is never logged, which only training can tell."""
-    result = cli("-m", "recipe.monitor=val/none,val/error", SHORT)
+    """A sweep whose first job asks for a metric that is never logged, which training tells where the check is off."""
+    result = cli("-m", "recipe.monitor=val/none,val/error", "try_one_batch=false", SHORT)
     (directory,) = result.folder.glob("outputs/*/*")
     return result, directory
 
@@ -169,7 +169,8 @@ class Raise(Callback):
 
 def test_traceback_of_every_bug_is_in_the_log_of_its_job(cli, install):
     install("dlpipe-acme", {}, {"acme_raise.py": CALLBACK})
-    result = cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug", "seed=1,2", SHORT)
+    callback = ("+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug")
+    result = cli("-m", *callback, "try_one_batch=false", "seed=1,2", SHORT)
     assert result.code == 1
     logs = [(folder / "dlpipe.log").read_text() for folder in result.run_dirs]
     assert ["RuntimeError: a bug" in log for log in logs] == [True, True]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from dlpipe.data.files import DATA_VARIABLE, cache_directory
+from dlpipe.data.files import describe_folders
 from dlpipe.errors import PluginError, format_list
 from dlpipe.plugins import health, registry
 from dlpipe.plugins.load_class import load_class
@@ -24,8 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     problems = [*_mixed_lightning(), *_unknown_allowed(), *_shared_names(), *_orphan_yaml()]
     for problem in problems:
         print(f"problem  {problem}")
-    folder = os.environ.get(DATA_VARIABLE)
-    print(f"ok       data is looked for in {f'{folder}, then ' if folder else ''}{cache_directory('')}")
+    print(f"ok       data is looked for in {describe_folders('', None)}")
     failed = 0
     for entry, failure in _import_all([*registry.available("model"), *registry.available("dataset")]):
         health.record(entry, failure)
@@ -44,7 +43,10 @@ def _import_all(entries: list[PluginEntry]) -> list[tuple[PluginEntry, str | Non
         remaining = entries[len(results) :]
         names = [f"{entry.kind}:{entry.qualified_name}" for entry in remaining]
         command = [sys.executable, "-m", "dlpipe.cli.verbs.doctor", *names]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # it imports from where this process does
+        process = subprocess.run(
+            command, env=environment, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+        )
         lines = [line for line in process.stdout.splitlines() if line.startswith(MARK)]
         failures = [json.loads(line.removeprefix(MARK)) for line in lines]
         results += list(zip(remaining, failures, strict=False))

@@ -4,7 +4,7 @@ import argparse
 
 from dlpipe.cli.run_errors import open_stored_run
 from dlpipe.figures import draw_learning_curves, save_png
-from dlpipe.runs.directory import FIGURES, METRICS, check_links
+from dlpipe.runs.directory import FIGURES, METRICS, check_links, check_writable
 from dlpipe.runs.drawing import draw_figures
 from dlpipe.training.build import build_model
 
@@ -13,6 +13,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Draw the learning curves, the best weights' figures, and the module's own figures for each kept checkpoint."""
     with open_stored_run(arguments.run) as run:
         check_links(run.directory)
+        check_writable(run.directory)
         curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
         figures = draw_figures(run.directory, run.model, run.data(), lambda: build_model(run.config)[0])
         for name, image in [curves, *figures]:

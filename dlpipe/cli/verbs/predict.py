@@ -1,6 +1,7 @@
 """Predict labels of images, or what a text model says of texts; by default, of ten test examples."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,9 @@ from dlpipe.cli.run_errors import open_stored_run
 from dlpipe.config.stored_run import StoredRun
 from dlpipe.contract import optional_method
 from dlpipe.data import TensorDataModule
-from dlpipe.data.images import read_images
-from dlpipe.data.pixels import scale_pixels
-from dlpipe.errors import DlpipeError
+from dlpipe.data.picture_files import has_light_ground, read_images
+from dlpipe.data.pixel_scaling import scale_pixels
+from dlpipe.errors import DataError, DlpipeError
 
 FIRST = 10  # as the tutorial's predict()
 
@@ -79,9 +80,22 @@ def _examples(run: StoredRun, files: list[str]) -> list[tuple[str, Tensor, Tenso
     """Name, examples and true labels; every file is read before anything is printed."""
     if files:
         shape = list(run.config.dataset.image_shape)
-        return [(file, read_images(Path(file), shape), None) for file in files]
+        ground = functools.cache(lambda: _has_dark_ground(run))
+        return [(file, read_images(Path(file), shape, ground), None) for file in files]
     data = run.data()
     if not isinstance(data, TensorDataModule):
         raise DlpipeError(f"dataset {run.config.dataset.name!r} has no resident test set; name files to predict")
     test = data.splits["test"].first(FIRST)
     return [("test", scale_pixels(test.x), test.y)]
+
+
+def _has_dark_ground(run: StoredRun) -> bool | None:
+    """Whether the images that the model was trained on are light on dark; None if they are not here."""
+    try:
+        data = run.data()
+    except DataError:
+        return None
+    if not isinstance(data, TensorDataModule):
+        return None
+    x = scale_pixels(data.splits["test"].first(100).x)
+    return not has_light_ground(256 * x.cpu().reshape(-1, *data.image_shape[1:]).numpy())

@@ -17,7 +17,7 @@ from dlpipe.config.stored_run import config_errors
 from dlpipe.errors import DlpipeError
 from dlpipe.metrics import equal_or_nan, format_value
 from dlpipe.runs.config_file import read_config
-from dlpipe.runs.directory import METRICS, WEIGHTS, read_finished, read_provenance, read_summary
+from dlpipe.runs.directory import METRICS, WEIGHTS, check_writable, read_finished, read_provenance, read_summary
 from dlpipe.runs.provenance import differences
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.run import run
@@ -37,6 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
         if not (before / name).is_file():
             raise DlpipeError(f"{before} has no {name} to compare with; take a whole copy of the run")
     _weights(before)
+    check_writable(before.parent)
     differing = _run_again(before, prepared)
     for line in differing:
         log.info("%s", line)

@@ -12,7 +12,7 @@ from dlpipe.config.search_path import register
 from dlpipe.config.stored_run import config_errors
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.config_file import read_config
-from dlpipe.runs.directory import check_links, read_summary
+from dlpipe.runs.directory import check_links, check_writable, read_summary
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.run import resume, train_as_rank
 
@@ -26,9 +26,9 @@ def main(arguments: argparse.Namespace) -> int:
     check_links(directory)
     if read_summary(directory).get("status") == "finished":  # it is left as it is, whatever its config
         if rank == 0:
-            log_as_job(directory)
-            log.info("%s is finished: nothing is left to train", directory)
+            print(f"{directory} is finished: nothing is left to train")
         return 0
+    check_writable(directory)
     with config_errors(directory):
         prepared = prepare_stored(config, arguments.trust)
     register()
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
         return ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # the module's own code may raise anything; its traceback is in the log file alone
         log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
-        with (directory / LOG).open("a", encoding="utf-8") as file:
+        with (directory / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
             traceback.print_exception(error, file=file)
         return 1
     return 0

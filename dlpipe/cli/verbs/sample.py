@@ -13,7 +13,7 @@ from dlpipe.config.stored_run import StoredRun
 from dlpipe.contract import optional_method
 from dlpipe.errors import DlpipeError
 from dlpipe.figures import save_png
-from dlpipe.runs.directory import SAMPLES, check_links
+from dlpipe.runs.directory import SAMPLES, check_links, check_writable
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.resume.rng import SAMPLE, seed_rng
 
@@ -35,6 +35,7 @@ def _samples(run: StoredRun, count: int, seed: int | None) -> dict[str, NDArray[
         message = "has no samples to give: it has no method sample(count, data)"
         raise DlpipeError(f"model {run.config.model.name!r} {message}")
     check_links(run.directory)
+    check_writable(run.directory)
     with quiet_lightning(), run.inference():
         data = run.data()
         seed_rng(run.config.seed if seed is None else seed, SAMPLE)

@@ -3,13 +3,15 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dlpipe.atomic import check_space
 from dlpipe.errors import DlpipeError, Problem, format_list
 from dlpipe.plugins import registry
-from dlpipe.runs.directory import check_links
+from dlpipe.runs.directory import FIRST_BYTES, check_links
 
 DATASET_KEY = re.compile(r"\$\{dataset\.(\w+)\}")
 
@@ -23,7 +25,8 @@ def first_lines(error: Exception) -> str:
 def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     """Missing values and broken interpolations, such as a model's reference to a key that its dataset lacks."""
     problems = []
-    for name in map(str, node):
+    name: Any  # a key may be a number
+    for name in node:
         key = f"{prefix}{name}"
         if key == "hydra":
             continue
@@ -36,11 +39,11 @@ def leaf_problems(node: DictConfig, prefix: str = "") -> list[Problem]:
     return problems
 
 
-def _interpolation_problems(node: DictConfig, name: str, key: str) -> list[Problem]:
+def _interpolation_problems(node: DictConfig, name: Any, key: str) -> list[Problem]:
     try:
         node[name]
     except OmegaConfBaseException as error:
-        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload,index]  # it is a dict
+        raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[index]  # it is a dict
         root, reference = node._get_root(), DATASET_KEY.fullmatch(str(raw))
         dataset = root.get("dataset") if isinstance(root, DictConfig) else None
         if dataset and reference and reference[1] not in dataset:
@@ -106,6 +109,8 @@ def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
         parent = parent.parent
     if not parent.is_dir():
         return [Problem(where, f"cannot be created: {parent} is not a directory; choose another")]
-    if not os.access(parent, os.W_OK | os.X_OK):
-        return [Problem(where, f"cannot be created: {parent} cannot be written to; choose another")]
+    try:
+        check_space(parent, FIRST_BYTES)
+    except OSError as error:
+        return [Problem(where, f"cannot be created: {parent} cannot be written to: {error.strerror}; choose another")]
     return []

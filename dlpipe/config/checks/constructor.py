@@ -83,8 +83,9 @@ def _type_problems(annotation: Any, value: Any, where: str) -> list[Problem]:
     except PydanticSchemaGenerationError:
         return []
     try:
-        # in JSON mode a list is accepted for a tuple, which YAML cannot express
-        adapter.validate_json(json.dumps(value))
+        # in JSON mode a list is accepted for a tuple, which YAML cannot express; bytes of a name that are not UTF-8 are
+        # surrogates in Python, which JSON does not have
+        adapter.validate_json(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except ValidationError as error:
         return [Problem(f"{where}={value}", _reasons(error))]
     return []

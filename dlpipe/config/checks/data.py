@@ -1,12 +1,11 @@
 """Prepare the data of a run, and compare it with the config, the model and the module of each stage."""
 
-import copy
-
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from dlpipe.config.checks.one_batch import one_batch_problems
 from dlpipe.config.checks.optimizer import full_batch_problems
-from dlpipe.config.compose import read_options
+from dlpipe.config.config_files import read_options
 from dlpipe.contract import optional_method
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard
@@ -18,7 +17,7 @@ from dlpipe.training.prepared import Prepared
 
 
 def data_problems(prepared: Prepared) -> list[Problem]:
-    """Prepare the data of each stage, downloading it if needed; problems with it or with how a stage uses it."""
+    """Prepare the data of each stage, downloading it if needed; problems with it, or with training on it."""
     datasets: dict[str, pl.LightningDataModule] = {}
     where = f"dataset={prepared.config.dataset.name}"
     try:
@@ -29,11 +28,11 @@ def data_problems(prepared: Prepared) -> list[Problem]:
                 datasets[key] = _set_up(config, prepared.num_processes)
             if problems := _stage_problems(stage, config, datasets[key]):
                 return problems
+        return one_batch_problems(prepared, datasets) if prepared.settings.try_one_batch else []
     except DlpipeError as error:
         return [Problem(where, str(error))]
     except (Exception, SystemExit) as error:  # the dataset's code, or the model's in a full-batch check
         return [Problem(where, f"{type(error).__name__}: {error}")]
-    return []
 
 
 def _set_up(config: DictConfig, num_processes: int) -> pl.LightningDataModule:
@@ -50,7 +49,7 @@ def _stage_problems(stage: Stage, config: DictConfig, data: pl.LightningDataModu
     if check_data := optional_method(stage.module, "check_data"):
         check_data(data)
     if isinstance(data, InMemoryDataModule) and not stage.encode:
-        return full_batch_problems(copy.deepcopy(stage.module), data, config)
+        return full_batch_problems(stage.module, data, config)
     return []
 
 

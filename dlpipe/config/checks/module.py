@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytorch_lightning as pl
+from omegaconf import DictConfig
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe.config.checks.optimizer import built_problems
 from dlpipe.data import TensorDataModule
 from dlpipe.errors import DlpipeError, PluginError, Problem
 from dlpipe.plugins.load_class import load_class
-from dlpipe.stages import check_stages
+from dlpipe.stages import Stage, check_stages
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.stages.init_from import check_start
 
@@ -22,11 +23,8 @@ def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
     config, model = prepared.config, prepared.model
     try:
         check_stages(model, config.stages, config.recipe.stages)
-        if config.recipe.significance is not None and not is_overridden("predict_step", model, pl.LightningModule):
-            raise PluginError(
-                f"recipe.significance={config.recipe.significance} needs class probabilities, and model "
-                f"{config.model.name!r} has no predict_step; set it to null"
-            )
+        for stage in prepared.selected_stages:
+            check_supports_significance(stage, prepared.stage_config(stage))
         if config.init_from and not is_stored:
             check_start(config, model)
     except DlpipeError as error:
@@ -49,3 +47,19 @@ def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> 
     name = f"{config.model.name}, stage {stage}" if stage else config.model.name
     message = f"model {name!r} ({type(module).__name__}) has no training_step; Lightning needs one"
     return [Problem(f"model={config.model.name}", message) if stage else Problem("", message)]
+
+
+def check_supports_significance(stage: Stage, config: DictConfig) -> None:
+    """Refuse significance tests of a stage without predictions.
+
+    Raises:
+        PluginError: ``recipe.significance`` is set and the stage's module has no ``predict_step``.
+    """
+    significance = config.recipe.significance
+    if significance is None or is_overridden("predict_step", stage.module, pl.LightningModule):
+        return
+    owner = f"stage {stage.name} of model" if stage.name else "model"
+    raise PluginError(
+        f"recipe.significance={significance} needs class probabilities, and {owner} {config.model.name!r} has no "
+        "predict_step; set it to null"
+    )

@@ -1,5 +1,6 @@
 """Checks of optimizer and LR scheduler: arguments, ranges, and what a full-batch optimizer requires of a model."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -76,13 +77,19 @@ def built_problems(model: pl.LightningModule, cfg: DictConfig) -> list[Problem]:
     return []
 
 
+def needs_full_batch(model: pl.LightningModule, cfg: DictConfig) -> bool:
+    """Whether it trains with the config's optimizer, and that evaluates the loss of all training data in a step."""
+    return not has_own_optimizer(model) and getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False)
+
+
 def full_batch_problems(model: pl.LightningModule, data: InMemoryDataModule, cfg: DictConfig) -> list[Problem]:
     """Whether a full-batch optimizer, which evaluates the loss several times a step, gets a deterministic loss.
 
     Computes the loss of the first minibatch twice, with different random seeds.
     """
-    if has_own_optimizer(model) or not getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False):
+    if not needs_full_batch(model, cfg):
         return []
+    model = copy.deepcopy(model)
     name = getattr(cfg.optimizer, "method", cfg.optimizer._target_)
     if data.shard.world_size > 1:
         message = (

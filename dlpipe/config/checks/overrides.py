@@ -115,6 +115,9 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
     """Problems with the syntax of an override, or with the option it chooses."""
     key, override = setting.key, setting.parsed
     root = key.partition(".")[0]
+    if not expand_sweep(setting):
+        there_are = f"; there are {format_list(options(key))}" if options(key) else ""
+        return [Problem(setting.text, f"an empty sweep{there_are}")]
     if root.partition("/")[0] == "hydra":
         keeps_subdirs = key == "hydra.sweep.subdir" and "hydra.job.num" in setting.shown_value
         return [Problem(setting.text, HYDRA_KEYS[key])] if key in HYDRA_KEYS and not keeps_subdirs else []
@@ -124,9 +127,6 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
         return [Problem(setting.text, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
     if setting.parsed.is_sweep_override() and not multirun:
         return [Problem(setting.text, "several values are a sweep: add --multirun, or quote text that contains commas")]
-    if not expand_sweep(setting):
-        there_are = f"; there are {format_list(options(key))}" if options(key) else ""
-        return [Problem(setting.text, f"an empty sweep{there_are}")]
     if is_group(key):
         return _choice_problems(setting, key.partition("@")[0])
     if override.is_add() and root not in OPEN_NODES:

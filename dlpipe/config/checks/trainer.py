@@ -1,14 +1,13 @@
 """Checks of the Trainer of a run, built by the same function as in the run, and of its devices."""
 
-import os
-
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.strategies import FSDPStrategy, ModelParallelStrategy
 
-from dlpipe.errors import Problem, RequestError, refuse
+from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.operating_system import usable_cores
 from dlpipe.stages import Stage
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.distributed.rank_info import get_rank_info
@@ -24,23 +23,48 @@ MIN_PROCESSES = 2
 
 
 def checked_trainer(config: DictConfig, composed: DictConfig, stage: Stage) -> pl.Trainer:
-    """The Trainer of a stage, with dummy loggers: real ones may write files when they are created.
+    """The Trainer of a stage, which fits this machine, its launcher and the stage's module.
 
     ``config`` is the stage's, ``composed`` the run's with the ``hydra`` node. A RequestError has every problem found.
     """
+    trainer = trainer_of(config, stage)
+    problems = device_problems(config, composed, trainer)
+    if trainer.world_size > 1 and not any(parameter.requires_grad for parameter in stage.module.parameters()):
+        message = f"{type(stage.module).__name__} has no gradients, which are all that processes exchange; set it to 1"
+        problems.append(Problem(f"trainer.devices={config.trainer.get('devices')}", message))
+    if 0 in (trainer.max_epochs, trainer.max_steps):
+        problems.insert(0, Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained"))
+    refuse(problems)
+    return trainer
+
+
+def trainer_of(config: DictConfig, stage: Stage) -> pl.Trainer:
+    """The Trainer of a stage, with dummy loggers: real ones may write files when they are created.
+
+    Raises:
+        RequestError: with the message of Lightning, or of a callback, about its arguments.
+    """
     try:
         with quiet_lightning():
-            trainer = build_trainer(config, stage.callbacks, [DummyLogger() for _ in config.logger])
+            return build_trainer(config, stage.callbacks, [DummyLogger() for _ in config.logger])
     except Exception as error:  # Lightning raises many types; each message names the argument
         where = " ".join(f"trainer.{key}={config.trainer.get(key)}" for key in ("accelerator", "devices", "strategy"))
         cause = error.__cause__ or error  # of the error that Hydra raises
         message = " ".join(str(cause).split()) or type(cause).__name__
         raise RequestError([Problem(where, f"{message} (trainer=default is one process on the CPU)")]) from error
-    problems = device_problems(config, composed, trainer)
-    if 0 in (trainer.max_epochs, trainer.max_steps):
-        problems.insert(0, Problem("trainer", "max_epochs and max_steps must not be 0: nothing would be trained"))
-    refuse(problems)
-    return trainer
+
+
+def logger_problems(config: DictConfig) -> list[Problem]:
+    """Problems with the environment variables that W&B reads when its logger starts."""
+    if "wandb" not in config.logger:
+        return []
+    from dlpipe.training.loggers.wandb import check_environment  # imports wandb, which takes 0.5 s
+
+    try:
+        check_environment()
+    except DlpipeError as error:
+        return [Problem("logger=wandb", str(error))]
+    return []
 
 
 def count_problems(cfg: DictConfig) -> list[Problem]:
@@ -53,7 +77,7 @@ def count_problems(cfg: DictConfig) -> list[Problem]:
 
 def device_problems(cfg: DictConfig, composed: DictConfig, trainer: pl.Trainer) -> list[Problem]:
     """Problems with the devices of this Trainer, given this machine and the launcher of this process."""
-    rank, count = get_rank_info(), trainer.world_size
+    rank, count = get_rank_info(), trainer.num_devices * trainer.num_nodes  # world_size may be the launcher's
     where = f"trainer.devices={cfg.trainer.get('devices')}"
     if rank.launcher and rank.world_size != count:
         message = f"{rank.launcher} started {rank.world_size} processes, and the trainer asks for {count}"
@@ -71,7 +95,7 @@ def _local_problems(where: str, trainer: pl.Trainer) -> list[Problem]:
     if trainer.num_nodes > 1:
         message = f"{trainer.num_nodes} machines; start one process per device on each with torchrun or srun"
         return [Problem(f"trainer.num_nodes={trainer.num_nodes}", message)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     most = max(cores, MIN_PROCESSES)
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.world_size > most:
         message = f"one process per device, and this machine has {cores} core{'s' if cores > 1 else ''}"

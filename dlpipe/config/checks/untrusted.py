@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from dlpipe.config.paths import names_path
 from dlpipe.errors import Problem
+from dlpipe.operating_system import expand_user
 from dlpipe.plain_config import flat, plain
 
 ADVICE = "if the run is your own, add --trust"
@@ -51,5 +52,5 @@ def _writing_problems(values: dict[str, Any], directory: Path) -> Iterator[Probl
         parts = key.removeprefix("stage_configs.").split(".")
         if set(parts[:2]).isdisjoint(WRITERS) or not (isinstance(value, str) and names_path(parts[-1])):
             continue
-        if not Path(value).expanduser().resolve().is_relative_to(directory.resolve()):
+        if not expand_user(value).resolve().is_relative_to(directory.resolve()):
             yield Problem(f"{key}={value}", f"lies outside of the run's directory {directory}; {ADVICE}")

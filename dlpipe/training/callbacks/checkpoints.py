@@ -12,8 +12,10 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from dlpipe.atomic import atomic_write, link_or_copy
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DivergedError, DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
+from dlpipe.runs.plain_content import plain_content
+from dlpipe.training.callbacks.divergence import divergence
 from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
 
 log = logging.getLogger(__name__)
@@ -26,11 +28,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Save ``checkpoint`` to ``path``.
+        """Save ``checkpoint`` to ``path``, as `plain_content`.
 
         Raises:
-            DlpipeError: it could not be written, as on a full disk.
+            DlpipeError: it could not be written, as on a full disk, or could not be read back.
         """
+        checkpoint = plain_content(checkpoint)
         try:
             with atomic_write(Path(path)) as temporary_path:
                 torch.save(checkpoint, temporary_path)
@@ -149,16 +152,17 @@ class BestAndLast(Checkpoint):
             trainer.save_checkpoint(self.directory / f"epoch_{epoch:04}.ckpt")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the weights training ended with; they are the best where nothing was monitored."""
+        """Save the weights training ended with; they are the best where nothing was monitored and they are finite."""
         self.done = True
-        if self.best is None:
+        if self.best is None and not divergence(trainer):
             trainer.save_checkpoint(self.best_path)
         self.save_last(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Log how to resume."""
-        if self.last_path.exists() or self.previous_path.exists():
-            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
+        if not isinstance(exception, DivergedError) and (self.last_path.exists() or self.previous_path.exists()):
+            run_dir = Path(trainer.default_root_dir).parent  # see `build_trainer`
+            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", run_dir)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""

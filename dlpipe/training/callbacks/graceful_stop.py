@@ -9,12 +9,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from dlpipe.operating_system import existing_signals, start_alarm, stop_alarm
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.distributed.rank_info import get_rank_info
 
 log = logging.getLogger(__name__)
 # Ctrl-C, what ends a batch job, and what announces that end
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGUSR1")
 # for all ranks to reach a safe point; after 30 their launcher kills them, and no summary would be written
 GRACE_SECONDS = 15
 
@@ -27,7 +28,8 @@ class StoppedBySignal(SystemExit):
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
+        super().__init__(number)  # `args`, from which it is unpickled in the process that waits for a job
+        self.code = 128 + number
 
 
 class GracefulStop(pl.Callback):
@@ -66,14 +68,10 @@ class GracefulStop(pl.Callback):
             return
         self._received_here = number
         if get_rank_info().launcher == "torchrun":
-            self._limit_wait()
+            # this rank may wait for one that never reaches a safe point
+            self._alarm_handler_before = start_alarm(GRACE_SECONDS)
         again = "; Ctrl-C again ends now" if number == signal.SIGINT and self._is_single_process else ""
         log.info("%s: saving a checkpoint after this step, then ending%s", signal.Signals(number).name, again)
-
-    def _limit_wait(self) -> None:
-        """Stop after `GRACE_SECONDS` even if this rank waits for one that never reaches a safe point."""
-        self._alarm_handler_before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.alarm(GRACE_SECONDS)
 
     def on_safe_point(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save a checkpoint and stop, if any rank received a signal.
@@ -110,7 +108,5 @@ class GracefulStop(pl.Callback):
         for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
         self._handlers_before = {}
-        signal.alarm(0)  # not before: until here a signal may set it
-        if self._alarm_handler_before is not None:
-            signal.signal(signal.SIGALRM, self._alarm_handler_before)
-            self._alarm_handler_before = None
+        stop_alarm(self._alarm_handler_before)  # not before: until here a signal may start it
+        self._alarm_handler_before = None

@@ -6,13 +6,14 @@ import pytorch_lightning as pl
 
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
+from dlpipe.training.callbacks.divergence import divergence
 
 Mode = Literal["min", "max"]
 DEFAULT_MONITORS = ("val/error", "val/loss")
 
 
 def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | None:
-    """Name and value of the monitored metric: rank 0's, so that all ranks decide alike.
+    """Name and value of the monitored metric: rank 0's, so that all ranks decide alike; NaN while training diverges.
 
     Where no ``monitor`` is named: ``val/error``, else ``val/loss``, else None, for a module that logs neither.
 
@@ -32,7 +33,7 @@ def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | N
             f"recipe.monitor={monitor} was not logged; {did_you_mean(monitor, metrics)}"
             f"logged: {format_list(sorted(metrics))}"
         )
-    return name, metrics[name]
+    return name, float("nan") if divergence(trainer) else metrics[name]
 
 
 def is_better(value: float, best: float, mode: Mode) -> bool:

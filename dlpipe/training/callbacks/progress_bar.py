@@ -23,9 +23,9 @@ class ProgressBar(pl.Callback):
         self._next_drawing = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar if the output is a terminal."""
+        """Open the bar if the output is a terminal, and no bar of Lightning's is there."""
         console = Console()
-        if not console.is_terminal or not trainer.is_global_zero:
+        if not console.is_terminal or not trainer.is_global_zero or trainer.progress_bar_callback is not None:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)

@@ -63,6 +63,10 @@ class EpochMeanLoss(pl.Callback):
         self.count += count
         del self.losses[:count]
 
+    def sum_so_far(self) -> Tensor:
+        """The sum of the epoch's losses; all of them stay as they are."""
+        return self.total + torch.stack(self.losses).double().sum() if self.losses else self.total
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the mean."""
         if self.losses:

@@ -1,9 +1,9 @@
 """Launch the ranks of a run from a parent process that does not train."""
 
 import contextlib
+import json
 import logging
 import os
-import pickle
 import re
 import signal
 import sys
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from dlpipe.errors import DlpipeError
+from dlpipe.operating_system import existing_signals, interrupts_blocked_in_children
 from dlpipe.runs.config_file import config_digest, read_config
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 RANK_SCRIPT = Path(__file__).parents[2] / "cli" / "rank.py"
 # errors of a rank whose peer is gone, or that the launcher ends
 CONSEQUENCES = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
 
 
 def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
@@ -45,12 +47,13 @@ def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
         StoppedBySignal: a signal stopped this process or a rank, and the ranks have ended.
     """
     with tempfile.TemporaryDirectory(prefix="dlpipe-") as scratch, _handlers_restored(), _quiet_launcher():
-        state = Path(scratch) / "state.pickle"
-        state.write_bytes(pickle.dumps(_rank_state(run_dir, checkpoints)))
+        state = Path(scratch) / "state.json"
+        state.write_text(json.dumps(_rank_state(run_dir, checkpoints), default=str), encoding="utf-8")
         # by its path: python -m would import what the working folder has
         arguments = (str(RANK_SCRIPT), str(run_dir), str(state), str(os.getpid()))
         try:
-            elastic_launch(_launch_config(processes, scratch), sys.executable)(*arguments)
+            with interrupts_blocked_in_children():
+                elastic_launch(_launch_config(processes, scratch), sys.executable)(*arguments)
         except ChildFailedError as error:
             raise _as_stopped(error.failures) or DlpipeError(_message(error.failures, processes)) from None
         except SignalException as error:
@@ -58,10 +61,14 @@ def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:
 
 
 def _rank_state(run_dir: Path, checkpoints: dict[str, Path]) -> dict[str, Any]:
-    """What a rank needs of this process besides the run's config."""
+    """What a rank needs of this process besides the run's config, in plain containers.
+
+    Pickled objects would name classes that a rank may not import, such as the config class of a Hydra launcher.
+    """
+    hydra = OmegaConf.to_container(HydraConfig.get(), enum_to_str=True) if HydraConfig.initialized() else None
     return {
         "sys.path": sys.path,
-        "hydra": HydraConfig.instance().cfg,
+        "hydra": hydra,
         "checkpoints": checkpoints,
         "config_digest": config_digest(read_config(run_dir)),
     }

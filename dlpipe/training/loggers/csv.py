@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,6 +10,8 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from dlpipe.atomic import atomic_write
+from dlpipe.operating_system import sync_descriptor
+from dlpipe.runs.directory import LIGHTNING
 
 log = logging.getLogger(__name__)
 FIRST = ("step", "epoch")  # columns
@@ -43,12 +44,12 @@ class MetricsCsv(Logger):
 
     @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """The folder of Lightning's own callbacks: they write to ``save_dir/name/version``."""
+        return LIGHTNING
 
     @property
     def version(self) -> str:
-        """Empty: a run has one such file."""
+        """Empty: a run has one such folder."""
         return ""
 
     @property
@@ -128,4 +129,4 @@ class MetricsCsv(Logger):
 
 def _flush(file: TextIO) -> None:
     file.flush()
-    os.fsync(file.fileno())
+    sync_descriptor(file.fileno())

@@ -35,9 +35,9 @@ class PrefixedLogger(Logger):
         return self.logger.name
 
     @property
-    def version(self) -> int | str | None:
-        """The logger's."""
-        return self.logger.version
+    def version(self) -> str:
+        """The logger's and the stage's: Lightning's own callbacks have a folder for each stage."""
+        return f"{self.logger.version}/{self.stage}".strip("/")
 
     @property
     def save_dir(self) -> str | None:

@@ -1,8 +1,11 @@
 """Runs in Weights & Biases: online where somebody is logged in, else offline; never waiting, never asking."""
 
+import csv
 import logging
 import os
+import secrets
 import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +16,8 @@ from pydantic import Field
 from pytorch_lightning.loggers import WandbLogger
 
 from dlpipe.errors import DlpipeError
-from dlpipe.runs.directory import write_text
+from dlpipe.operating_system import identify_user
+from dlpipe.runs.directory import METRICS, write_text
 
 log = logging.getLogger(__name__)
 # W&B's defaults are 90 seconds and no limit; WANDB_INIT_TIMEOUT and WANDB_FINISH_TIMEOUT override ours
@@ -36,47 +40,111 @@ def wandb_logger(
 
     The run's name is its directory's, its tags are the overrides, its group is the sweep's directory name
     unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
-    so that a resumed run continues it.
+    and a resumed run has the same: see `ResumableWandbLogger`.
     """
+    identify_user()
     # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     sweep, overrides = _sweep_and_overrides()
+    mode = wandb_mode(offline)
     run = _start(
-        wandb_mode(offline),
+        mode,
         dir=directory,
         project=project,
         name=name or Path(directory).name,
         group=group or sweep,
         tags=list(dict.fromkeys(override[:64] for override in overrides)),  # W&B refuses longer ones
         job_type="train",
-        **_known(Path(directory) / RUN_ID),
+        id=None if mode == "disabled" else _run_id(Path(directory)),
     )
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
-    if not run.disabled:
-        write_text(Path(directory) / RUN_ID, run.id)
     log.info(_where(run))
-    return WandbLogger(experiment=run, project=project, save_dir=directory)
+    return ResumableWandbLogger(run, project, directory)
 
 
-def _known(path: Path) -> dict[str, str]:
-    """The W&B run to resume, if an interrupted run has left its id."""
-    return {"id": path.read_text(encoding="utf-8").strip(), "resume": "allow"} if path.is_file() else {}
+class ResumableWandbLogger(WandbLogger):
+    """Completes the W&B run of a resumed run: a kill costs W&B the last rows, and metrics.csv none.
+
+    An offline log is complete by itself: it gets the rows of metrics.csv again, and the logs before it are renamed, so
+    that ``wandb sync`` sends it alone. Online, only the rows are sent that W&B lacks, according to the run's summary.
+    """
+
+    def __init__(self, run: wandb.Run, project: str, directory: str) -> None:
+        super().__init__(experiment=run, project=project, save_dir=directory)
+        self.directory = Path(directory)
+        self.sent = dict(run.summary)  # empty unless W&B knows the run
+        self.last_step: int | None = None
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log the values that have not been sent before this run was resumed."""
+        self.last_step = self.last_step if step is None else step
+        sent_step = self.sent.get(STEP, -1)
+        if step is None or step > sent_step:
+            super().log_metrics(metrics, step)
+        elif step == sent_step and (new := {k: v for k, v in metrics.items() if self.sent.get(k) != v}):
+            super().log_metrics(new, step)
+
+    def position(self) -> dict[str, int | None]:
+        """The last step that was logged; for `rewind`."""
+        return {"step": self.last_step}
+
+    def rewind(self, position: dict[str, Any]) -> None:
+        """Log the rows of metrics.csv up to this `position`."""
+        if (last := position.get("step")) is None:
+            return
+        for step, metrics in self._rows():
+            if step <= last:
+                self.log_metrics(metrics, step)
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, float]]]:
+        path = self.directory / METRICS
+        if not path.is_file():
+            return
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                step = row.pop("step")
+                values = {name: float(text) for name, text in row.items() if text}
+                if step:
+                    yield int(step), values | {"epoch": int(values["epoch"])} if "epoch" in values else values
+
+
+def _run_id(directory: Path) -> str:
+    """The run's id at W&B, kept in its directory before W&B writes anything; sets earlier offline logs aside."""
+    path = directory / RUN_ID
+    if not path.is_file():
+        write_text(path, secrets.token_hex(4))
+    run_id = path.read_text(encoding="utf-8").strip()
+    for folder in directory.glob(f"wandb/offline-run-*-{run_id}"):
+        for log_file in folder.glob("*.wandb"):
+            log_file.rename(log_file.with_name(f"{log_file.name}.superseded"))
+        folder.rename(folder.with_name(f"superseded-{folder.name}"))
+    return run_id
 
 
 def wandb_mode(offline: bool) -> str:
     """The mode of ``WANDB_MODE``, ``wandb offline`` or ``wandb disabled``; online only where a key is known.
 
     Raises:
-        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is invalid.
+        DlpipeError: as `check_environment`.
     """
-    try:
-        mode = str(wandb.setup(wandb.Settings(silent=True)).settings.mode)
-    except (wandb.errors.UsageError, ValueError) as error:
-        raise DlpipeError(f"W&B's own settings are wrong: {error}") from error
+    mode = check_environment()
     if mode in ("offline", "dryrun", "disabled"):
         return mode
     return "offline" if offline or not _is_logged_in() else mode
+
+
+def check_environment() -> str:
+    """The mode in W&B's own settings.
+
+    Raises:
+        DlpipeError: ``WANDB_MODE`` or another setting of W&B's own is invalid.
+    """
+    try:
+        _run_settings()
+        return str(wandb.setup(wandb.Settings(silent=True)).settings.mode)
+    except (wandb.errors.UsageError, ValueError) as error:
+        raise DlpipeError(f"W&B's own settings are wrong: {' '.join(str(error).split())}") from error
 
 
 def _is_logged_in() -> bool:
@@ -89,17 +157,24 @@ def _is_logged_in() -> bool:
 
 def _start(mode: str, **options: Any) -> wandb.Run:
     """A run in this mode, or offline where W&B does not answer in time."""
-    settings = wandb.Settings(
+    settings = _run_settings()
+    # without it, a synchronised offline log replaces what W&B has of the run
+    resume = {} if mode in ("offline", "dryrun", "disabled") else {"resume": "allow"}
+    try:
+        return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **options, **resume)  # type: ignore[arg-type]
+    except wandb.errors.CommError as error:
+        log.warning("W&B cannot be reached (%s); logging offline", str(error).splitlines()[0])
+        wandb.teardown()  # the service still holds the run's id
+        return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
+
+
+def _run_settings() -> wandb.Settings:
+    return wandb.Settings(
         silent=True,
         init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", INIT_TIMEOUT_SECONDS)),
         finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_SECONDS)),
         finish_timeout_raises=True,
     )
-    try:
-        return wandb.init(mode=mode, settings=settings, reinit="finish_previous", **options)  # type: ignore[arg-type]
-    except wandb.errors.CommError as error:
-        log.warning("W&B cannot be reached (%s); logging offline", str(error).splitlines()[0])
-        return wandb.init(mode="offline", settings=settings, reinit="finish_previous", **options)
 
 
 def finish(logger: WandbLogger, failed: bool) -> None:

@@ -82,6 +82,7 @@ class ResumableEpochLoop(EpochLoop):
         if started_unseeded and not all(isinstance(loader, StatefulLoader) for loader in loaders):
             _restart_data(data_fetcher, loaders, self.batch_progress.current.ready)
         if is_resuming:
+            _restore_accumulation(trainer)
             if self.rng_state is not None and self.batch_progress.current.ready:
                 restore_rng_state(self.rng_state, trainer.lightning_module)
             mark_resumed(trainer.fit_loop)
@@ -92,6 +93,13 @@ class ResumableEpochLoop(EpochLoop):
         is_ending = self.is_training_done or self.trainer.should_stop
         if not is_ending and not self.is_accumulating and not isinstance(data_fetcher, IteratorFetcher):
             safe_point(self.trainer)
+
+
+def _restore_accumulation(trainer: pl.Trainer) -> None:
+    """Accumulate gradients as scheduled for this epoch, which Lightning looks up only where an epoch starts."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, pl.callbacks.GradientAccumulationScheduler):
+            trainer.accumulate_grad_batches = callback.get_accumulate_grad_batches(trainer.current_epoch)
 
 
 def _restart_data(data_fetcher: DataFetcher, loaders: list[Any], count: int) -> None:

@@ -1,4 +1,4 @@
-"""What dlpipe adds to a checkpoint: RNG state, partial epoch means and logger positions."""
+"""What dlpipe adds to a checkpoint: RNG state, partial epoch means, frozen parameters and logger positions."""
 
 from importlib.metadata import version
 from typing import Any
@@ -38,6 +38,7 @@ class RunState(pl.Callback):
             "rng_states": gather_from_ranks(rng_state(pl_module)),
             "epoch_means": gather_from_ranks(epoch_means(trainer)),
             "metric_states": gather_from_ranks(_metric_states(pl_module)),
+            "frozen": [name for name, parameter in pl_module.named_parameters() if not parameter.requires_grad],
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "logger_positions": [log.position() if hasattr(log, "position") else None for log in trainer.loggers],
         }
@@ -63,6 +64,8 @@ class RunState(pl.Callback):
         trainer.fit_loop.epoch_loop.rng_state = saved["rng_states"][rank]
         restore_epoch_means(trainer, saved["epoch_means"][rank])
         _restore_metric_states(pl_module, saved["metric_states"][rank])
+        for name, parameter in pl_module.named_parameters():  # a callback may freeze and unfreeze them
+            parameter.requires_grad = name not in saved["frozen"]
         metrics = {name: torch.tensor(value) for name, value in saved["metrics"].items()}
         callback_metrics_store(trainer).update(metrics)
 

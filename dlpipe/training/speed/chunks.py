@@ -88,6 +88,8 @@ class ChunkedEpochLoop(ResumableEpochLoop):
     def _num_fast_batches(self) -> int:
         """How many minibatches there are before the one after which something happens."""
         trainer, progress = self.trainer, self.batch_progress
+        if trainer.accumulate_grad_batches != 1:  # a callback may change it between epochs
+            return 0
         left = [self.size, trainer.num_training_batches - progress.current.ready]
         if trainer.loggers and trainer.log_every_n_steps and not self.fused.silent:
             left.append(_until_multiple(trainer.log_every_n_steps, self.logging_step))

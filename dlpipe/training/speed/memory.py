@@ -1,9 +1,8 @@
 """Settings of the process for freed memory, new memory and denormal numbers."""
 
-import ctypes
-import platform
-
 import torch
+
+from dlpipe.operating_system import glibc
 
 # glibc/malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -22,7 +21,6 @@ def tune_memory() -> None:
     torch.set_flush_denormal(True)
     # helps to find kernels that read uninitialized memory; in deterministic runs it fills every new tensor
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+    if libc := glibc():
         libc.mallopt(M_MMAP_THRESHOLD, MAX_HEAP_BLOCK)
         libc.mallopt(M_TRIM_THRESHOLD, MAX_KEPT)

@@ -174,6 +174,8 @@ class FusedOptimization(AutomaticOptimization):
 
     def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
         """Update for the minibatch in ``kwargs``."""
+        if self.trainer.accumulate_grad_batches != 1:  # a callback may change it between epochs
+            return super().run(optimizer, batch_idx, kwargs)
         self.fused.invalidate_stale_traces()
         loss = self.fused.train(kwargs["batch"]) if "batch" in kwargs else None
         if loss is None:

@@ -10,13 +10,14 @@ import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DivergedError, DlpipeError
 from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.directory import STAGE, best_of, write_json
 from dlpipe.runs.stage_result import StageResult
 from dlpipe.stages import Stage
 from dlpipe.training.callbacks.checkpoints import BestAndLast
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+from dlpipe.training.callbacks.divergence import divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop, StoppedBySignal
 from dlpipe.training.callbacks.patience import GeometricPatience
 from dlpipe.training.distributed.callbacks import StopTestOnSigterm, SyncSchedulerMetrics
@@ -116,6 +117,9 @@ def _fit(
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except BaseException as error:
         return error
+    checkpoints = find_callback(trainer, BestAndLast)
+    if (found := divergence(trainer)) and not (checkpoints and checkpoints.best):
+        return DivergedError(f"{found}, and no validation gave finite numbers")
     received = find_callback(trainer, GracefulStop).received
     return None if received is None else StoppedBySignal(received)
 
@@ -136,6 +140,8 @@ def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> S
 
 
 def _stopped_by(trainer: pl.Trainer, error: BaseException | None) -> str:
+    if isinstance(error, DivergedError):
+        return "diverged"
     if error is not None:
         signalled = find_callback(trainer, GracefulStop).received is not None  # a rank fails if another stopped first
         return "interrupted" if signalled or not isinstance(error, Exception) else "failed"

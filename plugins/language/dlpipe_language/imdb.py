@@ -1,16 +1,14 @@
 """IMDB: film reviews, from their text."""
 
 import logging
-import lzma
 import re
 import tarfile
-import zlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import final
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, RemoteFileMixin, find, sha256_of
+from dlpipe.data import READ_ERRORS, RemoteFile, RemoteFileMixin, find, sha256_of
 from dlpipe_language.moses import review_words
 from dlpipe_language.reviews import (
     HALVES,
@@ -31,6 +29,7 @@ ORIGINAL = RemoteFile(
     ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
 )
 MEMBER = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg)/(\d+)_\d+\.txt")
+MAX_BYTES = 2**20  # the longest review has 13,704
 
 
 @final
@@ -93,6 +92,18 @@ def _read(path: Path) -> LoadedReviews:
     return words, {half: to_split(labelled, numbers) for half, labelled in reviews.items()}
 
 
+def _first_line(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    """The first line of a review, which is all that the tutorial reads."""
+    if member.size > MAX_BYTES:
+        raise DataError(f"{path}: {member.name} declares {member.size} bytes; a review has at most {MAX_BYTES}")
+    try:
+        content: bytes = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
+        return content.decode().strip().split("\n")[0]
+    except (tarfile.TarError, UnicodeDecodeError, *READ_ERRORS) as error:
+        message = f"{path} cannot be read: {member.name}: {error}; remove it, and take a good copy"
+        raise DataError(message) from error
+
+
 def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
     """The reviews with their labels, positive ones first, each kind in the order of their numbers."""
     texts: dict[tuple[str, str], list[tuple[int, str]]] = {}
@@ -101,10 +112,10 @@ def _texts(path: Path) -> dict[Half, list[tuple[str, int]]]:
             for member in archive:
                 match = MEMBER.fullmatch(member.name)
                 if match and member.isfile():
-                    content = archive.extractfile(member).read()  # type: ignore[union-attr]  # it is a file
-                    first_line = content.decode().strip().split("\n")[0]  # as the tutorial's
-                    texts.setdefault((match[1], match[2]), []).append((int(match[3]), first_line))
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
+                    texts.setdefault((match[1], match[2]), []).append(
+                        (int(match[3]), _first_line(path, archive, member))
+                    )
+    except (tarfile.TarError, *READ_ERRORS) as error:
         reason = str(error).split("\n", 1)[0]  # tarfile lists every compression that it tried
         raise DataError(f"{path} cannot be read: {reason}; remove it, and take a good copy") from error
     missing = [f"aclImdb/{half}/{kind}" for half in HALVES for kind in ("pos", "neg") if (half, kind) not in texts]

@@ -6,7 +6,7 @@ from typing import Any, final
 import torch
 
 from dlpipe import DataError
-from dlpipe.data import Ragged, SequenceSplit, find, read_pickles, search_folders, sha256_of
+from dlpipe.data import Ragged, SequenceSplit, describe_folders, find, read_pickles, sha256_of
 from dlpipe_language.reviews import PADDING_WORD, SPECIAL_WORDS, LoadedReviews, Reviews, cache_path, cached_reviews
 
 NAME = "imdb"
@@ -15,7 +15,7 @@ FILES = ("imdb.pkl", "imdb.dict.pkl")
 
 @final
 class ImdbPickles(Reviews):
-    """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed (``.gz``) or not.
+    """The reviews of ``imdb.pkl`` with the words of ``imdb.dict.pkl``, both compressed or not.
 
     They are read once, by an unpickler that allows only plain containers and arrays, and stored in the user's cache.
     Their server is offline; the dataset ``imdb`` tokenizes the same words from the text of the reviews.
@@ -40,9 +40,9 @@ class ImdbPickles(Reviews):
     def _paths(self) -> list[Path]:
         paths = []
         for name in FILES:
-            path = find(f"{name}.gz", NAME, self.directory) or find(name, NAME, self.directory)
+            path = find(f"{name}.gz", NAME, self.directory)
             if path is None:
-                folders = " or ".join(map(str, search_folders(NAME, self.directory)))
+                folders = describe_folders(NAME, self.directory)
                 raise DataError(
                     f"no {name}.gz and no {name} in {folders}; dataset=imdb takes the reviews from their text"
                 )

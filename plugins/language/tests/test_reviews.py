@@ -152,6 +152,18 @@ def test_a_damaged_archive_is_told(archive, tmp_path, name, damage):
         Imdb(**options).prepare_data()
 
 
+def test_the_message_about_a_bad_review_names_it(archive, tmp_path):
+    options = archive(name="aclImdb_v1.tar.gz")
+    path = tmp_path / "data" / "aclImdb_v1.tar.gz"
+    for content, message in ((b"\xff", "invalid start byte"), (bytes(2**20 + 1), "declares 1048577 bytes")):
+        with tarfile.open(path, "w:bz2") as tar:
+            entry = tarfile.TarInfo("aclImdb/train/pos/7_8.txt")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        with pytest.raises(DataError, match=rf"aclImdb_v1\.tar\.gz.* aclImdb/train/pos/7_8\.txt:? .*{message}"):
+            Imdb(**options).prepare_data()
+
+
 @pytest.fixture
 def pickles(tmp_path):
     """A function that writes the two files of the tutorial, and gives the arguments of a dataset that reads them."""

@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName
+from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName, open_content
 from dlpipe_music.piano_roll import NUM_PITCHES, Roll
 from dlpipe_music.tunes import Tunes
 
@@ -74,7 +74,8 @@ def _read(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        variables: dict[str, Any] = loadmat(path, variable_names=list(VARIABLES.values()))
+        with open_content(path) as file:
+            variables: dict[str, Any] = loadmat(file, variable_names=list(VARIABLES.values()))
     except Exception as error:  # scipy raises many types
         raise DataError(f"{path} is damaged or no MATLAB file: {error}; remove it, and take a good copy") from error
     if missing := [variable for variable in VARIABLES.values() if variable not in variables]:

@@ -6,9 +6,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any, final
 
 from dlpipe import DataError
-from dlpipe.data import RemoteFile, RemoteFileMixin, SplitName, sha256_of
-from dlpipe_music.midi import MidiError, Notes
-from dlpipe_music.midi_files import MAX_BYTES, OnBadFile, ReadFiles, is_midi, read_cached, read_files, usable_notes
+from dlpipe.data import READ_ERRORS, RemoteFile, RemoteFileMixin, SplitName, sha256_of
+from dlpipe_music.midi import Notes
+from dlpipe_music.midi_files import (
+    OnBadFile,
+    ReadFiles,
+    midi_names,
+    read_cached,
+    read_content,
+    read_files,
+    usable_notes,
+)
 from dlpipe_music.piano_roll import Roll, roll_of
 from dlpipe_music.tunes import Tunes
 
@@ -105,13 +113,9 @@ def _read(path: Path) -> ReadFiles:
 def _unpack(path: Path) -> ReadFiles:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = sorted((info for info in archive.infolist() if is_midi(info.filename)), key=lambda i: i.filename)
-            return read_files({i.filename: functools.partial(_content, archive, i) for i in members})
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            members = sorted(name for name in archive.namelist() if not name.endswith("/"))
+            openers = {name: functools.partial(archive.open, name) for name in members}
+            names = midi_names(openers, path)
+            return read_files({name: functools.partial(read_content, openers[name]) for name in names})
+    except READ_ERRORS as error:
         raise DataError(f"{path} is damaged or no zip archive: {error}; remove it, and take a good copy") from error
-
-
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    if member.file_size > MAX_BYTES:
-        raise MidiError(f"it has {member.file_size} bytes; at most {MAX_BYTES} are read")
-    return archive.read(member)

@@ -1,22 +1,22 @@
 """Reading many MIDI files, with their errors, through the user's cache."""
 
 import logging
-import zipfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Literal, NamedTuple
+from pathlib import Path, PurePath
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 
 from dlpipe import DataError
-from dlpipe.data import CacheEntry, cache_directory, cached
+from dlpipe.data import READ_ERRORS, CacheEntry, cache_directory, cached
 from dlpipe_music.midi import MidiError, Notes, read_notes
 
 log = logging.getLogger(__name__)
 OnBadFile = Literal["stop", "skip"]
 SUFFIXES = (".mid", ".midi")
-FORMAT = 2  # of the cache's files; others are ignored
+FORMAT = 3  # of the cache's files; others are ignored
 MAX_BYTES = 2**24
+MAX_NAMES = 5  # in a warning
 
 
 class ReadFiles(NamedTuple):
@@ -41,7 +41,7 @@ def read_files(contents: Mapping[str, Callable[[], bytes]]) -> ReadFiles:
     for name, content in contents.items():
         try:
             files.notes[name] = read_notes(content())
-        except (MidiError, OSError, zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
+        except (MidiError, DataError, *READ_ERRORS) as error:
             files.bad[name] = str(error) or type(error).__name__
     return files
 
@@ -75,7 +75,7 @@ def usable_notes(files: ReadFiles, source: Path, on_bad_file: OnBadFile) -> dict
     """
     total = len(files.notes) + len(files.bad)
     if not total:
-        raise DataError(f"{source} has no MIDI files (names that end in {' or '.join(SUFFIXES)})")
+        raise DataError(f"{source} has no MIDI files: none begins like one, or has a name in {', '.join(SUFFIXES)}")
     reasons = "; ".join(f"{name}: {reason}" for name, reason in files.bad.items())
     if not files.notes:
         raise DataError(f"none of the {total} MIDI files in {source} can be read: {reasons}")
@@ -87,7 +87,49 @@ def usable_notes(files: ReadFiles, source: Path, on_bad_file: OnBadFile) -> dict
     return files.notes
 
 
-def is_midi(name: str) -> bool:
-    """Whether a name is a MIDI file's; macOS's companion files are not."""
-    path = Path(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith("._") and "__MACOSX" not in path.parts
+def midi_names(openers: Mapping[str, Callable[[], IO[bytes]]], source: Path) -> list[str]:
+    """The names of the MIDI files, known by their suffix or first bytes; warnings name those without the suffix.
+
+    Args:
+        openers: opens each file that there is, by its name.
+        source: the folder or archive, for the warning.
+    """
+    names = [name for name in openers if not _is_companion(PurePath(name))]
+    unusual = [name for name in names if PurePath(name).suffix.lower() not in SUFFIXES]
+    by_content = [name for name in unusual if _begins_as_midi(openers[name])]
+    left_out = [name for name in unusual if name not in by_content]
+    for action, affected in (
+        ("read as MIDI, as they begin so", by_content),
+        ("left out, as they are no MIDI", left_out),
+    ):
+        if affected:
+            more = ", ..." if len(affected) > MAX_NAMES else ""
+            log.warning("%s: files %s: %s%s", source, action, ", ".join(affected[:MAX_NAMES]), more)
+    return [name for name in names if name not in left_out]
+
+
+def read_content(open_file: Callable[[], IO[bytes]]) -> bytes:
+    """The bytes of a MIDI file.
+
+    Raises:
+        MidiError: it has more than `MAX_BYTES`.
+    """
+    with open_file() as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise MidiError(f"it has more than {MAX_BYTES} bytes")
+    return content
+
+
+def _is_companion(path: PurePath) -> bool:
+    """Whether a file is hidden, or beside another as macOS writes it."""
+    return path.name.startswith(".") or "__MACOSX" in path.parts
+
+
+def _begins_as_midi(open_file: Callable[[], IO[bytes]]) -> bool:
+    try:
+        with open_file() as file:
+            start = file.read(12)
+    except (DataError, *READ_ERRORS):
+        return False
+    return start[:4] == b"MThd" or (start[:4] == b"RIFF" and start[8:] == b"RMID")

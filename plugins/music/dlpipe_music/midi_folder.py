@@ -2,16 +2,18 @@
 
 import functools
 import hashlib
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, final
+from typing import IO, Any, final
 
 import numpy as np
 
 from dlpipe import DataError
-from dlpipe.data import SplitName, sha256_of
-from dlpipe_music.midi import MidiError, Notes
+from dlpipe.data import SplitName, open_content, sha256_of
+from dlpipe_music.midi import Notes
 from dlpipe_music.midi_archives import split_of
-from dlpipe_music.midi_files import MAX_BYTES, OnBadFile, is_midi, read_cached, read_files, usable_notes
+from dlpipe_music.midi_files import OnBadFile, midi_names, read_cached, read_content, read_files, usable_notes
 from dlpipe_music.piano_roll import Roll, roll_of
 from dlpipe_music.tunes import Tunes
 
@@ -44,12 +46,12 @@ class MidiFolder(Tunes):
         Raises:
             DataError: there is no such folder, no file in it can be read, or a bad one stops the run.
         """
-        self._notes(self._files())
+        self._notes(self._files)
 
     def load_rolls(self) -> dict[SplitName, list[Roll]]:
         """Split by folder, or at random."""
         rolls: dict[SplitName, list[Roll]] = {"train": [], "val": [], "test": []}
-        files = self._files()
+        files = self._files
         notes = self._notes(files)
         for name, split in _splits(list(notes), len(files)).items():
             rolls[split].append(roll_of(notes[name], self.frame_seconds))
@@ -57,22 +59,24 @@ class MidiFolder(Tunes):
 
     def checksums(self) -> dict[str, str]:
         """sha256 over the names and checksums of all files."""
-        return {"midi_folder": self._digest(self._files())}
+        return {"midi_folder": self._digest(self._files)}
 
     def _notes(self, files: dict[str, Path]) -> dict[str, Notes]:
-        contents = {name: functools.partial(_content, path) for name, path in files.items()}
+        contents = {name: functools.partial(read_content, _opener(path)) for name, path in files.items()}
         parsed = read_cached(self._digest(files), lambda: read_files(contents))
         return usable_notes(parsed, self._folder(), self.on_bad_file)
 
+    @functools.cached_property
     def _files(self) -> dict[str, Path]:
         folder = self._folder()
-        paths = sorted(path for path in folder.rglob("*") if path.is_file() and is_midi(str(path.relative_to(folder))))
-        return {path.relative_to(folder).as_posix(): path for path in paths}
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        by_name = {path.relative_to(folder).as_posix(): path for path in paths}
+        return {name: by_name[name] for name in midi_names({n: _opener(p) for n, p in by_name.items()}, folder)}
 
     def _folder(self) -> Path:
         if self.directory is None:
             raise DataError("dataset.directory says where the MIDI files are: dataset.directory=/home/you/tunes")
-        folder = Path(self.directory).expanduser()
+        folder = Path(os.path.expanduser(self.directory))  # pathlib's method fails without a home directory
         if not folder.is_dir():
             raise DataError(f"dataset.directory={self.directory} is no folder")
         return folder
@@ -83,13 +87,11 @@ class MidiFolder(Tunes):
             listing = "".join(f"{name}\0{sha256_of(path)}\n" for name, path in files.items())
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return hashlib.sha256(listing.encode()).hexdigest()
+        return hashlib.sha256(os.fsencode(listing)).hexdigest()  # a name may be in any encoding
 
 
-def _content(path: Path) -> bytes:
-    if path.stat().st_size > MAX_BYTES:
-        raise MidiError(f"it has {path.stat().st_size} bytes; at most {MAX_BYTES} are read")
-    return path.read_bytes()
+def _opener(path: Path) -> Callable[[], IO[bytes]]:
+    return functools.partial(open_content, path)
 
 
 def _splits(names: list[str], count: int) -> dict[str, SplitName]:

@@ -1,6 +1,11 @@
 """Datasets of tunes: order, pieces, the archives as they are and as they should not be."""
 
+import bz2
+import gzip
 import json
+import os
+import struct
+import sys
 import zipfile
 
 import numpy as np
@@ -229,7 +234,7 @@ def test_a_folder_whose_bad_files_leave_too_few_says_how_many_there_are(tmp_path
 )
 def test_a_folder_without_enough_tunes_is_refused(tmp_path, tune, files, message):
     for name in files:
-        (tmp_path / name).write_bytes(tune)
+        (tmp_path / name).write_bytes(b"text" if name.endswith("txt") else tune)
     data = MidiFolder(**LOADING, directory=str(tmp_path))
     with pytest.raises(DataError, match=message):
         data.setup("fit")
@@ -244,7 +249,63 @@ def test_a_folder_that_is_not_there_is_refused(directory, message):
         MidiFolder(**LOADING, directory=directory).prepare_data()
 
 
+def test_a_midi_file_is_known_by_its_first_bytes_and_every_other_file_is_named(tmp_path, tune, caplog):
+    riff = b"RIFF" + struct.pack("<I", len(tune) + 12) + b"RMIDdata" + struct.pack("<I", len(tune)) + tune
+    contents = {
+        "a.MID": tune,
+        "b.kar": tune,
+        "c.rmi": riff,
+        "d": tune,
+        "e.mid": gzip.compress(tune),
+        "f.txt.gz": gzip.compress(tune),
+        "notes.txt": b"text",
+        "more.zip": b"PK\3\4",
+        ".hidden": b"",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    data = MidiFolder(**LOADING, directory=str(tmp_path))
+    data.setup("fit")
+    assert sum(len(split.x) for split in data.splits.values()) == 6
+    read, left_out = caplog.messages
+    assert read == f"{tmp_path}: files read as MIDI, as they begin so: b.kar, c.rmi, d, f.txt.gz"
+    assert left_out == f"{tmp_path}: files left out, as they are no MIDI: more.zip, notes.txt"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_utf_8_is_read_and_named(tmp_path, tune, caplog):
+    for name in (b"a.mid", b"caf\xe9.mid", b"c.mid"):
+        (tmp_path / os.fsdecode(name)).write_bytes(tune)
+    data = MidiFolder(**LOADING, directory=str(tmp_path))
+    data.setup("fit")
+    assert sum(len(split.x) for split in data.splits.values()) == 3
+    assert len(data.checksums()["midi_folder"]) == 64
+    (tmp_path / os.fsdecode(b"bad\xe9.mid")).write_bytes(b"")
+    with pytest.raises(DataError, match=r"bad\udce9\.mid: it is no MIDI file"):
+        MidiFolder(**LOADING, directory=str(tmp_path)).prepare_data()
+
+
+def test_a_file_that_decompresses_to_too_much_is_a_bad_file(tmp_path, tune):
+    for name in ("a.mid", "b.mid", "c.mid"):
+        (tmp_path / name).write_bytes(tune)
+    (tmp_path / "bomb.mid").write_bytes(gzip.compress(bytes(2**24 + 1)))
+    with pytest.raises(DataError, match=r"1 of 4 MIDI files .*bomb\.mid: it has more than 16777216 bytes"):
+        MidiFolder(**LOADING, directory=str(tmp_path)).prepare_data()
+
+
 # --- MATLAB's files
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
+def test_a_matlab_file_is_decompressed_whatever_its_name(tmp_path, pack):
+    from scipy.io import savemat
+
+    cells = np.empty((1, 1), object)
+    cells[0, 0] = np.eye(88)
+    savemat(tmp_path / "plain", dict.fromkeys(("traindata", "validdata", "testdata"), cells), appendmat=False)
+    (tmp_path / "JSB_Chorales.mat").write_bytes(pack((tmp_path / "plain").read_bytes()))
+    rolls = JsbChorales(**LOADING, directory=str(tmp_path)).load_rolls()
+    assert [roll.shape for roll in rolls["test"]] == [(88, 128)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -155,6 +156,15 @@ def test_another_models_checkpoint_is_refused(copied, cli):
     assert "holds the weights of another model: conv1.bias" in result.err
 
 
+def test_predict_inverts_a_picture_whose_ground_is_not_the_datasets(run_dir, cli, tmp_path):
+    image = (_splits()["test"].x[0] * 255).round().to(torch.uint8).reshape(28, 28).numpy()
+    lines = []
+    for name, pixels in (("light.png", image), ("dark.png", 255 - image)):
+        Image.fromarray(pixels).save(tmp_path / name)
+        lines.append(cli("predict", str(run_dir), str(tmp_path / name)).out.rpartition(".png: ")[2])
+    assert lines[0] == lines[1] != ""
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -181,3 +191,23 @@ def test_a_model_without_predict_step_says_so(cli, plain_model):
     result = cli("predict", str(trained.run_dir))
     assert result.code == 2
     assert "model 'plain' cannot predict: it has no predict_step" in result.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_run_in_a_folder_whose_name_is_not_utf_8_is_trained_tested_and_used(tmp_path):
+    folder = tmp_path / os.fsdecode(b"w\xe9")
+    folder.mkdir()
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "a.png")
+    picture = (folder / "a.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+
+    def dlpipe(*arguments):
+        command = [sys.executable, "-m", "dlpipe", *arguments]
+        result = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+        assert b"Traceback" not in result.stderr
+        return result.returncode, (result.stdout + result.stderr).decode()
+
+    trained = dlpipe("model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=r")
+    assert trained[0] == 0, trained[1]
+    assert r"w\udce9/r" in (folder / "r" / "dlpipe.log").read_text(encoding="utf-8")
+    assert dlpipe("predict", "r", picture.name)[1].startswith(r"caf\udce9.png: ")
+    assert r"no file no\udce9.png" in dlpipe("predict", "r", os.fsdecode(b"no\xe9.png"))[1]

@@ -1,8 +1,10 @@
 """Bad input: a message that says what was wrong, the value, what is allowed; exit code 2; nothing written."""
 
+import errno
 import os
 import re
 import shlex
+import tempfile
 
 import pytest
 
@@ -229,6 +231,20 @@ def test_a_directory_that_cannot_be_written_to_is_refused(cli, monkeypatch):
     result = cli()
     assert result.code == 2
     assert "cannot be written to" in result.err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("words", [[], ["-m", "seed=1,2"]], ids=["run", "sweep"])
+def test_a_folder_without_space_is_refused_before_anything_is_written(cli, monkeypatch, number, words):
+    def full(**options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    result = cli(*words)
+    assert (result.code, result.written) == (2, [])
+    assert (
+        f"cannot be created: {result.folder} cannot be written to: {os.strerror(number)}; choose another" in result.err
+    )
 
 
 def test_missing_default_model_is_reported(cli, monkeypatch):

@@ -19,7 +19,8 @@ import wandb
 import yaml
 
 from dlpipe.errors import DlpipeError
-from dlpipe.training.loggers.wandb import finish, wandb_mode
+from dlpipe.training.loggers.csv import MetricsCsv
+from dlpipe.training.loggers.wandb import ResumableWandbLogger, finish, wandb_mode
 
 FAKE_KEY = "0123456789" * 4
 LOG_ONE_ROW = """
@@ -256,6 +257,103 @@ def test_a_resumed_run_continues_its_run_at_wandb(stranger, tmp_path):
         subprocess.run(command, cwd=tmp_path, env=stranger, check=True, capture_output=True)
     folders = [path.name for path in (tmp_path / "wandb").glob("offline-run-*") if path.is_dir()]
     assert {name.rpartition("-")[2] for name in folders} == {(tmp_path / "wandb_run_id").read_text()}
+
+
+TRAIN = """
+import json, os, signal, sys
+from pathlib import Path
+from dlpipe.training.loggers.csv import EMPTY, MetricsCsv
+from dlpipe.training.loggers.wandb import wandb_logger
+folder, end, kill_at = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+loggers = [MetricsCsv(str(folder / "metrics.csv")), wandb_logger(str(folder))]
+checkpoint = folder / "checkpoint.json"
+start, positions = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, [EMPTY, EMPTY])
+for logger, position in zip(loggers, positions):
+    logger.rewind(position)
+for step in range(start, end):
+    for metrics in ({"epoch": step // 3, "train/loss": 1 / (step + 1)}, {"val/error": 2 / (step + 1)}):
+        for logger in loggers:
+            logger.log_metrics(metrics, step)
+    if step == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if step % 3 == 1:
+        checkpoint.write_text(json.dumps([step + 1, [logger.position() for logger in loggers]]))
+loggers[1].experiment.finish()
+"""
+
+
+@pytest.mark.parametrize("kills", [[0], [5], [2, 8]], ids=str)
+def test_a_run_that_is_killed_and_resumed_has_every_row_once_in_the_log_that_is_sent(kills, stranger, tmp_path):
+    for kill in [*kills, -1]:
+        command = [sys.executable, "-c", TRAIN, str(tmp_path), "13", str(kill)]
+        # not captured: W&B's service, which outlives the process for a moment, holds the pipe
+        code = subprocess.run(command, cwd=tmp_path, env=stranger, stdout=subprocess.DEVNULL, timeout=60).returncode
+        assert code == (0 if kill == -1 else -9)
+    rows = [record["item"] for record in records(tmp_path, "history")]
+    for name in ("train/loss", "val/error"):
+        logged = [(row["trainer/global_step"], row[name]) for row in rows if name in row]
+        scale = {"train/loss": 1, "val/error": 2}[name]
+        assert logged == [(step, pytest.approx(scale / (step + 1))) for step in range(13)]
+    listed = subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", "--dry-run"], cwd=tmp_path, env=stranger, capture_output=True, text=True
+    )
+    assert "Would sync 1 run(s)" in listed.stderr
+
+
+def test_a_run_killed_in_training_and_resumed_has_every_row_once(wandb_cli, cli, install):
+    install("dlpipe-kill", {}, {"acme_kill.py": KILL})
+    long = ("logger=wandb", "recipe.max_epochs=6", "+callbacks.kill._target_=acme_kill.Kill", "hydra.run.dir=run")
+    command = [sys.executable, "-m", "dlpipe", "model=logreg", *long]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, timeout=120).returncode == -9
+    run_dir = Path.cwd() / "run"
+    resumed = cli("resume", str(run_dir))
+    assert resumed.code == 0, resumed.err
+    rows = assert_metrics_are_those_of_metrics_csv(run_dir)
+    assert len(rows) == 7
+    history = [record["item"] for record in records(run_dir, "history")]
+    errors = [item["trainer/global_step"] for item in history if "val/error" in item]
+    assert errors == [22 * epoch - 1 for epoch in range(1, 7)]
+
+
+KILL = """
+import os, signal
+from pytorch_lightning import Callback
+
+class Kill(Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        killed = os.path.join(trainer.log_dir, "killed")
+        if trainer.current_epoch == 3 and not os.path.exists(killed):
+            open(killed, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class OnlineRun:
+    """A run as W&B returns it for an id that it knows: with the summary of what was sent."""
+
+    def __init__(self, history):
+        self.history = history
+        self.summary = {name: value for row in history for name, value in row.items()}
+
+    def log(self, row):
+        self.history.append(row)
+
+
+@pytest.mark.parametrize("sent", range(9))
+def test_an_online_run_that_is_resumed_gets_the_rows_that_it_lacks(sent, tmp_path):
+    """W&B has the first ``sent`` of two rows per step; the checkpoint was written after step 1."""
+    rows = [{name: 1 / (step + 1), "trainer/global_step": step} for step in range(4) for name in ("loss", "error")]
+    record = MetricsCsv(str(tmp_path / "metrics.csv"))
+    run = OnlineRun(rows[:sent])
+    logger = ResumableWandbLogger(run, "dlpipe", str(tmp_path))
+    for row in rows[:4]:
+        record.log_metrics({k: v for k, v in row.items() if k != "trainer/global_step"}, row["trainer/global_step"])
+    logger.rewind({"step": 1})
+    for row in rows[4:]:
+        logger.log_metrics({k: v for k, v in row.items() if k != "trainer/global_step"}, row["trainer/global_step"])
+    for name in ("loss", "error"):
+        found = [(row["trainer/global_step"], row[name]) for row in run.history if name in row]
+        assert found == [(step, 1 / (step + 1)) for step in range(4)]
 
 
 def test_config_is_the_resolved_one(first):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning import callbacks
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from torchmetrics import MeanMetric
 
@@ -198,6 +199,16 @@ class EveryMinibatch(Module):
         self.seen[2] += 1
 
 
+class Backbone(Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = self.net[0]
+
+    def configure_optimizers(self):
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return torch.optim.SGD(trained, lr=0.1)
+
+
 class ByHand(Module):
     def __init__(self):
         super().__init__()
@@ -235,6 +246,20 @@ CASES = {
     "patience for significant improvements": {"make_module": Classifier, "patience": 14, "significance": 0.01},
     "no validation": {"limit_val_batches": 0},
     "so many steps": {"max_steps": 27},
+    "early stopping": {"own": lambda: [callbacks.EarlyStopping("val/error", patience=0, mode="max")]},
+    "an exponential average of weights": {"own": lambda: [callbacks.EMAWeightAveraging(decay=0.8)], "fused": True},
+    "an average of weights": {"own": lambda: [callbacks.WeightAveraging()]},
+    "a schedule of accumulation": {"own": lambda: [callbacks.GradientAccumulationScheduler({1: 3, 3: 2})]},
+    "a schedule of accumulation, fused": {
+        "own": lambda: [callbacks.GradientAccumulationScheduler({1: 3, 3: 2})],
+        "fused": True,
+    },
+    "learning rates": {"own": lambda: [callbacks.LearningRateMonitor("step")], "make_module": Adam},
+    "a timer": {"own": lambda: [callbacks.Timer("00:01:00:00")]},
+    "Lightning's checkpoints": {
+        "own": lambda: [callbacks.ModelCheckpoint(monitor="val/error", save_top_k=2, every_n_train_steps=3)]
+    },
+    "a frozen backbone": {"own": lambda: [callbacks.BackboneFinetuning(1, verbose=False)], "make_module": Backbone},
 }
 
 
@@ -258,7 +283,7 @@ def fit(
     fused=False,
     patience=None,
     significance=None,
-    callbacks=(),
+    own=None,
     **options,
 ):
     """A run, or a resumed one; gives its module, its checkpoints and the text of its metrics.csv."""
@@ -267,16 +292,16 @@ def fit(
         torch.rand(17)
     defaults = {"max_epochs": EPOCHS, "num_sanity_val_steps": 0, "accelerator": "cpu", "log_every_n_steps": 50}
     checkpoints = BestAndLast(str(folder), every_n_updates=1)
-    callbacks = [
+    usual = [
         EpochMeanLoss(),
         GeometricPatience(patience, significance=significance),
         ConsoleReporter(),
         checkpoints,
         RunState({"model": "test"}),
-        *callbacks,
+        *(own() if own else []),
     ]
     trainer = pl.Trainer(
-        callbacks=callbacks + ([FusedUpdates()] if fused else []),
+        callbacks=usual + ([FusedUpdates()] if fused else []),
         logger=[MetricsCsv(str(folder / "metrics.csv"))],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=False,
@@ -382,7 +407,7 @@ def test_a_run_stopped_by_a_signal_in_an_accumulation_makes_the_update_and_resum
     whole, _, record = fit(tmp_path / "whole", **options)
     folder = tmp_path / "stopped"
     with pytest.raises(StoppedBySignal):
-        fit(folder, callbacks=[SignalAt(minibatch), GracefulStop()], **options)
+        fit(folder, own=lambda: [SignalAt(minibatch), GracefulStop()], **options)
     assert read_checkpoint(folder / "last.ckpt")["global_step"] == updates
     module, _, text = fit(folder, folder / "last.ckpt", **options)
     assert text == record

@@ -99,7 +99,7 @@ def test_a_run_that_fails_after_a_signal_is_interrupted(cli, monkeypatch):
         raise RuntimeError("Connection closed by peer")
 
     monkeypatch.setattr(LogisticRegression, "on_train_batch_start", signalled_and_failing)
-    result = cli("model=logreg")
+    result = cli("model=logreg", "try_one_batch=false")
     assert result.code != 0
     summary = json.loads((result.run_dir / "summary.json").read_text())
     assert summary["status"] == summary["stopped_by"] == "interrupted"

@@ -60,3 +60,11 @@ def test_predictions_are_probabilities(name):
 @pytest.mark.parametrize("name", ["logreg", "mlp", "lenet"])
 def test_the_model_keeps_the_plugin_contract(name):
     check_model(name)
+
+
+def test_a_hundred_filters_are_drawn():
+    weight = torch.zeros(101, 4)
+    weight[99, 3] = 1  # hundredth filter, bottom right of 2 x 2
+    sheet = filter_figures(weight, [1, 2, 2])["filters"]
+    assert sheet.shape == (29, 29)
+    assert sheet[-1, -1] == 255

@@ -43,9 +43,12 @@ def main(started: float) -> None:
 
         from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 
-        call(prepare, "prepare_jobs", after=note)
-        call(Trainer, "fit", before=note)
-        call(ConsoleReporter, "on_train_start", before=training_starts)
+        def full_checks_are_over() -> None:  # which train a copy of the model on one minibatch
+            note()
+            call(Trainer, "fit", before=note)
+            call(ConsoleReporter, "on_train_start", before=training_starts)
+
+        call(prepare, "prepare_jobs", after=full_checks_are_over)
 
     def training_starts() -> None:
         note()

@@ -58,7 +58,7 @@ def test_bundled_model_passes():
 
 
 def test_overrides_reach_the_run(check):
-    with pytest.raises(AssertionError, match=r"the run of model 'toy' failed: .*shapes cannot be multiplied"):
+    with pytest.raises(AssertionError, match=r"does not go through training: .*shapes cannot be multiplied"):
         check("model.num_features=3")
 
 
@@ -76,7 +76,7 @@ def test_yaml_without_an_argument_is_refused(check):
 
 
 def test_error_of_the_model_is_reported_with_its_type(check):
-    with pytest.raises(AssertionError, match="the run of model 'toy' failed: KeyError: 'image'"):
+    with pytest.raises(AssertionError, match="one minibatch does not go through training: KeyError: 'image'"):
         check(replace=("return self.loss(batch)", "return {}['image']"))
 
 
@@ -99,13 +99,13 @@ def test_recipe_monitor_that_is_not_logged_is_refused(check):
 
 
 def test_monitored_metric_that_is_nan_is_refused(check):
-    with pytest.raises(AssertionError, match=r"model 'toy' logged val/loss=nan: it must be finite"):
+    with pytest.raises(AssertionError, match=r"the run of model 'toy' failed: val/loss is nan in epoch 1"):
         check(replace=("self.loss(batch), batch_size", "self.loss(batch) * torch.nan, batch_size"))
 
 
 def test_checkpoint_with_more_than_plain_containers_is_refused(check):
-    hook = "    def on_save_checkpoint(self, checkpoint):\n        checkpoint['where'] = Path('.')\n"
-    with pytest.raises(AssertionError, match=r"best\.ckpt cannot be loaded as plain weights"):
+    hook = "    def on_save_checkpoint(self, checkpoint):\n        checkpoint['where'] = print\n"
+    with pytest.raises(AssertionError, match=r"a checkpoint of this model could not be read back: its where is a "):
         check(add="\n" + hook)
 
 

@@ -1,7 +1,6 @@
 """Build the Trainer of a stage from its config, for a run and for the checks before it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,7 +12,6 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
 
-from dlpipe.runs.directory import LIGHTNING
 from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO
 from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
@@ -39,7 +37,7 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
     return instantiate(config.trainer, _partial_=True)(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
         callbacks=callbacks,
         logger=list(loggers),
-        default_root_dir=str(Path(config.output_dir) / LIGHTNING),
+        default_root_dir=str(config.output_dir),
         plugins=[AtomicCheckpointIO(), cluster_environment()],
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),

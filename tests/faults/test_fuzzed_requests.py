@@ -80,7 +80,7 @@ words = choices | choices | overrides | overrides | st.sampled_from(FLAGS) | st.
 trees = st.recursive(
     st.sampled_from((*NAMES, *ODD))
     | st.integers()
-    | st.floats()
+    | st.floats(allow_subnormal=False)
     | st.none()
     | st.booleans()
     | st.dates()

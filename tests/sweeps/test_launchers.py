@@ -47,7 +47,7 @@ def test_each_job_trains_on_two_devices(launcher, tmp_path):
 
 def test_an_exception_that_cannot_be_unpickled_fails_its_own_job_only(launcher, tmp_path, install):
     install("dlpipe-broken", {"broken": "broken:Broken"}, {"broken.py": BROKEN})
-    done = sweep(tmp_path, launcher, "model=broken,logreg")
+    done = sweep(tmp_path, launcher, "model=broken,logreg", "try_one_batch=false")
     assert done.returncode == 1
     assert "one and two" in done.stderr
     assert not [word for word in ("un-serialize", "BrokenProcessPool", "UncompletedJobError") if word in done.stderr]

@@ -60,6 +60,8 @@ def _reasons(config: DictConfig, callback: pl.Callback) -> Iterator[str]:
         yield "needs a logger; choose logger=csv"
     if isinstance(callback, DeviceStatsMonitor) and not find_spec("psutil"):
         yield "needs psutil: pip install psutil"
+    if isinstance(callback, ModelCheckpoint) and not callback.dirpath and not config.logger:
+        yield "needs a logger, or dirpath: it would write among the run's own checkpoints"
     if isinstance(callback, ModelCheckpoint) and _is_ours(config, callback.dirpath):
         yield f"dirpath={callback.dirpath} is the folder of the run's own checkpoints; leave it out, or choose another"
 

@@ -22,6 +22,7 @@ import torch
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, open_dict
+from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.seed import isolate_rng
 
@@ -55,6 +56,18 @@ LIBRARIES = {"dlpipe", "torch", "pytorch_lightning", "lightning_fabric", "lightn
 
 class _Ready(Exception):  # noqa: N818  # no error
     """Lightning has set everything up and would start to train."""
+
+
+class _SilentLogger(DummyLogger):
+    """Logs nothing; its folder is what a module sees as ``trainer.log_dir``."""
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__()
+        self._save_dir = save_dir
+
+    @property
+    def save_dir(self) -> str:
+        return self._save_dir
 
 
 class _StopBeforeTraining(pl.Callback):
@@ -150,6 +163,7 @@ def _train_one_batch(stage: Stage, config: DictConfig, data: pl.LightningDataMod
         config.trainer.fast_dev_run = 1
     trainer = trainer_of(config, stage)
     trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, LEFT_OUT)]  # type: ignore[attr-defined]
+    trainer.loggers = [_SilentLogger(config.output_dir) for _ in config.logger]  # fast_dev_run has replaced them
     attach_optimizer(stage.module, config.optimizer, config.scheduler, config.recipe.monitor)
     if stage.begin:
         stage.begin()

@@ -161,8 +161,7 @@ class BestAndLast(Checkpoint):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Log how to resume."""
         if not isinstance(exception, DivergedError) and (self.last_path.exists() or self.previous_path.exists()):
-            run_dir = Path(trainer.default_root_dir).parent  # see `build_trainer`
-            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", run_dir)
+            log.info("to resume from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""

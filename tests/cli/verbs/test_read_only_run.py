@@ -70,7 +70,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(run_dir, monkeypatch)
     monkeypatch.setattr("zipfile.is_zipfile", refuse)
     with pytest.raises(DlpipeError, match=r"best\.ckpt could not be opened: Permission denied\. Change who may use it"):
         load(run_dir)
-    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    monkeypatch.setattr("dlpipe.runs.config_file.read_yaml", refuse)
     with pytest.raises(
         DlpipeError, match=r"config\.yaml could not be opened: Permission denied\. Change who may use it"
     ):

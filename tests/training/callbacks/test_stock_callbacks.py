@@ -119,10 +119,10 @@ def test_a_callback_of_the_module_that_cannot_work_is_refused(own):
     assert "callback LearningRateFinder: trains before the run" in result.err
 
 
-@pytest.mark.parametrize("logger", ["csv", "none", "wandb"])
+@pytest.mark.parametrize("logger", ["csv", "wandb"])
 def test_lightnings_checkpoints_are_in_a_folder_of_the_run_beside_ours(logger, cli, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    loggers = {"csv": [], "none": ["~logger.csv"], "wandb": ["logger=wandb", "~logger.csv"]}[logger]
+    loggers = {"csv": [], "wandb": ["logger=wandb", "~logger.csv"]}[logger]
     result = cli("model=logreg", *SHORT, *WORKING["ModelCheckpoint"], *loggers)
     assert result.code == 0, result.err
     kept = set(result.run_dir.rglob("*.ckpt"))
@@ -132,6 +132,15 @@ def test_lightnings_checkpoints_are_in_a_folder_of_the_run_beside_ours(logger, c
     assert "last.ckpt" in theirs
     assert len(theirs) == 2
     assert all(path.parent.parent != result.run_dir for path in kept - ours)
+
+
+def test_lightnings_checkpoints_without_a_logger_need_a_folder(cli):
+    refused = cli("check", "~logger.csv", *callback("ModelCheckpoint"))
+    assert (refused.code, refused.written) == (2, [])
+    assert "ModelCheckpoint: needs a logger, or dirpath: it would write among the run's own checkpoints" in refused.err
+    result = cli("model=logreg", *SHORT, "~logger.csv", *callback("ModelCheckpoint"), "+callbacks.own.dirpath=theirs")
+    assert result.code == 0, result.err
+    assert list((result.folder / "theirs").glob("*.ckpt"))
 
 
 def test_lightnings_checkpoints_of_each_stage_are_in_a_folder_of_their_own(cli):

@@ -469,14 +469,18 @@ def wandb_cli(cli, install, environment):
 
 
 def test_failed_job_is_closed_as_failed_and_the_next_is_a_run_of_its_own(wandb_cli):
-    result = wandb_cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug,''")
+    result = wandb_cli(
+        "-m", "try_one_batch=false", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug,''"
+    )
     exits = [records(run_dir, "exit") for run_dir in result.run_dirs]
     assert [[record["exit_code"] for record in job] for job in exits] == [[1], [0]]
     assert wandb.run is None
 
 
 def test_ctrl_c_closes_the_run_as_failed(wandb_cli):
-    result = wandb_cli("+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=ctrl-c")
+    result = wandb_cli(
+        "try_one_batch=false", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=ctrl-c"
+    )
     assert [record["exit_code"] for record in records(result.run_dir, "exit")] == [1]
     assert wandb.run is None
 

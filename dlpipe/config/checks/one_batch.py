@@ -129,11 +129,12 @@ def _isolated() -> Iterator[None]:
 
 
 def _single_process(config: DictConfig, num_processes: int) -> DictConfig:
-    """The config for one process; of several, on the CPU, since this one does not train."""
+    """The config for one process without a process group; of several, on the CPU, since this one does not train."""
     with open_dict(config):
         config.trainer.pop("profiler", None)  # it may write files
+        config.trainer.update(devices=1, num_nodes=1, strategy="auto")
         if num_processes > 1:
-            config.trainer.update(accelerator="cpu", devices=1, num_nodes=1, strategy="auto")
+            config.trainer.accelerator = "cpu"
     return config
 
 

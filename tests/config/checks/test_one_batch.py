@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+import wandb
 from pytorch_lightning import seed_everything
 
 from dlpipe.config.checks import one_batch
@@ -243,12 +244,18 @@ def test_request_that_could_not_be_trained_is_refused_and_nothing_is_written(arg
     [("WANDB_MODE", "mode Input should be 'online', 'offline'"), ("WANDB_INIT_TIMEOUT", "could not convert string")],
 )
 def test_nonsense_in_the_environment_of_wandb_is_refused_before_the_run(name, message, cli, monkeypatch):
+    wandb.teardown()  # a test before has had W&B read the environment
     monkeypatch.setenv(name, "nonsense")
     result = cli("model=logreg", "logger=wandb")
     assert result.code == 2
     assert "logger=wandb: W&B's own settings are wrong: " in result.err
     assert message in result.err
     assert not result.written
+
+
+def test_no_process_group_is_left_where_the_strategy_makes_one_of_a_single_process(cli):
+    assert cli("check", "model=logreg", "trainer=ddp", "trainer.devices=1").code == 0
+    assert not torch.distributed.is_initialized()
 
 
 def test_interval_that_fits_and_full_batch_optimizers_pass(cli):

@@ -33,7 +33,7 @@ NO_FSYNC_OF_FOLDERS = (*NO_FSYNC, errno.EACCES, errno.EPERM, errno.EBADF, errno.
 def identify_user() -> None:
     """Set HOME and USER for a user unknown to the system, as in many containers: libraries raise errors without them.
 
-    HOME becomes `NO_HOME`: whoever looks for a file there finds none, and whoever writes there gets an OSError.
+    HOME becomes `NO_HOME`: no file exists there, and writing there raises an OSError.
     """
     if not os.path.isabs(os.path.expanduser("~")):
         os.environ["HOME"] = NO_HOME

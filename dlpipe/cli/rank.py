@@ -14,13 +14,11 @@ def main(run_dir: str, state: str, parent: str) -> int:
     """Train as one rank; the launcher reads and logs its error."""
     given = json.loads(Path(state).read_text(encoding="utf-8"))
     sys.path[:] = given["sys.path"]  # as it was before Hydra changed the working directory
-    from dlpipe.operating_system import die_with_parent
+    from dlpipe.operating_system import die_with_parent, unblock_interrupts
 
     die_with_parent(int(parent))
     for number in (signal.SIGINT, signal.SIGTERM):  # there is nothing to save yet, and a traceback would not help
         signal.signal(number, signal.SIG_DFL)
-    from dlpipe.operating_system import unblock_interrupts
-
     unblock_interrupts()
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 

@@ -34,7 +34,7 @@ from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
 
 
 def prepare_jobs(jobs: list[Job]) -> Prepared:
-    """Prepare all jobs that the config checks composed; return the first, and let go of the others' models."""
+    """Prepare all jobs that the config checks composed; return the first alone: all models would take memory."""
     problems: list[Problem] = []
     first: Prepared | None = None
     checked: list[Any] = []

@@ -103,7 +103,7 @@ class Ranks:
 
 
 def run_rank(rank: int, store: str, pipe: Connection) -> None:
-    """Step until a signal stops this process; say at which step and by which signal; begin again when told to."""
+    """At each "start" from the parent, take steps until a signal stops them; send it the signal and the step."""
     for number in NUMBERS:  # one that arrives between two rounds belongs to the round before
         signal.signal(number, lambda *_: None)
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)

@@ -24,7 +24,7 @@ def module_problems(prepared: Prepared, is_stored: bool) -> list[Problem]:
     try:
         check_stages(model, config.stages, config.recipe.stages)
         for stage in prepared.selected_stages:
-            check_supports_significance(stage, prepared.stage_config(stage))
+            _check_supports_significance(stage, prepared.stage_config(stage))
         if config.init_from and not is_stored:
             check_start(config, model)
     except DlpipeError as error:
@@ -49,7 +49,7 @@ def _trainable_problems(module: pl.LightningModule, config: Any, stage: str) -> 
     return [Problem(f"model={config.model.name}", message) if stage else Problem("", message)]
 
 
-def check_supports_significance(stage: Stage, config: DictConfig) -> None:
+def _check_supports_significance(stage: Stage, config: DictConfig) -> None:
     """Refuse significance tests of a stage without predictions.
 
     Raises:

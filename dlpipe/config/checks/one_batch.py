@@ -106,11 +106,9 @@ def one_batch_problems(prepared: Prepared, datasets: dict[str, pl.LightningDataM
                     _read_back(stage, best_of(Path(folder), stage.name))
             except RequestError as error:
                 return error.problems
-            except Exception as error:
-                return [Problem(f"model={config.model.name}", _describe(error, folder, stage))]
-            except SystemExit as error:
-                if isinstance(error.__context__, KeyboardInterrupt):  # which Lightning turns into an exit
-                    raise KeyboardInterrupt from None
+            except (Exception, SystemExit) as error:
+                if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
+                    raise KeyboardInterrupt from None  # which Lightning has turned into an exit
                 return [Problem(f"model={config.model.name}", _describe(error, folder, stage))]
     return []
 

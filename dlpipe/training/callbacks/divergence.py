@@ -1,5 +1,6 @@
 """Stop a run whose numbers are no longer finite: the argmax of NaN is class 0, which may look like a good error."""
 
+import itertools
 import logging
 import math
 from collections.abc import Iterator
@@ -99,7 +100,7 @@ def divergence(trainer: pl.Trainer) -> str | None:
 
 
 def _state_of(module: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
-    return (item for item in (*module.named_parameters(), *module.named_buffers()))
+    return itertools.chain(module.named_parameters(), module.named_buffers())
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -91,7 +91,7 @@ class GeometricPatience(pl.Callback):
 
     def next_update(self) -> float:
         """Training may end after the update numbered patience, counted from 0."""
-        return float("inf") if self.initial is None else max(math.ceil(self.state.patience), 0) + 1
+        return float("inf") if self.initial is None else math.ceil(self.state.patience) + 1
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,20 @@ from dlpipe.plugins import registry
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=4000)
 hypothesis.settings.load_profile("fixed")
+
+
+# the reasons for which a test may skip: what this machine lacks, never a package that requirements.txt installs
+SKIPS = re.compile(r"GPU|DLPIPE_DATA|browser|Ray|root|mounted|/proc|Linux|glibc|other systems")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Fail a test that skips for any other reason."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and not SKIPS.search(report.longrepr[-1]):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} must not skip: {report.longrepr[-1]}; pip install -r requirements.txt"
+    return report
 
 
 @dataclass(frozen=True)

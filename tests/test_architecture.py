@@ -154,6 +154,6 @@ def test_the_readme_opens_with_the_two_commands():
     commands = [line for line in lines if line.startswith("pip install -r requirements.txt &&")]
     assert commands == [
         "pip install -r requirements.txt && python -m dlpipe model=lenet",
-        "pip install -r requirements.txt && pytest",
+        "pip install -r requirements.txt && pytest -n auto --maxprocesses 4 --dist loadfile",
     ]
     assert (ROOT / ".ci" / "run").read_text().count(commands[1]) == 1

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +65,6 @@ def density(request: pytest.FixtureRequest, double: None) -> Density:
 @pytest.fixture(scope="session")
 def by_blackjax(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, np.ndarray]]:
     """What the independent reference makes, by the name of a function in by_blackjax.py."""
-    if find_spec("blackjax") is None:
-        pytest.skip("an independent reference: pip install blackjax")
     folder = tmp_path_factory.mktemp("blackjax")
 
     def run(name: str) -> dict[str, np.ndarray]:

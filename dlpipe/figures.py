@@ -96,28 +96,41 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     return figure_to_image(figure)
 
 
-def draw_learning_curves(metrics: Path) -> NDArray[np.uint8]:
-    """Plot every metric that a run logged at least twice against the updates; one panel for losses, one for errors, ...
+def draw_learning_curves(metrics: Path, best: dict[str, Any] | None = None) -> NDArray[np.uint8] | None:
+    """Plot every metric that a run logged at least twice against the updates; a panel for losses, one for errors, ...
 
     Args:
         metrics: the run's metrics.csv.
+        best: ``best`` of the run's summary, with metric and value; its first point is marked.
 
     Returns:
-        An image (height, width, 3).
+        An image (height, width, 3), with errors in per cent; None if no metric was logged twice.
     """
     from matplotlib.figure import Figure
 
     curves = _read_curves(metrics)
-    kinds = sorted({name.rpartition("/")[2] for name in curves})
-    figure = Figure(figsize=(7, 3 * max(1, len(kinds))), dpi=100, layout="constrained")
-    for row, kind in enumerate(kinds):
-        axes = figure.add_subplot(len(kinds), 1, row + 1)
-        for name, points in curves.items():
-            if name.rpartition("/")[2] == kind:
-                axes.plot(*zip(*points, strict=True), label=name)
-        axes.set(xlabel="updates", ylabel=kind)
+    panels = list(dict.fromkeys(map(_panel, curves)))  # in the order of their columns, which is that of training
+    figure = Figure(figsize=(7, 3 * len(panels)), dpi=100, layout="constrained")
+    for row, panel in enumerate(panels):
+        axes = figure.add_subplot(len(panels), 1, row + 1)
+        scale, unit = (100, " (%)") if panel.rpartition("/")[2] == "error" else (1, "")
+        for name in (name for name in curves if _panel(name) == panel):
+            updates, values = map(np.array, zip(*curves[name], strict=True))
+            (line,) = axes.plot(updates, values * scale, label=name)
+            # a stage's name may stand before that of the monitored metric
+            if best and f"/{name}".endswith(f"/{best['metric']}") and (at := values == best["value"]).any():
+                first = at.argmax()
+                axes.plot(
+                    updates[first], best["value"] * scale, "*", color=line.get_color(), markersize=12, label="best"
+                )
+        axes.set(xlabel="updates", ylabel=panel + unit)
         axes.legend()
-    return figure_to_image(figure)
+    return figure_to_image(figure) if panels else None
+
+
+def _panel(name: str) -> str:
+    """The panel of a metric: ``pretrain/0/loss`` for pretrain/0/val/loss, so that splits share one."""
+    return "/".join(word for word in name.split("/") if word not in ("train", "val", "test"))
 
 
 def figure_to_image(figure: "Figure") -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from dlpipe import figures
 from dlpipe.figures import figure_to_image, scale_to_unit_interval, tile_raster_images
 
 
@@ -125,3 +126,52 @@ def test_a_figure_becomes_an_image_of_its_size_without_a_window():
     assert (picture.shape, picture.dtype) == ((100, 150, 3), np.uint8)
     assert picture.std() > 5  # something is drawn
     assert plt.get_fignums() == []
+
+
+METRICS = """step,epoch,val/error,val/loss,train/loss,test/error
+9,0,0.5,2.0,,
+9,0,,,3.0,
+19,1,0.25,1.0,,
+19,1,,,1.5,
+29,2,0.25,1.5,,
+29,2,,,1.0,
+30,3,,,,0.125
+"""
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """Draw the learning curves of a metrics.csv; return the axes of the Matplotlib figure."""
+    monkeypatch.setattr(figures, "figure_to_image", lambda figure: figure)
+
+    def draw(text, best=None):
+        (tmp_path / "metrics.csv").write_text(text)
+        return figures.draw_learning_curves(tmp_path / "metrics.csv", best).axes
+
+    return draw
+
+
+def test_learning_curves_have_a_panel_for_each_kind_of_metric_and_errors_in_per_cent(drawn):
+    error, loss = drawn(METRICS)
+    assert (error.get_ylabel(), loss.get_ylabel()) == ("error (%)", "loss")
+    (line,) = error.lines  # the test's error is one point
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([10, 20, 30], [50, 25, 25])
+    assert [line.get_label() for line in loss.lines] == ["val/loss", "train/loss"]
+
+
+def test_the_best_update_is_marked_at_the_first_of_equal_values(drawn):
+    error, loss = drawn(METRICS, {"metric": "val/error", "value": 0.25})
+    assert [(list(mark.get_xdata()), list(mark.get_ydata())) for mark in error.lines[1:]] == [([20], [25])]
+    assert len(loss.lines) == 2
+
+
+def test_stages_have_panels_of_their_own_in_the_order_of_training(drawn):
+    text = "step,epoch,pretrain/0/val/loss,finetune/val/error\n1,0,9,\n2,1,8,\n3,0,,0.5\n4,1,,0.25\n"
+    first, last = drawn(text, {"metric": "val/error", "value": 0.25})
+    assert (first.get_ylabel(), last.get_ylabel()) == ("pretrain/0/loss", "finetune/error (%)")
+    assert (len(first.lines), list(last.lines[1].get_xdata())) == (1, [5])
+
+
+def test_one_validation_is_no_curve(tmp_path):
+    (tmp_path / "metrics.csv").write_text("step,epoch,val/loss\n1,0,2.0\n")
+    assert figures.draw_learning_curves(tmp_path / "metrics.csv") is None

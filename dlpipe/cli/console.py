@@ -5,10 +5,14 @@ import logging
 import logging.config
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from dlpipe.plugins.registry import conf_dir
+
+if TYPE_CHECKING:
+    from dlpipe.config.checks.config_checks import Job
 
 LOG = "dlpipe.log"
 
@@ -18,6 +22,13 @@ def escape_unencodable_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):  # a notebook's streams have no encoding of their own
             reconfigure(errors="backslashreplace")
+
+
+def print_first_line(jobs: "list[Job]", multirun: bool) -> None:
+    """Say what starts, before the seconds in which PyTorch is imported and the request is checked with it."""
+    config = jobs[0][1]
+    what = f"sweep of {len(jobs)} jobs" if multirun else f"model={config.model.name} dataset={config.dataset.name}"
+    print(f"{what}: importing PyTorch and checking the request", flush=True)
 
 
 class ConsoleHandler(logging.Handler):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlpipe import __version__
-from dlpipe.cli.console import escape_unencodable_output
+from dlpipe.cli.console import escape_unencodable_output, print_first_line
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.did_you_mean import did_you_mean
@@ -133,6 +133,8 @@ def _run(request: Request) -> int:
     texts = config_checks.hydra_texts(request.overrides, jobs)
     if request.print_only_flags:
         return _print_by_hydra([*request.print_only_flags, *texts])
+    if here.rank == 0:
+        print_first_line(jobs, request.multirun)
     from dlpipe.cli import hydra_task
     from dlpipe.config.prepare import prepare_jobs
 

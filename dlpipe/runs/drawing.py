@@ -1,16 +1,19 @@
-"""All figures of a run: from its best weights, and from the checkpoints kept every N epochs."""
+"""All figures of a run: its learning curves, from its best weights, and from the checkpoints kept every N epochs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
-from dlpipe.figures import all_figures, module_figures
+from dlpipe.figures import all_figures, draw_learning_curves, module_figures
 from dlpipe.runs.best_weights import load_weights
-from dlpipe.runs.directory import CHECKPOINTS
+from dlpipe.runs.directory import CHECKPOINTS, METRICS
 from dlpipe.stages import stages_of
+
+LONGER_SIDE = 400  # pixels; a sheet of LeNet's filters has 59 x 11
 
 
 def draw_figures(
@@ -18,6 +21,7 @@ def draw_figures(
     model: pl.LightningModule,
     data: pl.LightningDataModule,
     build_model: Callable[[], pl.LightningModule],
+    best: dict[str, Any] | None,
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Figures with their names, in which the stage is a folder: ``pretrain/0/filters_epoch_0003``.
 
@@ -26,10 +30,20 @@ def draw_figures(
         model: the run's model, with its best weights.
         data: the run's dataset, set up for testing.
         build_model: builds the model again, to load other checkpoints into it.
+        best: ``best`` of the run's summary, which the learning curves mark.
     """
-    yield from all_figures(model, data).items()
+    if (curves := draw_learning_curves(directory / METRICS, best)) is not None:
+        yield "learning_curves", curves
+    for name, image in all_figures(model, data).items():
+        yield name, enlarge(image)
     for stage in stages_of(build_model()):
         for checkpoint in sorted((directory / CHECKPOINTS / stage.name).glob("epoch_*.ckpt")):
             load_weights(stage.module, checkpoint)
             for name, image in module_figures(stage.module).items():
-                yield f"{stage.name}/{name}_{checkpoint.stem}".removeprefix("/"), image
+                yield f"{stage.name}/{name}_{checkpoint.stem}".removeprefix("/"), enlarge(image)
+
+
+def enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image whose longer side has at least 400 pixels: each pixel of a smaller one becomes a square."""
+    zoom = -(-LONGER_SIDE // max(image.shape[:2]))
+    return image.repeat(zoom, axis=0).repeat(zoom, axis=1)

@@ -23,6 +23,7 @@ from dlpipe.runs.stage_result import StageResult
 from dlpipe.runs.summary import Summary, lines, summarise
 from dlpipe.training.build import build_sharded_dataset, stage_data
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+from dlpipe.training.callbacks.run_overview import RunOverview
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
 from dlpipe.training.loggers.csv import EMPTY
@@ -192,9 +193,11 @@ def _train_stages(
         if any(later.name in checkpoints for later in selected[index + 1 :]):
             results.append(restore_finished_stage(prepared.config, stage))
             continue
+        config = prepared.stage_config(stage)
+        overview = RunOverview(prepared, config, is_first=trainer is None)
         fit = train_stage(
-            stage,
-            prepared.stage_config(stage),
+            replace(stage, callbacks=[*stage.callbacks, overview]),
+            config,
             position=stages.index(stage),
             steps_before=sum(result.steps for result in results),
             data=stage_data(prepared, stage, data, rank),
@@ -234,7 +237,7 @@ def _write_outputs(
     if summary.best:
         for logger in loggers:
             logger.log_metrics({f"best/{summary.best['metric']}": summary.best["value"]}, steps)
-    draw(prepared.config, model, data, loggers, steps)
+    draw(prepared.config, model, data, loggers, steps, summary.best)
     summary.write(directory)
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)

@@ -65,7 +65,12 @@ def module_of_one_process(prepared: Prepared, trainer: pl.Trainer | None) -> pl.
 
 
 def draw(
-    config: DictConfig, model: pl.LightningModule, data: pl.LightningDataModule, loggers: list[Any], step: int
+    config: DictConfig,
+    model: pl.LightningModule,
+    data: pl.LightningDataModule,
+    loggers: list[Any],
+    step: int,
+    best: dict[str, Any] | None,
 ) -> None:
     """Write figures as PNG into the run directory, and to every logger that accepts images.
 
@@ -73,7 +78,7 @@ def draw(
     """
     directory = Path(config.output_dir)
     try:
-        for name, image in draw_figures(directory, model, data, lambda: build_model(config)[0]):
+        for name, image in draw_figures(directory, model, data, lambda: build_model(config)[0], best):
             save_png(image, directory / FIGURES / f"{name}.png")
             for logger in loggers:
                 if log_image := optional_method(logger, "log_image"):

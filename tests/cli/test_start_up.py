@@ -44,6 +44,33 @@ print("\\n" + json.dumps([code, [name for name in {HEAVY!r} if name in sys.modul
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["model=logreg"], "model=logreg dataset=digits: importing PyTorch"),
+        (["check", "model=logreg"], "model=logreg dataset=digits: importing PyTorch"),
+        (["-m", "model=logreg", "recipe.lr=0.1,0.2"], "sweep of 2 jobs: importing PyTorch"),
+    ],
+    ids=["run", "check", "sweep"],
+)
+def test_the_first_line_comes_before_torch_is_imported(arguments, line, tmp_path):
+    program = f"""
+import sys
+
+class Torch:
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            sys.exit("torch is imported")
+
+sys.meta_path.insert(0, Torch)
+from dlpipe.cli.main import main
+main({arguments!r})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.startswith(line), done.stderr
+    assert done.stderr.endswith("torch is imported\n")
+
+
 @pytest.mark.parametrize("name", dlpipe.__all__)
 def test_every_public_name_exists(name):
     assert getattr(dlpipe, name)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlpipe.runs.drawing import enlarge
+
 # its figures show whether gradients are disabled and the module is in evaluation mode
 CODE = """
 import pytorch_lightning as pl
@@ -26,6 +28,16 @@ class Painter(pl.LightningModule):
 
 def pictures(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
+
+
+def test_small_images_are_enlarged_until_they_can_be_seen():
+    sheet = np.arange(59 * 11 * 3, dtype=np.uint8).reshape(11, 59, 3)  # LeNet's filters, in colour
+    image = enlarge(sheet)
+    assert image.shape == (77, 413, 3)
+    assert (image[3::7, 3::7] == sheet).all()
+    assert (image[::7, ::7] == sheet).all()
+    large = np.zeros((289, 400), np.uint8)
+    assert enlarge(large).shape == large.shape
 
 
 def grey_levels(path):

@@ -2,6 +2,7 @@
 
 import argparse
 
+from dlpipe.cli.console import print_first_line
 from dlpipe.cli.flags import parse
 from dlpipe.config.checks import config_checks
 from dlpipe.errors import Problem, RequestError
@@ -15,6 +16,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise RequestError([Problem(flags, "check takes overrides, --multirun and --config-dir only")])
     registry.user_conf_dirs[:] = request.config_dirs
     jobs = config_checks.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
+    print_first_line(jobs, request.multirun)
     from dlpipe.config.prepare import prepare_jobs  # imports torch
 
     prepare_jobs(jobs)

@@ -3,8 +3,8 @@
 import argparse
 
 from dlpipe.cli.run_errors import open_stored_run
-from dlpipe.figures import draw_learning_curves, save_png
-from dlpipe.runs.directory import FIGURES, METRICS, check_links, check_writable
+from dlpipe.figures import save_png
+from dlpipe.runs.directory import FIGURES, check_links, check_writable, read_summary
 from dlpipe.runs.drawing import draw_figures
 from dlpipe.training.build import build_model
 
@@ -14,9 +14,8 @@ def main(arguments: argparse.Namespace) -> int:
     with open_stored_run(arguments.run) as run:
         check_links(run.directory)
         check_writable(run.directory)
-        curves = ("learning_curves", draw_learning_curves(run.directory / METRICS))
-        figures = draw_figures(run.directory, run.model, run.data(), lambda: build_model(run.config)[0])
-        for name, image in [curves, *figures]:
+        best = read_summary(run.directory)["best"]
+        for name, image in draw_figures(run.directory, run.model, run.data(), lambda: build_model(run.config)[0], best):
             path = run.directory / FIGURES / f"{name}.png"
             save_png(image, path)
             print(path)

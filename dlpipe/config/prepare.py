@@ -32,6 +32,8 @@ from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
 
+NUMERIC = ("optimizer", "scheduler", "recipe")  # nodes whose fractions cannot make one minibatch fail
+
 
 def prepare_jobs(jobs: list[Job]) -> Prepared:
     """Prepare all jobs that the config checks composed; return the first alone: all models would take memory."""
@@ -159,6 +161,17 @@ def _build(config: DictConfig) -> Prepared:
 
 
 def _data_key(config: DictConfig) -> Any:
-    """What the checks with data depend on; jobs of a sweep with the same key are checked once."""
-    dataset = {key: value for key, value in plain(config.dataset).items() if key != "seed"}
-    return (dataset, plain(config.trainer), plain(config.model), config.optimizer.get("_target_"))
+    """What the checks with data depend on; jobs of a sweep with the same key are checked once.
+
+    Left out are the seed, which changes no shape, and the learning rate and other fractions of the optimizer, the LR
+    scheduler and the recipe: they scale an update or a threshold, and their ranges are checked in each job.
+    """
+    values = {key: plain(config[key]) for key in config if key not in ("hydra", "seed")}
+    values["dataset"].pop("seed", None)
+    return values | {key: _without_fractions(values[key]) for key in NUMERIC}
+
+
+def _without_fractions(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return None if isinstance(node, float) else node
+    return {key: _without_fractions(value) for key, value in node.items() if key != "lr"}

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,21 @@ from dlpipe.operating_system import expand_user, has_no_home, user_cache
 DATA_VARIABLE = "DLPIPE_DATA"
 TIMEOUT_SECONDS = 20
 BLOCK = 2**20
+_downloads_allowed = ContextVar("downloads_allowed", default=True)
+
+
+class DownloadNeededError(Exception):
+    """Files of a dataset are not here, and would be downloaded but for `without_downloads`; no fault of the request."""
+
+
+@contextlib.contextmanager
+def without_downloads() -> Iterator[None]:
+    """Raise a `DownloadNeededError` instead of downloading."""
+    token = _downloads_allowed.set(False)
+    try:
+        yield
+    finally:
+        _downloads_allowed.reset(token)
 
 
 @dataclass(frozen=True)
@@ -167,12 +183,15 @@ def download_all(
     Raises:
         DataError: downloading is forbidden, ``directory`` does not exist, the folder cannot be written to, or no
             mirror has one of the files; the message contains ``not_found``.
+        DownloadNeededError: inside `without_downloads`.
     """
     folder = search_folders(dataset, directory)[-1]
     if offline or has_no_home(folder):
         raise DataError(not_found)
     if directory is not None and not folder.is_dir():  # probably misspelt
         raise DataError(f"dataset.directory={directory} is not a folder; {not_found}")
+    if not _downloads_allowed.get():
+        raise DownloadNeededError(not_found)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_space(folder, 1)

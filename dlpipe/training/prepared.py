@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.runs.config_file import relocate_config
 from dlpipe.settings import Core, read_settings
@@ -46,7 +46,10 @@ class Prepared:
 
     @cached_property
     def _stage_configs(self) -> dict[str, DictConfig]:
-        return {stage.name: stage_config(self.config, stage.name) for stage in self.stages}
+        configs = {stage.name: stage_config(self.config, stage.name) for stage in self.stages}
+        for config in configs.values():
+            OmegaConf.resolve(config)  # once, since each read of an interpolation parses it again
+        return configs
 
     def stage_config(self, stage: Stage) -> DictConfig:
         """The config of one stage; not to be modified."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
@@ -68,6 +69,42 @@ def test_a_damaged_idx_file_is_refused_and_nothing_is_written(bars_plugin, cli, 
     assert result.code == 2
     assert f"dataset=bars: {path} is damaged or a different file" in result.err
     assert result.written == []
+
+
+@pytest.fixture
+def downloads(bars_plugin, monkeypatch):
+    """Bars that are on a server only; returns the names of the files that are downloaded."""
+    monkeypatch.delenv("DLPIPE_DATA")
+    names = []
+
+    def download(file, folder):
+        names.append(file.name)
+        return shutil.copy(bars_plugin / file.name, folder)
+
+    monkeypatch.setattr("dlpipe.data.files.download", download)
+    return names
+
+
+def test_check_downloads_nothing_and_logs_what_it_leaves_out(downloads, own_cache, cli, caplog):
+    result = cli("check", "model=logreg", "dataset=bars", "model.num_classes=1")
+    assert (result.code, downloads, list(own_cache.iterdir())) == (0, [], [])
+    assert "dataset=bars is not checked, and one minibatch is not tried, before a run downloads it: no " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [("offline=true", "Put them there"), ("dataset.directory=typo", "is not a folder")],
+)
+def test_check_refuses_data_that_a_run_could_not_download(override, message, downloads, cli):
+    result = cli("check", "model=logreg", "dataset=bars", override)
+    assert (result.code, downloads) == (2, [])
+    assert message in result.err
+
+
+def test_a_run_tries_one_minibatch_of_the_data_that_it_has_downloaded_before_it_writes(downloads, cli):
+    result = cli("model=logreg", "dataset=bars", "recipe.batch_size=10", "model.num_classes=1")
+    assert (result.code, result.written, len(downloads)) == (2, [], 4)
+    assert "one minibatch does not go through training: IndexError" in result.err
 
 
 def test_a_run_from_a_memory_map_has_the_same_numbers_as_from_memory(bars_plugin, cli):

@@ -18,8 +18,10 @@ def main(arguments: argparse.Namespace) -> int:
     jobs = config_checks.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
     print_first_line(jobs, request.multirun)
     from dlpipe.config.prepare import prepare_jobs  # imports torch
+    from dlpipe.data.files import without_downloads
 
-    prepare_jobs(jobs)
+    with without_downloads():
+        prepare_jobs(jobs)
     cfg = jobs[0][1]
     print(f"nothing is wrong with it: model={cfg.model.name} dataset={cfg.dataset.name}; nothing was run or written")
     return 0

@@ -1,5 +1,7 @@
 """Prepare the data of a run, and compare it with the config, the model and the module of each stage."""
 
+import logging
+
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
@@ -7,6 +9,7 @@ from dlpipe.config.checks.one_batch import one_batch_problems
 from dlpipe.config.checks.optimizer import full_batch_problems
 from dlpipe.config.config_files import read_options
 from dlpipe.contract import optional_method
+from dlpipe.data.files import DownloadNeededError
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import Shard
 from dlpipe.errors import DlpipeError, Problem
@@ -15,9 +18,14 @@ from dlpipe.stages import Stage
 from dlpipe.training.build import build_dataset
 from dlpipe.training.prepared import Prepared
 
+log = logging.getLogger(__name__)
+
 
 def data_problems(prepared: Prepared) -> list[Problem]:
-    """Prepare the data of each stage, downloading it if needed; problems with it, or with training on it."""
+    """Prepare the data of each stage, downloading it if needed; problems with it, or with training on it.
+
+    Inside `without_downloads`, data that is not here is not checked, and that is logged.
+    """
     datasets: dict[str, pl.LightningDataModule] = {}
     where = f"dataset={prepared.config.dataset.name}"
     try:
@@ -29,6 +37,9 @@ def data_problems(prepared: Prepared) -> list[Problem]:
             if problems := _stage_problems(stage, config, datasets[key]):
                 return problems
         return one_batch_problems(prepared, datasets) if prepared.settings.try_one_batch else []
+    except DownloadNeededError as error:
+        log.warning("%s is not checked, and one minibatch is not tried, before a run downloads it: %s", where, error)
+        return []
     except DlpipeError as error:
         return [Problem(where, str(error))]
     except (Exception, SystemExit) as error:  # the dataset's code, or the model's in a full-batch check

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class Divergence(pl.Callback):
     """At each validation and at the end of each epoch, look for NaN and infinity in losses, metrics and weights.
 
-    It looks at the losses of training so far, at ``val/error``, the monitored metric and every metric whose name ends
-    in "loss", at the parameters and buffers that were finite when training started, and for NaN in the tensors that
+    It looks at the losses of training so far, at the monitored metric and every metric whose name ends in "loss" or
+    "error", at the parameters and buffers that were finite when training started, and for NaN in the tensors that
     ``validation_step`` returns. Nothing is read in a training step.
 
     Args:
@@ -81,7 +81,8 @@ class Divergence(pl.Callback):
         values = [
             (name, value)
             for name, value in trainer.callback_metrics.items()
-            if name in (self.monitor, "val/error") or name.endswith("loss")
+            # other metrics may be NaN by definition, such as the AUROC of examples of one class
+            if name == self.monitor or name.endswith(("loss", "error"))
         ]
         sums = [callback.sum_so_far() for callback in trainer.callbacks if isinstance(callback, EpochMeanLoss)]  # type: ignore[attr-defined]
         values += [("the sum of the training losses", total) for total in sums]

@@ -64,7 +64,9 @@ def _state_of(generator: Any) -> Any:
     if isinstance(generator, torch.Generator):
         return generator.get_state()
     if generator is random or isinstance(generator, random.Random):
-        return generator.getstate()
+        version, words, gauss = generator.getstate()
+        # as a tensor: of 625 numbers, each goes through Python several times when a checkpoint is written or read
+        return {"version": version, "words": torch.tensor(words), "gauss": gauss}
     state = np.random.get_state(legacy=False) if generator is np.random else generator.bit_generator.state
     return apply_to_collection(state, np.ndarray, lambda array: torch.from_numpy(array.astype(np.int64)))
 
@@ -73,7 +75,7 @@ def _set_state_of(generator: Any, state: Any) -> None:
     if isinstance(generator, torch.Generator):
         generator.set_state(state)
     elif generator is random or isinstance(generator, random.Random):
-        generator.setstate(state)
+        generator.setstate((state["version"], tuple(state["words"].tolist()), state["gauss"]))
     else:
         arrays = apply_to_collection(state, torch.Tensor, lambda tensor: tensor.numpy().astype(np.uint64))
         if generator is np.random:

@@ -128,6 +128,14 @@ def models(install) -> str:
     return "odd/__init__.py"
 
 
+@pytest.fixture
+def tried(monkeypatch):
+    """The models that train on one minibatch, in place of training on it."""
+    names = []
+    monkeypatch.setattr(one_batch, "_train_one_batch", lambda stage, *_: names.append(type(stage.module).__name__))
+    return names
+
+
 @pytest.mark.parametrize("verb", [(), ("check",)])
 @pytest.mark.parametrize(("model", "expected"), BAD.items())
 def test_error_in_the_users_code_is_known_before_training_with_its_line(verb, model, expected, models, cli):
@@ -202,12 +210,40 @@ def test_model_that_cannot_be_copied_is_trained_without_the_check_and_that_is_lo
     assert "one minibatch is not tried before training: the model cannot be copied: cannot pickle" in caplog.text
 
 
-def test_a_sweep_checks_each_model_and_dataset_once(models, cli, monkeypatch):
-    tried = []
-    monkeypatch.setattr(one_batch, "_train_one_batch", lambda stage, *_: tried.append(type(stage.module).__name__))
+def test_a_sweep_checks_each_model_and_dataset_once(tried, models, cli):
     grid = ("model=Good,Hyper", "optimizer.lr=0.1,0.01", "seed=1,2", *SHORT[:2])
     assert cli("check", "-m", *grid).code == 0
     assert tried == ["Good", "Hyper"]
+
+
+@pytest.mark.parametrize("name", ["optimizer.lr", "recipe.lr"])
+def test_a_sweep_of_twenty_learning_rates_trains_on_one_minibatch_once(name, tried, models, cli):
+    rates = ",".join(["1", *(str(0.5**power) for power in range(1, 20))])
+    assert cli("check", "-m", "model=Good", f"{name}={rates}", *SHORT[:2]).code == 0
+    assert tried == ["Good"]
+
+
+@pytest.mark.parametrize(
+    "swept",
+    [
+        "recipe.monitor=null,val/error",
+        "callbacks.patience.monitor=null,val/error",
+        "+trainer.gradient_clip_algorithm=norm,value",
+        "optimizer=sgd,adam",
+        "scheduler=none,inverse_time",
+        "recipe.batch_size=100,50",
+        "on_nan=stop,warn",
+    ],
+)
+def test_a_sweep_trains_on_one_minibatch_for_each_value_that_training_could_fail_with(swept, tried, models, cli):
+    assert cli("check", "-m", "model=Good", swept).code == 0
+    assert tried == ["Good", "Good"]
+
+
+def test_every_value_of_a_sweep_that_training_fails_with_is_refused(models, cli):
+    result = cli("check", "-m", "model=Good", "recipe.monitor=val/error,val/eror", *SHORT[:2])
+    assert result.code == 2
+    assert "did you mean 'val/error'?" in result.err
 
 
 def test_try_one_batch_false_leaves_the_error_to_the_run(models, cli):

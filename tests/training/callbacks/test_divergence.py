@@ -63,6 +63,23 @@ class NanValLoss(Judge):
         super().validation_step(batch, batch_idx)
         self.log("val_loss", torch.tensor(torch.nan))
 
+class NanError(Judge):  # the monitored metric alone, of steps that return nothing
+    def validation_step(self, batch, batch_idx):
+        self.log("val/error", torch.tensor(torch.nan))
+
+class NanErrorOfOneBatch(Judge):  # which is the first of several
+    def validation_step(self, batch, batch_idx):
+        self.log("val/error", torch.tensor(torch.nan if batch_idx == 0 else 0.0), batch_size=len(batch[1]))
+
+class NanUnderscore(Judge):
+    def validation_step(self, batch, batch_idx):
+        self.log("val_error", torch.tensor(torch.nan))
+
+class NanScore(Judge):  # as of a class that no example has; the error is finite
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        self.log("val/auroc", torch.tensor(torch.nan))
+
 class InfiniteScore(Judge):
     def validation_step(self, batch, batch_idx):
         self.log("val/score", torch.tensor(torch.inf))
@@ -93,6 +110,9 @@ CASES = {
     "OwnLog": "the sum of the training losses is nan",
     "ReturnsNan": "an output of validation_step is nan",
     "NanValLoss": "val_loss is nan",
+    "NanError": "val/error is nan",
+    "NanErrorOfOneBatch": "val/error is nan",
+    "NanUnderscore": "val_error is nan",
     "InfiniteScore": "val/score is inf",
     "Statistics": "mean is nan",
 }
@@ -122,6 +142,12 @@ def test_numbers_computed_from_outputs_that_are_not_finite_stop_the_run(model, r
     assert len(re.findall(pattern, result.out)) == 1, result.out
     assert not (result.folder / "r" / "checkpoints" / "best.ckpt").exists()
     assert "to resume" not in result.out
+
+
+def test_another_metric_may_be_nan(models, cli):
+    result = cli("model=NanScore", *SHORT)
+    assert result.code == 0
+    assert summary(result)["status"] == "finished"
 
 
 @pytest.mark.parametrize("model", ["mlp", "logreg", "lenet"])

@@ -1,6 +1,7 @@
 """A run killed at any safe point and resumed, of modules that a stranger might write: the same bits and logs."""
 
 import contextlib
+import csv
 import random
 import signal
 import warnings
@@ -10,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning import callbacks
+from pytorch_lightning.accelerators import CPUAccelerator
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from torchmetrics import MeanMetric
 
@@ -377,6 +379,52 @@ def test_a_run_killed_at_any_safe_point_and_resumed_ends_in_the_same_bits(option
         assert found.best == best.best, message
         for name, tensor in whole.state_dict().items():
             assert torch.equal(module.state_dict()[name], tensor), f"{message}: {name}"
+
+
+def columns(record, names):
+    """These columns of a metrics.csv."""
+    return [[row[name] for name in names] for row in csv.DictReader(record.splitlines())]
+
+
+class WithFlops(Module):
+    flops_per_batch = 1
+
+
+@pytest.mark.parametrize(
+    ("own", "measured"),
+    [
+        (lambda: [callbacks.ThroughputMonitor(len)], "train/time"),
+        (lambda: [callbacks.DeviceStatsMonitor()], "DeviceStatsMonitor.on_train_batch_end/cpu_percent"),
+    ],
+)
+def test_a_run_that_measures_itself_resumes_to_the_same_bits_in_all_but_the_measurements(
+    own, measured, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("pytorch_lightning.accelerators.cpu._PSUTIL_AVAILABLE", True)
+    monkeypatch.setattr("pytorch_lightning.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", True, raising=False)
+    monkeypatch.setattr(CPUAccelerator, "get_device_stats", lambda *_: {"cpu_percent": random.SystemRandom().random()})
+    options = {"own": own, "make_module": WithFlops, "log_every_n_steps": 3}
+    whole, best, record = fit(tmp_path / "whole", **options)
+    assert any(value for (value,) in columns(record, [measured]))
+    with monkeypatch.context() as killing:
+        killed_after(killing, 19)
+        fit(tmp_path / "killed", **options)
+    module, found, text = fit(tmp_path / "killed", tmp_path / "killed" / "last.ckpt", **options)
+    names = ("step", "epoch", "train/loss", "val/error")
+    assert columns(text, names) == columns(record, names)
+    assert found.best == best.best
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(module.state_dict()[name], tensor)
+
+
+def test_lightnings_spike_detection_cannot_be_resumed(tmp_path, monkeypatch):
+    """As docs/callbacks.md says, until Lightning reads the state that it writes."""
+    options = {"own": lambda: [callbacks.SpikeDetection(warmup=1000)]}
+    with monkeypatch.context() as killing:
+        killed_after(killing, 19)
+        fit(tmp_path, **options)
+    with pytest.raises(AttributeError, match="'SpikeDetection' object has no attribute 'running'"):
+        fit(tmp_path, tmp_path / "last.ckpt", **options)
 
 
 def test_training_that_is_done_is_not_resumed(tmp_path):

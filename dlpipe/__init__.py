@@ -1,5 +1,7 @@
 """Deep learning pipelines from plugins: Hydra composes, Lightning trains, the run directory and W&B show it."""
 
+import importlib
+
 TYPE_CHECKING = False  # typing is not imported: this file runs before `dlpipe.__main__` can catch Ctrl-C
 if TYPE_CHECKING:
     from typing import Any
@@ -7,23 +9,36 @@ if TYPE_CHECKING:
     from dlpipe.config.stored_run import load as load
     from dlpipe.errors import DataError, DlpipeError, PluginError, RequestError
     from dlpipe.plugins.load_class import load_class as load_plugin
+    from dlpipe.python_api import Run, compose, datasets, models, run
 
 __version__ = "0.1.0"
-__all__ = ["DataError", "DlpipeError", "PluginError", "RequestError", "__version__", "load", "load_plugin"]
+__all__ = [
+    "DataError",
+    "DlpipeError",
+    "PluginError",
+    "RequestError",
+    "Run",
+    "__version__",
+    "compose",
+    "datasets",
+    "load",
+    "load_plugin",
+    "models",
+    "run",
+]
+
+_MODULES = {
+    "errors": ("DataError", "DlpipeError", "PluginError", "RequestError"),
+    "python_api": ("Run", "compose", "datasets", "models", "run"),
+    "config.stored_run": ("load",),
+    "plugins.load_class": ("load_plugin",),
+}
 
 
 def __getattr__(name: str) -> "Any":
     """Import the public names on first use: ``import dlpipe`` alone imports no torch."""
-    if name in ("DataError", "DlpipeError", "PluginError", "RequestError"):
-        from dlpipe import errors
-
-        return getattr(errors, name)
-    if name == "load":
-        from dlpipe.config.stored_run import load
-
-        return load
-    if name == "load_plugin":
-        from dlpipe.plugins.load_class import load_class
-
-        return load_class
+    for module, names in _MODULES.items():
+        if name in names:
+            original = "load_class" if name == "load_plugin" else name
+            return getattr(importlib.import_module(f"dlpipe.{module}"), original)
     raise AttributeError(f"module 'dlpipe' has no attribute {name!r}")

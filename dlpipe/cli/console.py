@@ -4,6 +4,7 @@ import contextlib
 import logging
 import logging.config
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,3 +53,21 @@ def log_as_job(run_dir: Path) -> None:
     config = yaml.safe_load((conf_dir() / "hydra" / "job_logging" / "dlpipe.yaml").read_text(encoding="utf-8"))
     config["handlers"]["file"]["filename"] = str(run_dir / LOG)
     logging.config.dictConfig(config)
+
+
+@contextlib.contextmanager
+def log_to_file_and_terminal(run_dir: Path) -> Iterator[None]:
+    """Add the handlers of `log_as_job` to the root logger, and remove them afterwards, as a notebook goes on."""
+    root, level = logging.getLogger(), logging.getLogger().level
+    console, file = ConsoleHandler(), logging.FileHandler(run_dir / LOG, encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    root.setLevel(logging.INFO)
+    root.addHandler(console)
+    root.addHandler(file)
+    try:
+        yield
+    finally:
+        root.removeHandler(console)
+        root.removeHandler(file)
+        root.setLevel(level)
+        file.close()

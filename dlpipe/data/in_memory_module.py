@@ -46,6 +46,11 @@ class InMemoryDataModule(pl.LightningDataModule, ABC):
         self.shard: Shard = SINGLE_PROCESS
         self.splits: dict[SplitName, Any] = {}
 
+    def __str__(self) -> str:
+        """The size of each split; Lightning's own method raises an AttributeError for loaders of another class."""
+        sizes = [f"{self.evaluation_batches(split).num_examples:,} {name}" for name, split in self.splits.items()]
+        return f"{type(self).__name__}: {', '.join(sizes) + ' examples' if sizes else 'not loaded yet'}"
+
     @abstractmethod
     def load_splits(self) -> dict[SplitName, Any]:
         """Read train, val and test."""

@@ -1,6 +1,7 @@
-"""A progress bar on a terminal, nothing where the output is a file."""
+"""A progress bar on a terminal or in a notebook, nothing where the output is a file."""
 
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,9 +24,10 @@ class ProgressBar(pl.Callback):
         self._next_drawing = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar if the output is a terminal, and no bar of Lightning's is there."""
+        """Open the bar if the output is a terminal or a notebook with widgets, and no bar of Lightning's is there."""
         console = Console()
-        if not console.is_terminal or not trainer.is_global_zero or trainer.progress_bar_callback is not None:
+        shows_bars = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+        if not shows_bars or not trainer.is_global_zero or trainer.progress_bar_callback is not None:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)

@@ -9,6 +9,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torchmetrics import Metric
 
+from dlpipe.plugins.load_class import load_class
 from dlpipe.training.distributed.gather import gather_from_ranks
 from dlpipe.training.lightning_private import callback_metrics_store, epoch_means, restore_epoch_means
 from dlpipe.training.resume.rng import restore_rng_state, rng_state
@@ -31,7 +32,14 @@ class RunState(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add RNG state, partial epoch means and logger positions, from all ranks."""
+        """Add RNG state, partial epoch means and logger positions, from all ranks; and the model's arguments.
+
+        Lightning's ``load_from_checkpoint`` passes them to the constructor. A stage's own module is built by the model.
+        """
+        options = self.config["model"]
+        if type(pl_module) is load_class("model", options["name"]):
+            arguments = {name: value for name, value in options.items() if name not in ("name", "_target_")}
+            checkpoint.setdefault(pl_module.CHECKPOINT_HYPER_PARAMS_KEY, arguments)
         checkpoint[KEY] = {
             "versions": {"dlpipe": version("dlpipe"), "torch": str(torch.__version__)},
             "config": self.config,

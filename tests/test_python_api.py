@@ -1,0 +1,159 @@
+"""Runs from Python: the same checks, files and numbers as on the command line."""
+
+import json
+import logging
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import dlpipe
+from dlpipe import python_api
+from dlpipe.runs.directory import METRICS, WEIGHTS
+from dlpipe_supervised.lenet import LeNet
+
+SHORT = ("model=logreg", "recipe.max_epochs=2")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run, made in Python, with the settings of torch and logging before and after it."""
+    folder = tmp_path_factory.mktemp("work")
+    torch.set_num_threads(2)
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), logging.root.handlers[:])
+    made = dlpipe.run("model=lenet", "recipe.max_epochs=2", f"hydra.run.dir={folder}/run")
+    after = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), logging.root.handlers[:])
+    assert after == before
+    return made
+
+
+def test_a_run_has_the_numbers_of_the_command_line(run, cli):
+    result = cli("model=lenet", "recipe.max_epochs=2", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    for name in (METRICS, WEIGHTS):
+        assert (result.folder / "run" / name).read_bytes() == (run.directory / name).read_bytes()
+    files = [
+        {str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (run.directory, result.run_dir)
+    ]
+    assert files[0] == files[1]
+    assert (run.directory / ".hydra" / "overrides.yaml").read_text().startswith("- model=lenet\n- recipe.max_epochs=2")
+
+
+def test_a_run_has_config_summary_metrics_and_figures(run):
+    assert (run.config.model.name, run.config.recipe.max_epochs) == ("lenet", 2)
+    assert (run.summary["status"], run.summary["epochs"]) == ("finished", 2)
+    assert {"learning_curves", "confusion_matrix", "filters"} == set(run.figures)
+    assert run.figures["confusion_matrix"].size == (600, 540)
+    assert repr(run) == (
+        f"Run({str(run.directory)!r}: lenet on digits, finished, best val/error {run.summary['best']['value']:g})"
+    )
+
+
+def test_metrics_are_a_data_frame_or_columns_without_pandas(run, monkeypatch):
+    frame = run.metrics
+    assert list(frame["val/error"].dropna())[-1] == pytest.approx(run.summary["best"]["value"])
+    monkeypatch.setattr(python_api.importlib.util, "find_spec", lambda name: None)
+    columns = run.metrics
+    assert list(columns) == list(frame.columns)
+    for name, values in columns.items():
+        assert np.array_equal(values, frame[name].to_numpy(), equal_nan=True)
+
+
+def test_the_model_has_the_best_weights_and_tests_and_predicts_as_the_run(run):
+    torch.set_num_threads(2)
+    stored = torch.load(run.directory / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(value, stored[name]) for name, value in run.model.state_dict().items())
+    assert run.test() == run.summary["test"]
+    x = run.data.splits["test"].first(5).x
+    expected = run.predict((x,))
+    assert expected.shape == (5, 10)
+    assert torch.equal(run.predict(x), expected)
+    assert torch.equal(run.predict(x.numpy()), expected)
+    assert torch.get_num_threads() == 2
+
+
+def test_lightnings_own_load_from_checkpoint_knows_the_models_arguments(run):
+    module = LeNet.load_from_checkpoint(run.directory / "checkpoints" / "best.ckpt")
+    assert all(torch.equal(value, run.model.state_dict()[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=lenett"], "no model 'lenett'; did you mean 'lenet'?"),
+        (["recipe.lr=-1"], "recipe.lr=-1"),
+        (["hydra.job.chdir=true"], "hydra.run.dir is the only one"),
+        (["hydra/launcher=joblib"], "is for Hydra's command line"),
+        (["model=logreg,mlp"], "model=logreg,mlp"),
+    ],
+)
+def test_a_wrong_request_raises_and_writes_nothing(overrides, message, here):
+    with pytest.raises(dlpipe.RequestError) as caught:
+        dlpipe.run(*overrides)
+    assert message in str(caught.value)
+    assert list(here.iterdir()) == []
+
+
+def test_an_interrupted_run_says_how_to_resume_and_resumes_to_the_same_bits(here):
+    whole = dlpipe.run(*SHORT, "hydra.run.dir=whole")
+
+    class Interrupt(logging.Handler):
+        def emit(self, record):
+            if record.getMessage().startswith("epoch 1"):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+
+    handler = Interrupt()
+    logging.root.addHandler(handler)
+    with pytest.raises(KeyboardInterrupt, match=r"dlpipe.Run\('.*part'\).resume\(\)"):
+        dlpipe.run(*SHORT, "hydra.run.dir=part")
+    logging.root.removeHandler(handler)
+    part = dlpipe.Run("part")
+    assert part.summary["status"] == "interrupted"
+    assert part.resume() is part
+    assert part.summary["status"] == "finished"
+    for name in (METRICS, WEIGHTS):
+        assert (part.directory / name).read_bytes() == (whole.directory / name).read_bytes()
+    assert "epoch 2" in (part.directory / "dlpipe.log").read_text()
+    assert part.resume().summary == json.loads((part.directory / "summary.json").read_text())
+
+
+def test_a_run_without_results_says_so(here):
+    (here / "config.yaml").write_text("model: {name: lenet}")
+    assert repr(dlpipe.Run(here)) == f"Run({str(here)!r}: no summary yet)"
+    assert dlpipe.Run(here).figures == {}
+
+
+def test_compose_gives_the_config_and_trains_nothing(here):
+    config = dlpipe.compose("model=mlp", "optimizer=adam", "optimizer.lr=0.01")
+    assert (config.model.name, config.optimizer.lr, config.trainer.max_epochs) == ("mlp", 0.01, 50)
+    assert "hydra" not in config
+    assert list(here.iterdir()) == []
+
+
+def test_a_folder_of_ones_own_yaml_is_used_for_that_call_alone(here):
+    folder = here / "own"
+    (folder / "optimizer").mkdir(parents=True)
+    (folder / "optimizer" / "slow.yaml").write_text("_target_: torch.optim.SGD\nlr: 0.001\n")
+    assert dlpipe.compose("optimizer=slow", config_dir=folder).optimizer.lr == 0.001
+    with pytest.raises(dlpipe.RequestError, match="slow"):
+        dlpipe.compose("optimizer=slow")
+
+
+def test_models_and_datasets_come_with_their_description():
+    assert "lenet" in dlpipe.models()
+    assert dlpipe.datasets()["digits"].startswith("1,797 grey digits")
+    assert all(dlpipe.models().values())
+
+
+def test_a_dataset_prints_its_sizes(run):
+    assert str(run.data) == "Digits: 1,078 train, 359 val, 360 test examples"

@@ -70,14 +70,15 @@ def give_default_mode(path: Path) -> None:
             path.chmod(mode)
 
 
-def check_space(folder: Path, size: int) -> None:
-    """Write a file without a name, and discard it.
+def check_space(folder: Path, size: int, num_files: int = 1) -> None:
+    """Create files without a name, write ``size`` bytes to the first, and discard them.
 
     Raises:
-        OSError: a file of ``size`` bytes cannot be written in this folder.
+        OSError: the folder has no space for them: a file system, or a quota, also limits the number of files.
     """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(size))
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(num_files)]
+        files[0].write(bytes(size))
     if not os.access(folder, os.W_OK | os.X_OK):  # a network file system may know that other files are refused
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 MAX_BYTES = 2**18
-MAX_VALUES = 10_000
+MAX_VALUES = 3_000  # a few hundred in the largest config; so many take OmegaConf half a second
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -37,11 +37,11 @@ def read_yaml(path: Path) -> str:
 
 
 def _num_values(node: yaml.Node | None, counts: dict[int, int]) -> int:
-    """The scalars below a node, counted again for every alias."""
+    """A node and all values in it, counted again for every alias."""
     if node is None or isinstance(node, yaml.ScalarNode):
         return 1
     if id(node) not in counts:
         counts[id(node)] = MAX_VALUES + 1  # of an alias to a node that it is in
         children = [child[1] if isinstance(child, tuple) else child for child in node.value]  # of pairs the values
-        counts[id(node)] = sum(_num_values(child, counts) for child in children)
+        counts[id(node)] = 1 + sum(_num_values(child, counts) for child in children)
     return counts[id(node)]

@@ -65,6 +65,7 @@ class Plain(pl.LightningModule):
 
 def _forget_plugins() -> None:
     registry.all_entries.cache_clear()
+    registry.package_folders.cache_clear()
     class_source.read_class.cache_clear()
     class_source._parse.cache_clear()
     for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.config.compose stores there

@@ -13,9 +13,10 @@ LAUGHS = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 )
 TOO_LARGE = {
-    "many values": (MANY + "x: 1\n", "it has more than 10000 values"),
-    "aliases that multiply": (LAUGHS, "it has more than 10000 values, or it has an alias that multiplies them"),
-    "an alias to itself": ("a: &a [*a]", "it has more than 10000 values"),
+    "many values": (MANY + "x: 1\n", "it has more than 3000 values"),
+    "aliases that multiply": (LAUGHS, "it has more than 3000 values, or it has an alias that multiplies them"),
+    "an alias to itself": ("a: &a [*a]", "it has more than 3000 values"),
+    "empty lists": ("a: [" + "[], " * MAX_VALUES + "]", "it has more than 3000 values"),
     "bytes": ("a: [" + "1," * 2**20 + "1]", "it has more than 262144 bytes"),
 }
 
@@ -61,3 +62,16 @@ def test_a_runs_config_that_is_too_large_is_refused_by_name(tmp_path):
         (tmp_path / "config.yaml").write_text(content)
         with pytest.raises(DlpipeError, match=rf"config\.yaml cannot be read: {message}"):
             read_config(tmp_path)
+
+
+def test_a_config_just_under_the_limit_is_read_in_a_second(cli, tmp_path):
+    values = "x:\n" + "".join(f"  k{number}: {number}\n" for number in range(MAX_VALUES - 100))
+    (tmp_path / "callbacks").mkdir()
+    (tmp_path / "callbacks" / "large.yaml").write_text(values)
+    (tmp_path / "config.yaml").write_text(f"format: 1\nmodel: {{name: logreg}}\n{values}")
+    cli("check", "recipe=none")  # what a process does once
+    start = time.process_time()
+    result = cli("check", "-cd", str(tmp_path), "callbacks=large")
+    assert "callbacks.x: has no _target_" in result.err
+    read_config(tmp_path)
+    assert time.process_time() - start < 2

@@ -62,9 +62,11 @@ class QualifiedConfigs(ConfigSource):
     def _source(self, config_path: str) -> tuple[FileConfigSource, str] | None:
         """The plugin's folder that has the config, and the config's path inside it."""
         group, *names = config_path.removesuffix(".yaml").split("/")
+        if (group, len(names)) not in OWNER_POSITIONS:
+            return None
         folders = registry.plugin_conf_dirs()
         owners = {name: owner for owner in folders for name in (owner, owner.removeprefix("dlpipe-"))}
-        for positions in OWNER_POSITIONS.get((group, len(names)), ()):
+        for positions in OWNER_POSITIONS[group, len(names)]:
             named = [owners[names[position]] for position in positions if names[position] in owners]
             if len(named) < len(positions):
                 continue

@@ -23,12 +23,15 @@ def open_content(path: Path, mode: Literal["rb"] = "rb") -> IO[bytes]:
     Raises:
         DataError: a zip archive has no file, or several.
     """
-    return (_opener(path) or Path.open)(path, mode)
+    file: IO[bytes] = _OPENERS.get(compression(path), Path.open)(path, mode)
+    return file
 
 
-def is_compressed(path: Path) -> bool:
-    """Whether the first bytes of a file are those of a compressed one."""
-    return _opener(path) is not None
+def compression(path: Path) -> str:
+    """The name of the compression that a file's first bytes show; empty if it is not compressed."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    return next((name for signature, name in _SIGNATURES.items() if start.startswith(signature)), "")
 
 
 def plain_name(name: str) -> str:
@@ -57,12 +60,6 @@ class BoundedReader(io.RawIOBase):
         return count
 
 
-def _opener(path: Path) -> Callable[..., Any] | None:
-    with path.open("rb") as file:
-        start = file.read(6)
-    return next((opener for signature, opener in _OPENERS.items() if start.startswith(signature)), None)
-
-
 def _open_zip(path: Path, mode: str) -> IO[bytes]:
     archive = zipfile.ZipFile(path)
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
@@ -75,9 +72,5 @@ def _open_zip(path: Path, mode: str) -> IO[bytes]:
         raise DataError(f"{path}: its member {names[0]} cannot be read: {error}") from error
 
 
-_OPENERS: dict[bytes, Callable[..., Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-    b"PK\3\4": _open_zip,
-}
+_SIGNATURES = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\3\4": "zip"}
+_OPENERS: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open, "zip": _open_zip}

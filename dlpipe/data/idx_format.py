@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpipe.data.available_memory import available_bytes
-from dlpipe.data.content import READ_ERRORS, is_compressed, open_content
+from dlpipe.data.content import READ_ERRORS, compression, open_content
 from dlpipe.errors import DataError, check_size
 
 UNSIGNED_BYTE = 0x08
@@ -62,7 +62,7 @@ def idx_blocks(path: Path) -> Iterator[bytes]:
 def map_idx(path: Path) -> NDArray[np.uint8] | None:
     """The array in an idx file, as a read-only memory map; None if the file is compressed. Raises as `read_idx`."""
     try:
-        if is_compressed(path):
+        if compression(path):
             return None
         content = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
     except (OSError, ValueError) as error:

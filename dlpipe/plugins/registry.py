@@ -133,14 +133,20 @@ def conf_dir_of(entry: PluginEntry) -> Path | None:
     """The ``conf/`` folder of the entry's package, found without importing it; None if it has none."""
     if entry.distribution == CORE:
         return conf_dir()
-    try:
-        spec = importlib.util.find_spec(entry.package)
-    except (ImportError, ValueError):
-        return None
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (Path(folder) / "conf").is_dir():
-            return Path(folder) / "conf"
+    for folder in package_folders(entry.package):
+        if (folder / "conf").is_dir():
+            return folder / "conf"
     return None
+
+
+@functools.cache
+def package_folders(package: str) -> tuple[Path, ...]:
+    """The folders of a package, found without importing it; empty if it is missing or a single file."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return ()
+    return tuple(map(Path, (spec.submodule_search_locations or []) if spec else []))
 
 
 def plugin_conf_dirs() -> dict[str, Path]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from dlpipe.data.content import compression
 from dlpipe.errors import DataError, DlpipeError, format_list, system_errors_in_one_line
 from dlpipe.runs.checkpoint_sizes import check_checkpoint
 
@@ -20,8 +21,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     A safetensors file, which has weights alone, is known by its first bytes and has the key ``state_dict``.
 
     Raises:
-        DlpipeError: the file is missing or damaged, declares more than it holds, or loading it would call a function,
-            which the message names.
+        DlpipeError: the file is missing, compressed or damaged, declares more than it holds, or loading it would
+            call a function, which the message names.
     """
     if not path.is_file():
         raise DlpipeError(f"no checkpoint {path}")
@@ -30,6 +31,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # torch warns about unusual files before it fails
             if _is_safetensors(path):
                 return {"state_dict": load_file(path)}
+            if (name := compression(path)) not in ("", "zip"):  # torch writes a zip archive
+                raise DlpipeError(f"{path} is compressed by {name}: decompress it, and keep its name")
             check_checkpoint(path)
             with path.open("rb") as file:  # of a path, torch would believe the suffix
                 content = torch.load(file, map_location="cpu", weights_only=True)

@@ -23,7 +23,8 @@ BEST = "best.ckpt"
 START = "start.ckpt"  # a copy of the weights from init_from
 FIGURES = "figures"
 SAMPLES = "samples"
-FIRST_BYTES = 2**20  # what a small run writes
+FIRST_BYTES = 2**20  # that a small run writes
+FIRST_FILES = 20  # as many files and folders as it creates
 
 
 def best_of(run_dir: Path, stage: str = "") -> Path:
@@ -108,7 +109,7 @@ def check_writable(folder: Path) -> None:
         DlpipeError: names the folder and the reason: a read-only or full file system, or permissions.
     """
     try:
-        check_space(folder, FIRST_BYTES)
+        check_space(folder, FIRST_BYTES, FIRST_FILES)
     except OSError as error:
         advice = (
             "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "use a copy that you may write to"

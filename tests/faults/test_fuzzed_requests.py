@@ -3,6 +3,7 @@
 pytest tests/faults/test_fuzzed_requests.py --hypothesis-profile=long
 """
 
+import copy
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.timeout(7200)
 MANY = settings.default.max_examples  # 100, and 4,000 with the profile long
-fuzzed = settings(max_examples=2 * MANY, suppress_health_check=list(HealthCheck))
+fuzzed = settings(max_examples=3 * MANY // 2, suppress_health_check=list(HealthCheck))
 
 GROUPS = ("model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger", "recipe", "random_search")
 GROUPS += ("hydra/launcher", "hydra/sweeper", "hydra/job_logging", "experiment", "optimizer_recipe", "recipe_for")
@@ -51,6 +52,8 @@ ODD = (
 ODD += ("\\", "{", "[", "a=b", "a,b", "%s", "{0}", "\n", "\t", "!!python/none", "&a", "*a", "[" * 300, "#", "x" * 3000)
 SWEEPS = ("1,2", "a,b", "glob(*)", "glob(*,exclude=m*)", "range(1,3)", "range(3)", "choice(a,b)", "interval(0,1)")
 SWEEPS += ("shuffle(1,2)", "sort(2,1)", "tag(t,interval(1,2))", "choice()", "int(3.5)", "float(a)", "range(0,9,0)")
+CONFIG_PLACES = ("model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger", "recipe", "format")
+CONFIG_PLACES += ("seed", "output_dir", "resume", "init_from", "stage_configs", "a.b", "model.name", "dataset.name")
 FLAGS = ("-m", "-c", "job", "hydra", "all", "--resolve", "-p", "-cd", ".", "-sc", "query=bash", "install=zsh", "--")
 FLAGS += ("--hydra-help", "--version", "-h", "--multirun", "-cn", "uninstall=fish", "query=", "-x", "--cfg=job")
 VERBS = ("check", "list", "show", "inspect", "doctor")
@@ -179,6 +182,45 @@ class Fuzzed(pl.LightningModule):
 )
 def test_a_config_file_is_refused_with_its_reasons_or_could_be_used(cli, write, group, content):
     is_clear(cli("check", *write(group, content)))
+
+
+@pytest.fixture
+def ask_of_run(cli, tmp_path):
+    """Ask a verb of a finished run, which trains nothing, after its config has been changed."""
+    run = cli("model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=1", f"hydra.run.dir={tmp_path}/run")
+    assert run.code == 0
+    config = tmp_path / "run" / "config.yaml"
+    tree = yaml.safe_load(config.read_text())
+
+    def ask(verb, place, value, cut):
+        *above, key = place.split(".")
+        changed = copy.deepcopy(tree)
+        parent = changed
+        for name in above:
+            parent = parent[name] if isinstance(parent.get(name), dict) else parent.setdefault(name, {})
+        parent[key] = value
+        content = yaml.safe_dump(changed, allow_unicode=True).encode("utf-8", "surrogatepass")
+        config.write_bytes(content[:cut])
+        before = sorted(tmp_path.rglob("*"))
+        result = cli(verb, str(tmp_path / "run"))
+        assert sorted(tmp_path.rglob("*")) == before
+        return result
+
+    return ask
+
+
+@settings(fuzzed, max_examples=MANY)
+@example("resume", "callbacks.x", {"_target_": "os.system", "command": "touch ran"}, None)
+@example("test", "dataset.name", "mnist", None)
+@example("resume", "seed", "${oc.env:HOME}", 900)
+@given(
+    st.sampled_from(("resume", "test")),
+    st.sampled_from(CONFIG_PLACES) | joined(".", st.sampled_from(GROUPS), st.sampled_from(LEAVES)),
+    trees,
+    st.none() | st.none() | st.integers(0, 3000),
+)
+def test_a_runs_config_is_refused_with_its_reasons_or_could_be_used(ask_of_run, verb, place, value, cut):
+    is_clear(ask_of_run(verb, place, value, cut))
 
 
 @pytest.mark.parametrize("folder", ["/proc/foo", "/sys/foo", "/dev/null/foo"])

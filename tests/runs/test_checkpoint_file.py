@@ -1,11 +1,15 @@
 """Reading damaged or malicious checkpoints, and ``inspect``."""
 
+import bz2
+import gzip
+import lzma
 import os
 import pickle
 import random
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dlpipe import DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
@@ -46,6 +50,27 @@ def test_file_that_is_not_a_checkpoint_is_refused(content, tmp_path):
     (tmp_path / "bad.ckpt").write_bytes(content)
     with pytest.raises(DlpipeError, match=r"bad\.ckpt (cannot be read|is refused|is not a checkpoint)"):
         read_checkpoint(tmp_path / "bad.ckpt")
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+@pytest.mark.parametrize("name", ["last.ckpt", "weights.safetensors"])
+def test_the_message_about_a_compressed_checkpoint_names_the_compression(module, name, tmp_path, cli):
+    path = tmp_path / name
+    if name == "last.ckpt":
+        torch.save({"state_dict": {}}, path)
+    else:
+        save_file({"weight": torch.zeros(3)}, path)
+    path.write_bytes(module.compress(path.read_bytes()))
+    compression = {gzip: "gzip", bz2: "bzip2", lzma: "xz"}[module]
+    result = cli("inspect", str(path))
+    assert result.code == 2
+    assert result.err == f"dlpipe: {path} is compressed by {compression}: decompress it, and keep its name\n"
+
+
+def test_safetensors_whose_header_has_the_length_of_a_signature_are_read(tmp_path):
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x8B1F)  # the first bytes of gzip
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert read_checkpoint(tmp_path / "a.safetensors")["state_dict"]["a"] == 0
 
 
 def test_missing_file_is_reported(tmp_path, cli):

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlpipe.atomic import check_space
 from dlpipe.errors import DlpipeError, Problem, format_list
 from dlpipe.plugins import registry
-from dlpipe.runs.directory import FIRST_BYTES, check_links
+from dlpipe.runs.directory import FIRST_BYTES, FIRST_FILES, check_links
 
 DATASET_KEY = re.compile(r"\$\{dataset\.(\w+)\}")
 
@@ -110,7 +110,7 @@ def directory_problems(cfg: DictConfig, output_key: str) -> list[Problem]:
     if not parent.is_dir():
         return [Problem(where, f"cannot be created: {parent} is not a directory; choose another")]
     try:
-        check_space(parent, FIRST_BYTES)
+        check_space(parent, FIRST_BYTES, FIRST_FILES)
     except OSError as error:
         return [Problem(where, f"cannot be created: {parent} cannot be written to: {error.strerror}; choose another")]
     return []

@@ -1,5 +1,8 @@
 """The config checks: groups, options, keys, types, missing values, without importing torch or a plugin."""
 
+import functools
+from pathlib import Path
+
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -81,14 +84,20 @@ def _check_job(job: list[ParsedOverride]) -> DictConfig:
 
 def _compose(overrides: list[str]) -> DictConfig:
     """Compose after checking that model and dataset are installed: Hydra's message would not list those that are."""
-    defaults = OmegaConf.load(registry.conf_dir() / "config.yaml").defaults
-    chosen: dict[str, str] = {kind: str(item[kind]) for item in defaults for kind in registry.KINDS if kind in item}
+    chosen = _default_choices(registry.conf_dir() / "config.yaml").copy()
     for text in overrides:
         key, _, value = text.partition("=")
         chosen[key] = value.strip("'\"")
     for kind in registry.KINDS:
         registry.find(kind, chosen[kind])
     return compose(overrides)
+
+
+@functools.cache
+def _default_choices(path: Path) -> dict[str, str]:
+    """The model and the dataset of the core's config."""
+    defaults = OmegaConf.load(path).defaults
+    return {kind: str(item[kind]) for item in defaults for kind in registry.KINDS if kind in item}
 
 
 def _hydra_text(setting: ParsedOverride, base: DictConfig) -> str:

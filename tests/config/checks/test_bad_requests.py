@@ -4,6 +4,8 @@ import errno
 import os
 import re
 import shlex
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -245,6 +247,21 @@ def test_a_folder_without_space_is_refused_before_anything_is_written(cli, monke
     assert (
         f"cannot be created: {result.folder} cannot be written to: {os.strerror(number)}; choose another" in result.err
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("words", [[], ["-m", "seed=1,2"]], ids=["run", "sweep"])
+@pytest.mark.parametrize("num_files", [1, 2, 5, 19])
+def test_a_file_system_that_takes_few_more_files_is_refused(cli, tmp_path, num_files, words):
+    limits = f"size=50m,nr_inodes={1 + num_files}"  # its root is one
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", limits, "tmpfs", str(tmp_path)], check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        result = cli(*words, f"hydra.{'sweep' if words else 'run'}.dir={tmp_path / 'run'}")
+        assert (result.code, list(tmp_path.iterdir())) == (2, [])
+        assert f"cannot be created: {tmp_path} cannot be written to: No space left on device; choose" in result.err
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_missing_default_model_is_reported(cli, monkeypatch):

@@ -27,14 +27,22 @@ def _integer_from(least: int) -> Callable[[str], int]:
 RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run"}}
 # for a verb that executes what the config in the directory names
 TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everything that the run's config names"}}
+CONFIG_DIR: Arguments = {
+    "-cd --config-dir": {
+        "metavar": "DIR",
+        "action": "append",
+        "default": [],
+        "help": "add a folder of your own YAML to the config",
+    }
+}
 
 VERBS: dict[str, Arguments] = {
-    "list": {},
-    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset or an optimizer"}},
+    "list": CONFIG_DIR,
+    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset, an optimizer or an experiment"}} | CONFIG_DIR,
     "doctor": {},
     "check": {
         "-m": {"action": "store_true", "help": "a sweep"},
-        "-cd": {"metavar": "DIR", "help": "add a folder of your own YAML to the config"},
+        **CONFIG_DIR,
         "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
     },
     "resume": RUN | TRUST,

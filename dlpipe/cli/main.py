@@ -31,6 +31,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe model=lenet dataset=mnist recipe.lr=0.05
   python -m dlpipe -m model=logreg,mlp optimizer.lr=0.1,0.01     a sweep: every combination
   python -m dlpipe experiment=NAME                   run a saved set-up; more overrides may follow
+  python -m dlpipe save NAME model=mlp seed=3        save overrides as an experiment (or --run RUN)
   python -m dlpipe list                              list models, datasets, optimizers, experiments and plugins
   python -m dlpipe show lenet                        show a model's description, options, recipe and targets
   python -m dlpipe doctor                            import every plugin and report errors

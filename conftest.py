@@ -68,6 +68,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.delenv(registry.ALLOW_VARIABLE, raising=False)
+    monkeypatch.delenv(registry.CONF_VARIABLE, raising=False)
     return folder
 
 

@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, RequestError, refuse
+from dlpipe.plugins import registry
 
+CONFIG_DIR = re.compile(r" (?:-cd|--config-dir)[ =]+(\S+)")
 COMPLETION, SHELLS = ("install", "uninstall", "query"), ("bash", "fish", "zsh")
 
 
@@ -49,9 +52,28 @@ def parse(arguments: list[str]) -> Request:
     if str(found.shell_completion).startswith("query") and "COMP_LINE" not in os.environ:
         problems.append(Problem(f"-sc {found.shell_completion}", "is called by the shell, which sets COMP_LINE"))
     folders = [Path(folder).absolute() for folder in found.config_dir]
-    problems += [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
+    problems += _folder_problems(folders)
     refuse(problems)
-    return Request(overrides, found.multirun, _print_only_flags(found), folders)
+    return Request(overrides, found.multirun, _print_only_flags(found), folders or _completed_folders(found))
+
+
+def use_config_dirs(texts: list[str]) -> None:
+    """Add the folders of a verb's ``--config-dir`` to the config; a RequestError names those that do not exist."""
+    folders = [Path(text).absolute() for text in texts]
+    refuse(_folder_problems(folders))
+    registry.user_conf_dirs[:] = folders
+
+
+def _folder_problems(folders: list[Path]) -> list[Problem]:
+    return [Problem(f"--config-dir {folder}", "no such folder") for folder in folders if not folder.is_dir()]
+
+
+def _completed_folders(found: argparse.Namespace) -> list[Path]:
+    """The folders of ``--config-dir`` in the line that the shell completes."""
+    if not str(found.shell_completion).startswith("query"):
+        return []
+    folders = [Path(text).absolute() for text in CONFIG_DIR.findall(os.environ["COMP_LINE"])]
+    return [folder for folder in folders if folder.is_dir()]  # its name may not be complete
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser) -> Problem:

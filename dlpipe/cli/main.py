@@ -30,7 +30,9 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe model=lenet                       train and test a model on its default dataset
   python -m dlpipe model=lenet dataset=mnist recipe.lr=0.05
   python -m dlpipe -m model=logreg,mlp optimizer.lr=0.1,0.01     a sweep: every combination
-  python -m dlpipe list                              list models, datasets, optimizers and plugins
+  python -m dlpipe experiment=NAME                   run a saved set-up; more overrides may follow
+  python -m dlpipe save NAME model=mlp seed=3        save overrides as an experiment (or --run RUN)
+  python -m dlpipe list                              list models, datasets, optimizers, experiments and plugins
   python -m dlpipe show lenet                        show a model's description, options, recipe and targets
   python -m dlpipe doctor                            import every plugin and report errors
   python -m dlpipe check model=lenet recipe.lr=0.05  check a request without running it
@@ -42,13 +44,13 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 
-groups      model dataset optimizer scheduler trainer callbacks logger recipe
+groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment
 models      {models}
 datasets    {datasets}
 
 -m, --multirun     run every combination of comma-separated values
 -c, --cfg job      print the composed config and run nothing (--resolve, --package KEY)
--cd DIR            add a folder of your own YAML to the config
+-cd DIR            add a folder of your own YAML to the config; so does DLPIPE_CONF=DIR
 -sc install=bash   print the shell completion of the command `dlpipe`, for eval (also zsh, fish)
 --hydra-help       show Hydra's own flags and launchers
 --version          print the version

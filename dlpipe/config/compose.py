@@ -8,8 +8,10 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.config.experiments import GROUP
 from dlpipe.config.search_path import register
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
@@ -28,8 +30,12 @@ def config_tree() -> Iterator[None]:
 
 def compose(overrides: list[str]) -> DictConfig:
     """The composed config with its ``hydra`` node; ``output_dir``, not known yet, is a placeholder."""
-    cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
-    cfg.output_dir = "RUN_DIRECTORY"
+    try:
+        cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
+    except RecursionError as error:
+        raise ConfigCompositionException("a defaults list leads back to its own file") from error
+    if OmegaConf.is_interpolation(cfg, "output_dir"):
+        cfg.output_dir = "RUN_DIRECTORY"
     return cfg
 
 
@@ -44,6 +50,6 @@ def options(group: str) -> list[str]:
 
 
 def is_group(key: str) -> bool:
-    """Whether an override of ``key`` chooses a config; always for model and dataset, even if none is installed."""
+    """Whether an override of ``key`` chooses a config; always for model, dataset, experiment, even if there is none."""
     group = key.partition("@")[0]
-    return group in registry.KINDS or bool(options(group))
+    return group in (*registry.KINDS, GROUP) or bool(options(group))

@@ -9,11 +9,20 @@ from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf.errors import OmegaConfBaseException
 
+from dlpipe.config.experiments import GROUP
 from dlpipe.errors import PluginError
 from dlpipe.yaml_limits import read_yaml
 
 # ValueError: too large, not UTF-8, a date that does not exist; OSError: no mapping, or no permission
 UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, OSError)
+
+
+def read_text(path: Path) -> str:
+    """The text of a config file; a PluginError if it cannot be read."""
+    try:
+        return read_yaml(path)
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -38,11 +47,14 @@ class FileConfigSource(file_config_source.FileConfigSource):  # of the same name
         try:
             if path.is_file():
                 read_yaml(path)
-            return super().load_config(config_path)
+            result = super().load_config(config_path)
         except (HydraException, OmegaConfBaseException):
             raise
         except UNREADABLE as error:
             raise _unreadable(path, error) from error
+        if config_path.startswith(f"{GROUP}/") and result.header["package"] != "_global_":
+            raise PluginError(f"{path} must begin with the line '# @package _global_', as every experiment")
+        return result
 
 
 def _unreadable(path: Path, error: Exception) -> PluginError:

@@ -22,13 +22,14 @@ def make_absolute(config: DictConfig, working_folder: Path) -> None:
     """Make the paths that the run reads absolute, in place: the working directory may change later."""
     for kind in KINDS:
         for name, value in config[kind].items():
-            if not OmegaConf.is_interpolation(config[kind], name) and _is_path(str(name), value):
+            if not OmegaConf.is_interpolation(config[kind], name) and is_path(str(name), value):
                 config[kind][name] = _absolute(value, working_folder)
     if config.init_from:
         config.init_from = _absolute(config.init_from, working_folder)
 
 
-def _is_path(name: str, value: Any) -> bool:
+def is_path(name: str, value: Any) -> bool:
+    """Whether the value of an argument with this name is a path."""
     if not isinstance(value, str) or "://" in value:
         return False
     path = Path(value)

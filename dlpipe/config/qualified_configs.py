@@ -13,6 +13,7 @@ from dlpipe.plugins import registry
 OWNER_POSITIONS: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {
     ("model", 2): ((0,),),
     ("dataset", 2): ((0,),),
+    ("experiment", 2): ((0,),),
     ("recipe", 2): ((0,),),
     ("recipe_for", 3): ((0,), (1,)),  # recipe_for/acme/softmax/digits, recipe_for/softmax/acme/iris
     ("recipe_for", 4): ((0, 2),),

@@ -15,7 +15,8 @@ from typing import Literal
 from packaging.utils import canonicalize_name
 
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import PluginError, format_list
+from dlpipe.errors import DlpipeError, PluginError, format_list
+from dlpipe.operating_system import expand_user
 
 Kind = Literal["model", "dataset", "energy"]
 GROUPS: dict[Kind, str] = {"model": "dlpipe.models", "dataset": "dlpipe.datasets", "energy": "dlpipe.energies"}
@@ -23,6 +24,7 @@ GROUPS: dict[Kind, str] = {"model": "dlpipe.models", "dataset": "dlpipe.datasets
 KINDS: tuple[Kind, ...] = ("model", "dataset")
 CORE = "dlpipe"
 ALLOW_VARIABLE = "DLPIPE_PLUGINS"
+CONF_VARIABLE = "DLPIPE_CONF"
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,30 @@ def plugin_conf_dirs() -> dict[str, Path]:
 user_conf_dirs: list[Path] = []
 
 
+def environment_conf_dirs() -> list[Path]:
+    """The user's folders that ``DLPIPE_CONF`` names, separated as in ``PATH``.
+
+    Raises:
+        DlpipeError: one does not exist.
+    """
+    names = os.environ.get(CONF_VARIABLE, "").split(os.pathsep)
+    folders = [expand_user(name).absolute() for name in names if name]
+    for folder in folders:
+        if not folder.is_dir():
+            raise DlpipeError(f"{CONF_VARIABLE} names {folder}: no such folder; create it, or unset {CONF_VARIABLE}")
+    return folders
+
+
 def added_conf_dirs() -> dict[str, Path]:
-    """Owner to folder of all ``conf/`` folders except the core's: those of plugins, then the user's."""
-    return plugin_conf_dirs() | {f"--config-dir {folder}": folder for folder in user_conf_dirs}
+    """Owner to folder of all ``conf/`` folders except the core's, each once: those of plugins, then the user's."""
+    users = {f"--config-dir {folder}": folder for folder in user_conf_dirs}
+    users |= {f"{CONF_VARIABLE} {folder}": folder for folder in environment_conf_dirs()}
+    seen, added = {conf_dir().resolve()}, {}
+    for owner, folder in (plugin_conf_dirs() | users).items():
+        if folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            added[owner] = folder
+    return added
 
 
 def config_options(group: str) -> list[str]:

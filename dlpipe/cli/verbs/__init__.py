@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import functools
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,15 +28,35 @@ def _integer_from(least: int) -> Callable[[str], int]:
 RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run"}}
 # for a verb that executes what the config in the directory names
 TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everything that the run's config names"}}
+CONFIG_DIR: Arguments = {
+    "-cd --config-dir": {
+        "metavar": "DIR",
+        "action": "append",
+        "default": [],
+        "help": "add a folder of your own YAML to the config",
+    }
+}
 
 VERBS: dict[str, Arguments] = {
-    "list": {},
-    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset or an optimizer"}},
+    "list": CONFIG_DIR,
+    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset, an optimizer or an experiment"}} | CONFIG_DIR,
     "doctor": {},
     "check": {
         "-m": {"action": "store_true", "help": "a sweep"},
-        "-cd": {"metavar": "DIR", "help": "add a folder of your own YAML to the config"},
+        **CONFIG_DIR,
         "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
+    },
+    "save": {
+        "name": {"metavar": "NAME", "help": "of the experiment"},
+        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
+        "--run": {"metavar": "RUN", "type": Path, "help": "take the overrides of this run"},
+        "--to": {
+            "metavar": "DIR",
+            "type": Path,
+            "help": "write DIR/experiment/NAME.yaml (default: DLPIPE_CONF or conf)",
+        },
+        "--force": {"action": "store_true", "help": "replace an experiment of this name"},
+        **CONFIG_DIR,
     },
     "resume": RUN | TRUST,
     "reproduce": RUN | TRUST,
@@ -81,7 +102,8 @@ class _Parser(argparse.ArgumentParser):
     """Raise `RequestError` where argparse would print the error and exit."""
 
     def __init__(self, verb: str, arguments: Arguments) -> None:
-        super().__init__(f"python -m dlpipe {verb}", add_help=False, allow_abbrev=False)
+        in_one_line = functools.partial(argparse.HelpFormatter, width=100)  # the longest usage
+        super().__init__(f"python -m dlpipe {verb}", add_help=False, allow_abbrev=False, formatter_class=in_one_line)
         self.verb = verb
         for flags, keywords in arguments.items():
             self.add_argument(*flags.split(), **keywords)

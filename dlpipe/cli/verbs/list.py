@@ -1,18 +1,22 @@
-"""List the installed models, datasets, optimizers and plugins."""
+"""List the installed models, datasets, optimizers and plugins, and the experiments."""
 
 import argparse
 from collections.abc import Sequence
 
+from dlpipe.cli.flags import use_config_dirs
+from dlpipe.config.experiments import experiments
 from dlpipe.plugins import class_source, health, registry
 from dlpipe.plugins.registry import PluginEntry
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print a table of each kind; no plugin is imported."""
+    use_config_dirs(arguments.config_dir)
     for kind in registry.KINDS:
         rows = [(_name(entry), entry.distribution, _first_line(entry)) for entry in registry.available(kind)]
         _print_table(f"{kind}s", rows)
     _print_table("optimizers", [(name, "", "") for name in registry.config_options("optimizer")])
+    _print_table("experiments", [(item.typed_name, item.owner, "") for item in experiments()], "none")
     _print_table("plugins", _plugin_rows())
     return 0
 
@@ -42,10 +46,10 @@ def _plugin_rows() -> list[tuple[str, str, str]]:
     return [rows[name] for name in sorted(rows)]
 
 
-def _print_table(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_table(title: str, rows: Sequence[tuple[str, str, str]], empty: str = "none installed") -> None:
     print(title)
     if not rows:
-        print("  none installed")
+        print(f"  {empty}")
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     for name, distribution, message in rows:
         print(f"  {name:{widths[0]}}  {distribution:{widths[1]}}  {message}".rstrip())

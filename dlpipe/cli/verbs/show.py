@@ -1,11 +1,14 @@
-"""Show what a model, a dataset or an optimizer is, its options, its recipe and its targets."""
+"""Show what a model, a dataset, an optimizer or an experiment is: its options, recipe and targets, or its file."""
 
 import argparse
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlpipe.cli.flags import use_config_dirs
 from dlpipe.config.checks import config_checks
+from dlpipe.config.config_files import read_text
+from dlpipe.config.experiments import experiments
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
 from dlpipe.metrics import format_metric
@@ -16,6 +19,7 @@ from dlpipe.plugins.registry import PluginEntry
 
 def main(arguments: argparse.Namespace) -> int:
     """Print everything that is registered under this name; a PluginError if nothing is."""
+    use_config_dirs(arguments.config_dir)
     name = arguments.name
     bare = name.rpartition("/")[2]
     optimizers = registry.config_options("optimizer")
@@ -25,8 +29,12 @@ def main(arguments: argparse.Namespace) -> int:
     if name in optimizers:
         print(f"{name}: optimizer\n")
         _print_options("optimizer", _compose(f"optimizer={name}").optimizer)
-    elif not kinds:
-        known = sorted({*optimizers, *(entry.name for kind in registry.KINDS for entry in registry.available(kind))})
+    saved = [item for item in experiments() if name in (item.name, item.qualified_name)]
+    for experiment in saved:
+        print(f"{name}: experiment of {experiment.owner} ({experiment.path})\n\n{read_text(experiment.path)}")
+    if not kinds and name not in optimizers and not saved:
+        entries = [entry.name for kind in registry.KINDS for entry in registry.available(kind)]
+        known = sorted({*optimizers, *entries, *(item.name for item in experiments())})
         raise PluginError(f"nothing is called {name!r}; {did_you_mean(name, known)}there are {format_list(known)}")
     return 0
 

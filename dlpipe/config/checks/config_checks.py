@@ -1,10 +1,7 @@
 """The config checks: groups, options, keys, types, missing values, without importing torch or a plugin."""
 
-import functools
-from pathlib import Path
-
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe.config.checks.composed_config import (
@@ -14,9 +11,17 @@ from dlpipe.config.checks.composed_config import (
     leaf_problems,
     name_problems,
 )
+from dlpipe.config.checks.experiment import (
+    chosen_experiment,
+    default_problems,
+    experiment_problems,
+    saved_sweep,
+    sweep_problems,
+)
 from dlpipe.config.checks.override_types import has_no_yaml, is_stage_override, value_problems
 from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse, syntax_problems
 from dlpipe.config.compose import compose, config_tree, is_group
+from dlpipe.config.experiments import GROUP
 from dlpipe.errors import PluginError, Problem, RequestError, refuse
 from dlpipe.plugins import registry
 
@@ -31,9 +36,14 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
     """
     settings, problems = parse(texts)
     with config_tree():
+        if multirun:
+            saved, saved_problems = _saved_sweep(settings)
+            settings, problems = saved + settings, problems + saved_problems
         valid, refused_groups = [], set()
         for setting in settings:
             setting_problems = syntax_problems(setting, multirun)
+            if setting.key == GROUP and not setting_problems:
+                setting_problems = sweep_problems(setting)
             problems += setting_problems
             if not setting_problems:
                 valid.append(setting)
@@ -63,19 +73,31 @@ def hydra_texts(texts: list[str], checked: list[Job]) -> list[str]:
     return [_hydra_text(setting, without_yaml[0] if without_yaml else checked[0][1]) for setting in settings]
 
 
+def _saved_sweep(settings: list[ParsedOverride]) -> tuple[list[ParsedOverride], list[Problem]]:
+    try:
+        return saved_sweep(settings)
+    except (PluginError, HydraException, OmegaConfBaseException):
+        return [], []  # the check of the job says what is wrong with the experiment
+
+
 def _check_job(job: list[ParsedOverride]) -> DictConfig:
     """Compose one job: first only its groups, to learn which keys exist, then all overrides."""
     groups = [setting for setting in job if is_group(setting.key)]
     values = [setting for setting in job if not is_group(setting.key)]
+    experiment = chosen_experiment(groups)
     try:
+        refuse(default_problems(experiment) if experiment else [])
         base = _compose([setting.text for setting in groups])
+        refuse(experiment_problems(experiment, base) if experiment else [])
         refuse(name_problems(base))
         refuse([*collisions(base), *(problem for setting in values for problem in value_problems(setting, base))])
         cfg = _compose([_hydra_text(setting, base) for setting in job]) if values else base
     except PluginError as error:
         raise RequestError([Problem("", str(error))]) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise RequestError([Problem(" ".join(setting.text for setting in job), first_lines(error))]) from error
+        named = experiment if f"{GROUP}/" in str(error) else None
+        where = str(named.path) if named else " ".join(setting.text for setting in job)
+        raise RequestError([Problem(where, first_lines(error))]) from error
     from dlpipe.settings import core_problems  # imports pydantic: only if there is a config to check
 
     refuse(leaf_problems(cfg) or core_problems(cfg))
@@ -83,21 +105,17 @@ def _check_job(job: list[ParsedOverride]) -> DictConfig:
 
 
 def _compose(overrides: list[str]) -> DictConfig:
-    """Compose after checking that model and dataset are installed: Hydra's message would not list those that are."""
-    chosen = _default_choices(registry.conf_dir() / "config.yaml").copy()
-    for text in overrides:
-        key, _, value = text.partition("=")
-        chosen[key] = value.strip("'\"")
+    """Compose, and check that model and dataset are installed: Hydra's message would not list those that are."""
+    try:
+        cfg = compose(overrides)
+    except MissingConfigException as error:
+        group, _, name = str(error.missing_cfg_file).partition("/")
+        if group in registry.KINDS:
+            registry.find(group, name)
+        raise
     for kind in registry.KINDS:
-        registry.find(kind, chosen[kind])
-    return compose(overrides)
-
-
-@functools.cache
-def _default_choices(path: Path) -> dict[str, str]:
-    """The model and the dataset of the core's config."""
-    defaults = OmegaConf.load(path).defaults
-    return {kind: str(item[kind]) for item in defaults for kind in registry.KINDS if kind in item}
+        registry.find(kind, str(cfg.hydra.runtime.choices[kind]))
+    return cfg
 
 
 def _hydra_text(setting: ParsedOverride, base: DictConfig) -> str:

@@ -51,11 +51,11 @@ def _known(node: Any, at_root: bool, in_plugin_group: bool) -> list[str]:
 
 def _unknown(setting: ParsedOverride, parent: str, name: str, known: list[str]) -> Problem:
     if parent in registry.KINDS and name == "name":
-        return Problem(setting.text, f"choose with {parent}={setting.shown_value}")
+        return Problem(setting.where, f"choose with {parent}={setting.shown_value}")
     message = f"no such key; {did_you_mean(name, known)}{parent or 'the config'} has {format_list(known)}"
     if parent == "trainer":
         message += f". Any other argument of Lightning's Trainer is added as +{setting.text}"
-    return Problem(setting.text, message)
+    return Problem(setting.where, message)
 
 
 def _type_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
@@ -68,7 +68,7 @@ def _type_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
     except OmegaConfBaseException:  # it depends on another override, or on the run; checked once everything is composed
         return []
     expected = _expected_type(value, default)
-    return [Problem(setting.text, f"must be {expected}, like the default {default}")] if expected else []
+    return [Problem(setting.where, f"must be {expected}, like the default {default}")] if expected else []
 
 
 def _expected_type(value: Any, default: Any) -> str | None:

@@ -1,13 +1,15 @@
 """The overrides of the command line, parsed with Hydra's grammar, expanded into single jobs, and checked."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
+from dlpipe.config import experiments
 from dlpipe.config.compose import is_group, options
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, Problem, format_list
@@ -31,6 +33,7 @@ class ParsedOverride:
 
     text: str
     parsed: Override
+    file: Path | None = None  # of the experiment that holds it, if it was not typed
 
     @property
     def key(self) -> str:
@@ -38,24 +41,33 @@ class ParsedOverride:
         return str(self.parsed.key_or_group)
 
     @property
+    def where(self) -> str:
+        """The override, and the file that holds it, for a message."""
+        return f"{self.file}: {self.text}" if self.file else self.text
+
+    @property
     def shown_value(self) -> str:
         """The value as it was typed."""
         return self.text.partition("=")[2]
 
 
-def parse(texts: list[str]) -> tuple[list[ParsedOverride], list[Problem]]:
-    """Parse each override separately, so that a malformed one does not hide problems of the others."""
+def parse(texts: list[str], file: Path | None = None) -> tuple[list[ParsedOverride], list[Problem]]:
+    """Parse each override separately, so that a malformed one does not hide problems of the others.
+
+    ``+experiment=NAME``, as Hydra's documentation writes it, is ``experiment=NAME``.
+    """
     parser = OverridesParser.create()
     settings, problems = [], []
-    for text in texts:
+    for typed in texts:
+        text = typed.lstrip("+") if typed.lstrip("+").startswith(f"{experiments.GROUP}=") else typed
         try:
-            setting = ParsedOverride(text, parser.parse_override(text))
+            setting = ParsedOverride(text, parser.parse_override(text), file)
             problem = _problem(setting)
         except (HydraException, ValueError, ArithmeticError, RecursionError) as error:  # RecursionError: deep nesting
             reason = " ".join(str(error).split("\n")[0].split())
             problem = f"not an override ({reason}); write group=choice or key=value, quoted if needed"
         if problem:
-            problems.append(Problem(text, problem))
+            problems.append(Problem(f"{file}: {text}" if file else text, problem))
         else:
             settings.append(setting)
     return settings, problems
@@ -92,7 +104,8 @@ def expand_sweep(setting: ParsedOverride) -> list[ParsedOverride]:
     else:
         return [setting]
     parser = OverridesParser.create()
-    return [ParsedOverride(f"{prefix}={name}", parser.parse_override(f"{prefix}={name}")) for name in names]
+    texts = [f"{prefix}={name}" for name in names]
+    return [ParsedOverride(text, parser.parse_override(text), setting.file) for text in texts]
 
 
 def jobs(settings: list[ParsedOverride]) -> list[list[ParsedOverride]]:
@@ -117,43 +130,54 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
     root = key.partition(".")[0]
     if not expand_sweep(setting):
         there_are = f"; there are {format_list(options(key))}" if options(key) else ""
-        return [Problem(setting.text, f"an empty sweep{there_are}")]
+        return [Problem(setting.where, f"an empty sweep{there_are}")]
     if root.partition("/")[0] == "hydra":
-        keeps_subdirs = key == "hydra.sweep.subdir" and "hydra.job.num" in setting.shown_value
-        return [Problem(setting.text, HYDRA_KEYS[key])] if key in HYDRA_KEYS and not keeps_subdirs else []
+        refused = key in HYDRA_KEYS and not keeps_job_number(key, setting.shown_value)
+        return [Problem(setting.where, HYDRA_KEYS[key])] if refused else []
     if override.is_delete():
         if root in OPEN_NODES and "." in key:
             return []
-        return [Problem(setting.text, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
+        return [Problem(setting.where, f"{key} cannot be removed; only entries of {format_list(OPEN_NODES)} can")]
     if setting.parsed.is_sweep_override() and not multirun:
-        return [Problem(setting.text, "several values are a sweep: add --multirun, or quote text that contains commas")]
+        return [
+            Problem(setting.where, "several values are a sweep: add --multirun, or quote text that contains commas")
+        ]
     if is_group(key):
         return _choice_problems(setting, key.partition("@")[0])
     if override.is_add() and root not in OPEN_NODES:
         only = f"Only {format_list(OPEN_NODES)} take new keys"
-        return [Problem(setting.text, f"a new key cannot be added to {root}; nothing would read it. {only}")]
+        return [Problem(setting.where, f"a new key cannot be added to {root}; nothing would read it. {only}")]
     return []
+
+
+def keeps_job_number(key: str, value: str) -> bool:
+    """Whether this is a pattern for the folders of a sweep's jobs that gives each its own."""
+    return key == "hydra.sweep.subdir" and "hydra.job.num" in value
 
 
 def _choice_problems(setting: ParsedOverride, group: str) -> list[Problem]:
     if setting.parsed.is_add():
-        return [Problem(setting.text, f"{group} is always there; write {setting.text.lstrip('+')}")]
+        return [Problem(setting.where, f"{group} is always there; write {setting.text.lstrip('+')}")]
     if not setting.parsed.is_sweep_override() and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
-        return [Problem(setting.text, f"{group} takes one name, such as {group}={options(group)[0]}")]
+        example = next(iter(options(group)), "NAME")
+        return [Problem(setting.where, f"{group} takes one name, such as {group}={example}")]
     problems = []
     for choice in expand_sweep(setting):
         name = choice.shown_value.strip("'\"")
-        if problem := _choice_problem(group, name):
-            problems.append(Problem(f"{group}={name}", problem))
+        if problem := choice_problem(group, name):
+            problems.append(Problem(replace(setting, text=f"{group}={name}").where, problem))
     return problems
 
 
-def _choice_problem(group: str, name: str) -> str | None:
-    if group in registry.KINDS:
-        try:
+def choice_problem(group: str, name: str) -> str | None:
+    """What is wrong with the option ``name`` of a group; None if it exists."""
+    try:
+        if group in registry.KINDS:
             registry.find(group, name)
-        except PluginError as error:
-            return str(error)
-        return None
-    known = options(group)
-    return None if name in known else f"no such {group}; {did_you_mean(name, known)}there are {format_list(known)}"
+        elif group == experiments.GROUP:
+            experiments.find(name)
+        elif name not in (known := options(group)):
+            return f"no such {group}; {did_you_mean(name, known)}there are {format_list(known)}"
+    except PluginError as error:
+        return str(error)
+    return None

@@ -15,6 +15,8 @@ from dlpipe.plugins import registry
 
 # nodes to which a user may add keys with a plus sign; the import checks compare the keys with the class
 OPEN_NODES = ("callbacks", "logger", "trainer")
+# groups of which a run may have several options: logger=[tensorboard,mlflow]
+LIST_GROUPS = ("callbacks", "logger")
 
 # Hydra keys that would hide a run's files from dlpipe's later commands
 HYDRA_KEYS = {
@@ -22,6 +24,7 @@ HYDRA_KEYS = {
     "hydra.output_subdir": "the table of a sweep reads the overrides there",
     "hydra.sweep.subdir": "jobs would share a folder; keep ${hydra.job.num} in it",
 }
+NO_LOGGER = ("none", "null", "false")
 MOST_JOBS = 10_000
 
 
@@ -41,6 +44,14 @@ class ParsedOverride:
     def shown_value(self) -> str:
         """The value as it was typed."""
         return self.text.partition("=")[2]
+
+    @property
+    def choices(self) -> list[str]:
+        """The options that an override of a group names: ``csv`` and ``wandb`` of ``logger=[csv,wandb]``."""
+        value: Any = self.parsed.value()
+        if isinstance(value, list):
+            return [item.text if isinstance(item, QuotedString) else str(item) for item in value]
+        return [self.shown_value.strip("'\"")]
 
 
 def parse(texts: list[str]) -> tuple[list[ParsedOverride], list[Problem]]:
@@ -138,14 +149,23 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
 def _choice_problems(setting: ParsedOverride, group: str) -> list[Problem]:
     if setting.parsed.is_add():
         return [Problem(setting.text, f"{group} is always there; write {setting.text.lstrip('+')}")]
-    if not setting.parsed.is_sweep_override() and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
-        return [Problem(setting.text, f"{group} takes one name, such as {group}={options(group)[0]}")]
     problems = []
     for choice in expand_sweep(setting):
-        name = choice.shown_value.strip("'\"")
-        if problem := _choice_problem(group, name):
-            problems.append(Problem(f"{group}={name}", problem))
+        if not _names_options(choice, group):
+            how = "one name or a list of names" if group in LIST_GROUPS else "one name"
+            problems.append(Problem(choice.text, f"{group} takes {how}, such as {group}={options(group)[0]}"))
+            continue
+        for name in choice.choices:
+            if problem := _choice_problem(group, name):
+                problems.append(Problem(f"{group}={name}", problem))
     return problems
+
+
+def _names_options(choice: ParsedOverride, group: str) -> bool:
+    value: Any = choice.parsed.value()
+    if isinstance(value, list) and group in LIST_GROUPS:
+        return bool(value) and all(isinstance(item, (str, int, QuotedString)) for item in value)
+    return isinstance(value, (str, int, QuotedString)) or (value is None and group == "logger")
 
 
 def _choice_problem(group: str, name: str) -> str | None:
@@ -156,4 +176,6 @@ def _choice_problem(group: str, name: str) -> str | None:
             return str(error)
         return None
     known = options(group)
+    if group == "logger" and name.lower() in NO_LOGGER and name not in known:
+        return "metrics.csv is always written; logger=csv writes nothing else"
     return None if name in known else f"no such {group}; {did_you_mean(name, known)}there are {format_list(known)}"

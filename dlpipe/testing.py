@@ -17,7 +17,7 @@ from omegaconf import DictConfig, open_dict
 
 from dlpipe.config import stored_run
 from dlpipe.config.checks import config_checks
-from dlpipe.config.checks.constructor import parameters
+from dlpipe.config.checks.constructor import signature
 from dlpipe.config.prepare import prepare_jobs
 from dlpipe.errors import DlpipeError, RequestError, format_list
 from dlpipe.plugins import registry
@@ -78,7 +78,7 @@ def _prepared(name: str, overrides: tuple[str, ...]) -> Prepared:
 
 def _check_yaml_keys(name: str, cfg: DictConfig) -> None:
     path = registry.yaml_of(registry.find("model", name))
-    missing = [key for key in parameters(load_class("model", name)) if key not in options_of(cfg.model)]
+    missing = [key for key in signature(load_class("model", name)).parameters if key not in options_of(cfg.model)]
     _require(
         path is None or not missing,
         f"{path} has no {format_list(missing)}: its keys are the constructor's arguments, no more and no less",

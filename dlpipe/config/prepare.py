@@ -16,10 +16,11 @@ from dlpipe.config.checks.callbacks import callback_problems
 from dlpipe.config.checks.config_checks import Job
 from dlpipe.config.checks.constructor import constructor_problems
 from dlpipe.config.checks.data import data_problems, input_size_problems
+from dlpipe.config.checks.loggers import logger_problems
 from dlpipe.config.checks.module import module_problems
 from dlpipe.config.checks.optimizer import optimizer_problems
 from dlpipe.config.checks.targets import hydra_problems, target_problems
-from dlpipe.config.checks.trainer import checked_trainer, logger_problems
+from dlpipe.config.checks.trainer import checked_trainer
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.paths import make_absolute
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse

@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.types import _Stateful
+from pytorch_lightning.loggers import MLFlowLogger
 from pytorch_lightning.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.optimization.automatic import _AutomaticOptimization
@@ -157,3 +158,9 @@ def starts_own_processes(strategy: Strategy) -> bool:
 def saves_sharded_checkpoints(strategy: Strategy) -> bool:
     """Whether each rank would write its own part of a checkpoint, as FSDP does unless asked for ``full``."""
     return getattr(strategy, "_state_dict_type", "full") != "full"
+
+
+def adopt_mlflow_run(logger: MLFlowLogger, experiment_id: str) -> None:
+    """Let ``logger.experiment`` be its client at once: by itself it sets MLflow's store for the whole process."""
+    logger._experiment_id = experiment_id
+    logger._initialized = True

@@ -12,7 +12,6 @@ import pytorch_lightning as pl
 import torch
 
 from dlpipe.atomic import DAY, remove_leftovers
-from dlpipe.contract import optional_method
 from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DivergedError, DlpipeError, system_errors_in_one_line
 from dlpipe.runs import directory as names
@@ -26,7 +25,6 @@ from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.run_overview import RunOverview
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
-from dlpipe.training.loggers.csv import EMPTY
 from dlpipe.training.loggers.open_loggers import open_loggers
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
@@ -137,11 +135,7 @@ def train_as_rank(
             if message:
                 raise DlpipeError(message)
             prepared, checkpoints = _as_rank_0(prepared, checkpoints, rank, ranks)
-        with open_loggers(prepared.config, rank) as loggers:
-            if not checkpoints:  # a run that starts from scratch also empties its logs
-                for logger in loggers:
-                    if rewind := optional_method(logger, "rewind"):
-                        rewind(EMPTY)
+        with open_loggers(prepared.config, rank, from_scratch=not checkpoints) as loggers:
             return _train_and_test(prepared, checkpoints, loggers, rank)
 
 

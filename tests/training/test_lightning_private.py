@@ -39,6 +39,9 @@ PINNED = {
     "_results",
     "_should",
     "_sync",
+    # loggers
+    "_experiment_id",
+    "_initialized",
     # strategies and modules
     "_MultiProcessingLauncher",
     "_state_dict_type",

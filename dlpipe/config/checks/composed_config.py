@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,14 @@ def _interpolation_problems(node: DictConfig, name: Any, key: str) -> list[Probl
     return []
 
 
-def collisions(cfg: DictConfig) -> list[Problem]:
-    """Config files of the same name from two packages: Hydra would silently take the first."""
+def collisions(cfg: DictConfig, listed: Iterable[tuple[str, str]]) -> list[Problem]:
+    """Config files of the same name from two packages: Hydra would silently take the first.
+
+    ``listed`` are the groups and options of overrides such as ``logger=[csv,wandb]``, which Hydra does not record.
+    """
     folders = {registry.CORE: registry.conf_dir(), **registry.added_conf_dirs()}
     problems = []
-    for group, choice in cfg.hydra.runtime.choices.items():
+    for group, choice in [*cfg.hydra.runtime.choices.items(), *listed]:
         relative = f"{str(group).partition('@')[0]}/{choice}.yaml"
         owners = [name for name, folder in folders.items() if (folder / relative).is_file()]
         if len(owners) > 1:

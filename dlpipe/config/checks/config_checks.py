@@ -19,7 +19,7 @@ from dlpipe.config.checks.experiment import (
     sweep_problems,
 )
 from dlpipe.config.checks.override_types import has_no_yaml, is_stage_override, value_problems
-from dlpipe.config.checks.overrides import ParsedOverride, jobs, parse, syntax_problems
+from dlpipe.config.checks.overrides import LIST_GROUPS, ParsedOverride, jobs, parse, syntax_problems
 from dlpipe.config.compose import compose, config_tree, is_group
 from dlpipe.config.experiments import GROUP
 from dlpipe.errors import PluginError, Problem, RequestError, refuse
@@ -90,7 +90,10 @@ def _check_job(job: list[ParsedOverride]) -> DictConfig:
         base = _compose([setting.text for setting in groups])
         refuse(experiment_problems(experiment, base) if experiment else [])
         refuse(name_problems(base))
-        refuse([*collisions(base), *(problem for setting in values for problem in value_problems(setting, base))])
+        listed = [(setting.key, name) for setting in groups if setting.key in LIST_GROUPS for name in setting.choices]
+        refuse(
+            [*collisions(base, listed), *(problem for setting in values for problem in value_problems(setting, base))]
+        )
         cfg = _compose([_hydra_text(setting, base) for setting in job]) if values else base
     except PluginError as error:
         raise RequestError([Problem("", str(error))]) from error

@@ -4,37 +4,62 @@ import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pytorch_lightning as pl
+import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
+from dlpipe.config.checks.super_call import SuperCall, super_call
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, format_list
 from dlpipe.settings import pydantic_message
 
+# bases whose constructors take no argument, whatever their signatures say
+TAKE_NOTHING = (object, torch.nn.Module, pl.LightningDataModule)
 
-def parameters(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+
+@dataclass(frozen=True)
+class Signature:
     """The keyword arguments that ``cls(...)`` takes.
 
-    If ``__init__`` takes ``**kwargs``, the arguments of the next constructor in the MRO count too.
+    With ``takes_others`` it takes further ones, which only the call can check.
     """
-    keywords: dict[str, inspect.Parameter] = {}
+
+    parameters: dict[str, inspect.Parameter]
+    takes_others: bool
+
+
+def signature(cls: Callable[..., Any]) -> Signature:
+    """The keyword arguments that ``cls(...)`` takes.
+
+    If ``__init__`` passes its ``**kwargs`` on to the next constructor in the MRO, the arguments of that one count too,
+    except those that ``__init__`` gives it.
+    """
+    parameters: dict[str, inspect.Parameter] = {}
+    given = SuperCall(0, frozenset())
     for function in _constructors(cls):
         arguments = list(inspect.signature(function).parameters.values())
-        for parameter in arguments[1:] if isinstance(cls, type) else arguments:
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                keywords.setdefault(parameter.name, parameter)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in arguments):
-            break
-    return keywords
+        named = {item.name: item for item in arguments if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)}
+        for name in list(named)[given.positional + isinstance(cls, type) :]:
+            if name not in given.keywords:
+                parameters.setdefault(name, named[name])
+        if not any(item.kind is item.VAR_KEYWORD for item in arguments):
+            return Signature(parameters, takes_others=False)
+        call = super_call(function)
+        if call is None:
+            return Signature(parameters, takes_others=True)
+        given = SuperCall(call.positional, call.keywords | (given.keywords - named.keys()))
+    return Signature(parameters, takes_others=False)
 
 
 def _constructors(cls: Callable[..., Any]) -> list[Callable[..., Any]]:
     """The ``__init__`` of a class and of its bases in the order of the MRO; for a function, the function."""
     if not isinstance(cls, type):
         return [cls]
-    return [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base is not object]
+    return [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and base not in TAKE_NOTHING]
 
 
 def constructor_problems(
@@ -49,11 +74,12 @@ def constructor_problems(
     ``where`` is the key of the options in the config. With ``takes_objects``, Hydra instantiates arguments with
     ``_target_`` first; their types are not checked here.
     """
-    known = parameters(cls)
+    taken = signature(cls)
+    known = taken.parameters
     hints = annotations(cls)
     problems = []
     for name, value in options.items():
-        if name not in known:
+        if name not in known and not taken.takes_others:
             suggestion = f"{did_you_mean(name, known)}{cls.__name__} takes {format_list(known)}"
             problems.append(Problem(f"{where}.{name}={value}", f"no such argument; {suggestion}"))
         elif name in hints and not (takes_objects and isinstance(value, Mapping) and "_target_" in value):
@@ -65,7 +91,7 @@ def constructor_problems(
 
 
 def annotations(cls: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of all arguments that `parameters` returns, without those that cannot be evaluated."""
+    """The annotations of all arguments in the `signature`, without those that cannot be evaluated."""
     hints: dict[str, Any] = {}
     for function in reversed(_constructors(cls)):
         try:

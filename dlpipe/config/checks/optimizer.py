@@ -9,7 +9,7 @@ import torch
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
-from dlpipe.config.checks.constructor import constructor_problems, parameters
+from dlpipe.config.checks.constructor import constructor_problems, signature
 from dlpipe.config.checks.targets import resolve_target
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.errors import Problem
@@ -40,7 +40,7 @@ def _node_problems(cfg: DictConfig, root: str, supplied: str) -> list[Problem]:
     problems += constructor_problems(cls, options, root, supplied=(supplied,))
     refused = {problem.where.partition("=")[0] for problem in problems}
     for name, value in options.items():
-        if root == "optimizer" and f"optimizer.{name}" not in refused and name in parameters(cls):
+        if root == "optimizer" and f"optimizer.{name}" not in refused and name in signature(cls).parameters:
             problems += _value_problems(cls, name, value)
     return problems
 

@@ -17,6 +17,8 @@ from dlpipe.plugins import registry
 
 # nodes to which a user may add keys with a plus sign; the import checks compare the keys with the class
 OPEN_NODES = ("callbacks", "logger", "trainer")
+# groups of which a run may have several options: logger=[tensorboard,mlflow]
+LIST_GROUPS = ("callbacks", "logger")
 
 # Hydra keys that would hide a run's files from dlpipe's later commands
 HYDRA_KEYS = {
@@ -24,6 +26,7 @@ HYDRA_KEYS = {
     "hydra.output_subdir": "the table of a sweep reads the overrides there",
     "hydra.sweep.subdir": "jobs would share a folder; keep ${hydra.job.num} in it",
 }
+NO_LOGGER = ("none", "null", "false")
 MOST_JOBS = 10_000
 
 
@@ -49,6 +52,14 @@ class ParsedOverride:
     def shown_value(self) -> str:
         """The value as it was typed."""
         return self.text.partition("=")[2]
+
+    @property
+    def choices(self) -> list[str]:
+        """The options that an override of a group names: ``csv`` and ``wandb`` of ``logger=[csv,wandb]``."""
+        value: Any = self.parsed.value()
+        if isinstance(value, list):
+            return [item.text if isinstance(item, QuotedString) else str(item) for item in value]
+        return [self.shown_value.strip("'\"")]
 
 
 def parse(texts: list[str], file: Path | None = None) -> tuple[list[ParsedOverride], list[Problem]]:
@@ -158,15 +169,24 @@ def keeps_job_number(key: str, value: str) -> bool:
 def _choice_problems(setting: ParsedOverride, group: str) -> list[Problem]:
     if setting.parsed.is_add():
         return [Problem(setting.where, f"{group} is always there; write {setting.text.lstrip('+')}")]
-    if not setting.parsed.is_sweep_override() and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
-        example = next(iter(options(group)), "NAME")
-        return [Problem(setting.where, f"{group} takes one name, such as {group}={example}")]
     problems = []
     for choice in expand_sweep(setting):
-        name = choice.shown_value.strip("'\"")
-        if problem := choice_problem(group, name):
-            problems.append(Problem(replace(setting, text=f"{group}={name}").where, problem))
+        if not _names_options(choice, group):
+            how = "one name or a list of names" if group in LIST_GROUPS else "one name"
+            example = next(iter(options(group)), "NAME")
+            problems.append(Problem(choice.where, f"{group} takes {how}, such as {group}={example}"))
+            continue
+        for name in choice.choices:
+            if problem := choice_problem(group, name):
+                problems.append(Problem(replace(setting, text=f"{group}={name}").where, problem))
     return problems
+
+
+def _names_options(choice: ParsedOverride, group: str) -> bool:
+    value: Any = choice.parsed.value()
+    if isinstance(value, list) and group in LIST_GROUPS:
+        return bool(value) and all(isinstance(item, (str, int, QuotedString)) for item in value)
+    return isinstance(value, (str, int, QuotedString)) or (value is None and group == "logger")
 
 
 def choice_problem(group: str, name: str) -> str | None:
@@ -177,6 +197,8 @@ def choice_problem(group: str, name: str) -> str | None:
         elif group == experiments.GROUP:
             experiments.find(name)
         elif name not in (known := options(group)):
+            if group == "logger" and name.lower() in NO_LOGGER:
+                return "metrics.csv is always written; logger=csv writes nothing else"
             return f"no such {group}; {did_you_mean(name, known)}there are {format_list(known)}"
     except PluginError as error:
         return str(error)

@@ -6,7 +6,7 @@ from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.strategies import FSDPStrategy, ModelParallelStrategy
 
-from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.errors import Problem, RequestError, refuse
 from dlpipe.operating_system import usable_cores
 from dlpipe.stages import Stage
 from dlpipe.training.callbacks.checkpoints import BestAndLast
@@ -52,19 +52,6 @@ def trainer_of(config: DictConfig, stage: Stage) -> pl.Trainer:
         cause = error.__cause__ or error  # of the error that Hydra raises
         message = " ".join(str(cause).split()) or type(cause).__name__
         raise RequestError([Problem(where, f"{message} (trainer=default is one process on the CPU)")]) from error
-
-
-def logger_problems(config: DictConfig) -> list[Problem]:
-    """Problems with the environment variables that W&B reads when its logger starts."""
-    if "wandb" not in config.logger:
-        return []
-    from dlpipe.training.loggers.wandb import check_environment  # imports wandb, which takes 0.5 s
-
-    try:
-        check_environment()
-    except DlpipeError as error:
-        return [Problem("logger=wandb", str(error))]
-    return []
 
 
 def count_problems(cfg: DictConfig) -> list[Problem]:

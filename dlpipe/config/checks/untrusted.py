@@ -17,6 +17,8 @@ ADVICE = "if the run is your own, add --trust"
 DOTTED = re.compile(r"\w+(\.\w+)+")
 # nodes whose objects write files
 WRITERS = ("callbacks", "logger", "trainer")
+# arguments of theirs that name a server or folder: tracking_uri, artifact_location
+ADDRESSES = ("uri", "url", "location")
 
 
 def untrusted_problems(config: DictConfig) -> list[Problem]:
@@ -50,7 +52,9 @@ def _is_inside(path: str, directory: Path) -> bool:
 def _writing_problems(values: dict[str, Any], directory: Path) -> Iterator[Problem]:
     for key, value in values.items():
         parts = key.removeprefix("stage_configs.").split(".")
-        if set(parts[:2]).isdisjoint(WRITERS) or not (isinstance(value, str) and names_path(parts[-1])):
+        if set(parts[:2]).isdisjoint(WRITERS) or not isinstance(value, str):
+            continue
+        if not (names_path(parts[-1]) or parts[-1].endswith(ADDRESSES)):
             continue
         if not expand_user(value).resolve().is_relative_to(directory.resolve()):
             yield Problem(f"{key}={value}", f"lies outside of the run's directory {directory}; {ADVICE}")

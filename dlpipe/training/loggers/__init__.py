@@ -1,1 +1,1 @@
-"""Where metrics go: `csv` is the durable record, `wandb` the dashboard."""
+"""Where metrics go: `csv` is the durable record, which every run has; the others show it."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
 
 
@@ -43,6 +44,31 @@ class PrefixedLogger(Logger):
     def save_dir(self) -> str | None:
         """The logger's."""
         return self.logger.save_dir
+
+    @property
+    def root_dir(self) -> str | None:
+        """The logger's."""
+        return self.logger.root_dir
+
+    @property
+    def log_dir(self) -> str | None:
+        """The logger's."""
+        return self.logger.log_dir
+
+    def log_graph(self, *args: Any, **kwargs: Any) -> None:
+        """As the logger."""
+        self.logger.log_graph(*args, **kwargs)
+
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """As the logger."""
+        self.logger.after_save_checkpoint(checkpoint_callback)
+
+    def save(self) -> None:
+        """As the logger."""
+        self.logger.save()
+
+    def finalize(self, status: str) -> None:
+        """Nothing: the run is not over."""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The run's config, which the logger has."""

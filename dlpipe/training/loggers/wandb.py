@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import wandb
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from pydantic import Field
 from pytorch_lightning.loggers import WandbLogger
 
 from dlpipe.errors import DlpipeError
 from dlpipe.operating_system import identify_user
 from dlpipe.runs.directory import METRICS, write_text
+from dlpipe.training.loggers.job import overrides_of_job, sweep_of_job
 
 log = logging.getLogger(__name__)
 # W&B's defaults are 90 seconds and no limit; WANDB_INIT_TIMEOUT and WANDB_FINISH_TIMEOUT override ours
@@ -45,15 +44,14 @@ def wandb_logger(
     identify_user()
     # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    sweep, overrides = _sweep_and_overrides()
     mode = wandb_mode(offline)
     run = _start(
         mode,
         dir=directory,
         project=project,
         name=name or Path(directory).name,
-        group=group or sweep,
-        tags=list(dict.fromkeys(override[:64] for override in overrides)),  # W&B refuses longer ones
+        group=group or sweep_of_job(),
+        tags=list(dict.fromkeys(override[:64] for override in overrides_of_job())),  # W&B refuses longer ones
         job_type="train",
         id=None if mode == "disabled" else _run_id(Path(directory)),
     )
@@ -194,12 +192,3 @@ def _where(run: wandb.Run) -> str:
 
 def _sync_command(run: wandb.Run) -> str:
     return f"send this run later with: wandb sync {shlex.quote(str(Path(run.dir).parent))}"
-
-
-def _sweep_and_overrides() -> tuple[str | None, list[str]]:
-    """The sweep's directory name, if this run is a job of one, and the task's overrides."""
-    if not HydraConfig.initialized():
-        return None, []
-    config = HydraConfig.get()
-    sweep = Path(config.sweep.dir).name if config.mode == RunMode.MULTIRUN else None
-    return sweep, list(config.overrides.task)

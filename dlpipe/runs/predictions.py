@@ -68,11 +68,13 @@ def _as_pictures(joined: NDArray[Any]) -> NDArray[np.uint8] | None:
     """(pictures, height, width) or (pictures, height, width, 3 or 4) of uint8; channels may also come first."""
     if joined.dtype != np.uint8 or joined.ndim not in (3, 4):
         return None
-    if joined.ndim == 3 or joined.shape[-1] in (3, 4):
+    if joined.ndim == 3:
         return joined
-    if joined.shape[-1] != 1 and joined.shape[1] in COLOURS:
+    if joined.shape[1] in COLOURS and joined.shape[-1] not in COLOURS:
         joined = np.moveaxis(joined, 1, -1)
-    return joined if joined.shape[-1] == 3 else joined[..., 0] if joined.shape[-1] == 1 else None
+    if joined.shape[-1] == 1:
+        return joined[..., 0]
+    return joined if joined.shape[-1] in (3, 4) else None
 
 
 def _write_pictures(folder: Path, pictures: NDArray[np.uint8]) -> str:

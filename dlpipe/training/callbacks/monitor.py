@@ -70,13 +70,15 @@ def check_monitor(trainer: pl.Trainer, module: pl.LightningModule, monitor: str,
 
 def log_unmonitored(trainer: pl.Trainer) -> None:
     """Say which metrics a validation logged, none of which is monitored, and how to choose one."""
-    if names := validation_metrics(trainer):
-        log.info(
-            "no metric is monitored, so the last weights count as the best; the validation logs %s: choose one with "
-            "recipe.monitor=%s, and recipe.monitor_mode=max if more is better",
-            format_list(names),
-            next(iter(names)),
-        )
+    names = validation_metrics(trainer)
+    choose = (
+        f": choose one with recipe.monitor={next(iter(names), None)}, and recipe.monitor_mode=max if more is better"
+    )
+    log.info(
+        "no metric is monitored, so the last weights count as the best; the validation logs %s%s",
+        format_list(names),
+        choose if names else "",
+    )
 
 
 def validation_metrics(trainer: pl.Trainer) -> dict[str, float]:

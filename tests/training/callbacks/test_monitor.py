@@ -34,12 +34,16 @@ class Scores(Plain):  # the first epoch has the lowest val_acc and the best is t
     def validation_step(self, batch, batch_idx):
         pass
 
+class Silent(Plain):
+    def validation_step(self, batch, batch_idx):
+        return F.cross_entropy(self.linear(batch[0]), batch[1])
+
 class Diverges(Plain):
     def validation_step(self, batch, batch_idx):
         self.count += 1
         self.log("val_loss", torch.tensor(0.5 if self.count == 1 else torch.nan))
 """
-NAMES = ("Plain", "Loss", "Scores", "Diverges")
+NAMES = ("Plain", "Loss", "Scores", "Silent", "Diverges")
 SHORT = ("recipe.max_epochs=3", "trainer.limit_train_batches=3", "hydra.run.dir=r")
 
 
@@ -65,6 +69,12 @@ def test_a_run_without_a_monitored_metric_says_once_which_there_are_and_how_to_c
     message = (
         "the validation logs val_acc, val/mse: choose one with recipe.monitor=val_acc, and recipe.monitor_mode=max"
     )
+    assert (result.out + result.err).count(message) == 1
+
+
+def test_a_run_whose_validation_logs_nothing_says_so(cli):
+    result = cli("model=Silent", *SHORT)
+    message = "no metric is monitored, so the last weights count as the best; the validation logs none\n"
     assert (result.out + result.err).count(message) == 1
 
 

@@ -189,22 +189,33 @@ def predict_labels(
 ) -> tuple[list[int], list[int]] | None:
     """True and predicted labels of the test set.
 
-    None unless the dataset has test data and ``predict_step`` returns class probabilities (examples, num_classes) for a
-    batch (x, y).
+    None unless the dataset has one DataLoader of test data, with batches (x, y) of labels y (examples,), for which
+    ``predict_step`` returns class probabilities (examples, num_classes).
     """
     predict: Callable[..., Any] = model.predict_step
     if not is_overridden("predict_step", model, pl.LightningModule):
         return None
     if not is_overridden("test_dataloader", data, pl.LightningDataModule):
         return None
+    loader = data.test_dataloader()
+    if isinstance(loader, (list, tuple, dict)):
+        return None
     model.eval()
     labels: list[int] = []
     predicted: list[int] = []
     with torch.inference_mode():
-        for index, batch in enumerate(data.test_dataloader()):
+        for index, batch in enumerate(loader):
+            if not _is_labelled(batch):
+                return None
             probabilities = predict(model.transfer_batch_to_device(batch, model.device, 0), index)
             if not isinstance(probabilities, torch.Tensor) or probabilities.shape[1:] != (num_classes,):
                 return None
             labels += batch[1].tolist()
             predicted += probabilities.argmax(1).tolist()
     return labels, predicted
+
+
+def _is_labelled(batch: Any) -> bool:
+    """Whether a batch is (x, y) with labels y (examples,)."""
+    y = batch[1] if isinstance(batch, (list, tuple)) and len(batch) > 1 else None
+    return isinstance(y, torch.Tensor) and y.ndim == 1 and not y.is_floating_point()

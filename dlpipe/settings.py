@@ -85,7 +85,15 @@ def core_problems(config: DictConfig) -> list[Problem]:
         Core.model_validate(values)
     except ValidationError as error:
         return [_problem(detail) for detail in error.errors()]
-    return [problem for name in values["recipe"]["stages"] for problem in _stage_problems(values["recipe"], name)]
+    recipe = values["recipe"]
+    if recipe["monitor"] is None and recipe["monitor_mode"] == "max":
+        return [
+            Problem(
+                "recipe.monitor_mode=max",
+                "set recipe.monitor=METRIC too: without one, a loss or an error chooses the best",
+            )
+        ]
+    return [problem for name in recipe["stages"] for problem in _stage_problems(recipe, name)]
 
 
 def node_problems(config: DictConfig) -> list[Problem]:

@@ -87,10 +87,11 @@ def test_model_that_learns_nothing_is_refused(check):
 
 def test_model_without_a_monitored_metric_is_refused(check):
     message = (
-        r"logged no val/error and no val/loss, .*; it logged train/loss, val_loss\. Log one, or set recipe\.monitor"
+        r"logged no val/error and no val/loss and no val_loss, .*; it logged train/loss, val_mse\. "
+        r"Log one, or set recipe\.monitor"
     )
     with pytest.raises(AssertionError, match=message):
-        check(replace=('"val/loss"', '"val_loss"'))
+        check(replace=('"val/loss"', '"val_mse"'))
 
 
 def test_recipe_monitor_that_is_not_logged_is_refused(check):

@@ -40,7 +40,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe reproduce RUN                     run it again and compare every weight
   python -m dlpipe inspect FILE                      show what a checkpoint contains, without executing anything in it
   python -m dlpipe test RUN                          test a finished run again
-  python -m dlpipe predict RUN [FILE ...]            predict labels of images (PNG, idx) or of texts
+  python -m dlpipe predict RUN [FILE ...]            predict images (PNG, idx), texts or the test set
   python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 

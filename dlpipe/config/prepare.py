@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from dlpipe.config.checks.callbacks import callback_problems
 from dlpipe.config.checks.config_checks import Job
 from dlpipe.config.checks.constructor import constructor_problems
-from dlpipe.config.checks.data import data_problems, input_size_problems
+from dlpipe.config.checks.data import data_problems, explain_missing, input_size_problems
 from dlpipe.config.checks.loggers import logger_problems
 from dlpipe.config.checks.module import module_problems
 from dlpipe.config.checks.optimizer import optimizer_problems
@@ -138,7 +138,8 @@ def _class_problems(config: DictConfig) -> list[Problem]:
     problems: list[Problem] = []
     for kind in registry.KINDS:
         if cls := _load(kind, config, problems):
-            problems += constructor_problems(cls, options_of(config[kind]), kind)
+            found = constructor_problems(cls, options_of(config[kind]), kind)
+            problems += explain_missing(config, found) if kind == "model" else found
     return problems
 
 

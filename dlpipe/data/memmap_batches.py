@@ -14,7 +14,7 @@ from dlpipe.data.pixel_scaling import scale_pixels
 
 CHUNK_BYTES = 2**22  # of float32: fits the processor's cache, and malloc reuses the memory of the last chunk
 
-Examples = tuple[Tensor, Tensor]  # x (examples, features), y (examples,)
+Examples = tuple[Tensor, Tensor]  # x and y (examples, ...)
 Bounds = tuple[int, int]
 Chunk = tuple[list[int], Tensor, Tensor]  # size of each minibatch, x and y of all; x is not scaled yet
 
@@ -25,8 +25,8 @@ def stream_minibatches(
     """Yield minibatches (x, y), bit for bit those of the dataset converted to float as a whole.
 
     Args:
-        x: (examples, ...) of uint8 or floating point, on the CPU.
-        y: (examples,), on the CPU.
+        x: (examples, ...), on the CPU.
+        y: (examples, ...), on the CPU.
         rows: row numbers (examples,) in the epoch's order; None for the original order.
         bounds: (start, stop) of each minibatch in that order.
         device: where the minibatches go; a GPU receives the next chunk while it trains on the current one.

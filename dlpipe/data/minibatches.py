@@ -16,13 +16,18 @@ MINIBATCHES_PER_SPLIT = 64  # one torch call for each minibatch would cost a goo
 
 
 class Split(NamedTuple):
-    """Examples and their labels: x (examples, ...) floating point, y (examples,) of int64.
+    """Examples and their targets: x and y (examples, ...) of any shape and type.
 
-    x may also be uint8 pixels (examples, features) on the CPU; its minibatches are value / 256 in float32.
+    Labels are y (examples,) of int64. x may be uint8 pixels on the CPU; its minibatches are value / 256 in float32.
     """
 
     x: Tensor
     y: Tensor
+
+    @classmethod
+    def unlabelled(cls, x: Tensor) -> "Split":
+        """Examples without targets: y is (examples, 0)."""
+        return cls(x, x.new_empty(len(x), 0, dtype=torch.float32))
 
     def first(self, count: int) -> "Split":
         """The first ``count`` examples, sharing memory."""
@@ -139,7 +144,7 @@ class TensorMinibatches(Minibatches):
     uint8 pixels, and tensors that are not on the device, are converted and moved chunk by chunk.
 
     Args:
-        split: x (examples, ...), y (examples,).
+        split: x and y (examples, ...).
         batch_size: examples in a minibatch of one rank.
         sampler: the order of the examples.
         drop_last: whether to leave out a last global minibatch that is not full.

@@ -19,8 +19,8 @@ def flatten_images(images: NDArray[np.uint8]) -> Tensor:
 
 
 def scale_pixels(pixels: Tensor) -> Tensor:
-    """uint8 pixels of any shape as float32, value / 256; a floating-point tensor is returned unchanged."""
-    return pixels if pixels.is_floating_point() else pixels.to(torch.float32).div_(256)
+    """uint8 pixels of any shape as float32, value / 256; a tensor of another type is returned unchanged."""
+    return pixels if pixels.dtype != torch.uint8 else pixels.to(torch.float32).div_(256)
 
 
 def flatten_and_scale(images: NDArray[np.uint8]) -> Tensor:

@@ -76,6 +76,11 @@ class SequenceDataModule(InMemoryDataModule):
             sampler = BucketedSampler(split.x.lengths, self.seed, True, size, self.bucket)
         return SequenceMinibatches(split, **self.loader_arguments(sampler))
 
+    def predict_dataloader(self) -> SequenceMinibatches:
+        """The test sequences in the original order, in batches of ``eval_batch_size``."""
+        split = self.splits["test"]
+        return SequenceMinibatches(split, self.eval_batch_size, EpochSampler(len(split.x), self.seed, shuffle=False))
+
     def evaluation_batches(self, split: SequenceSplit) -> SequenceMinibatches:
         """All sequences, sorted by length."""
         sampler = BucketedSampler(split.x.lengths, self.seed, False, self.eval_batch_size, 1)

@@ -22,10 +22,12 @@ class TensorDataModule(InMemoryDataModule):
     ``batch_size``, which is how the tutorials score 9,600 of MNIST's 10,000. On several devices each rank trains on
     ``batch_size`` examples of every global minibatch.
 
+    The targets y may be anything: labels, floats of any shape, a label for each pixel, a row of bools.
+
     Args:
-        image_shape: channels, height, width of one example.
-        num_features: values in one flattened example; x has the shape (examples, num_features).
-        num_classes: labels run from 0 to num_classes - 1.
+        image_shape: channels, height, width of one example, for figures and for pictures to predict; None for others.
+        num_features: values in one example, for models that take flat ones; None if no model needs it.
+        num_classes: y (examples,) has labels from 0 to num_classes - 1; None for targets that are no such labels.
         batch_size: examples in a training minibatch; None for all of them.
         shuffle: whether each epoch has its own order; a function of (seed, epoch).
         drop_last: whether training leaves out a last minibatch that is not full.
@@ -39,9 +41,9 @@ class TensorDataModule(InMemoryDataModule):
     def __init__(
         self,
         *,
-        image_shape: list[Positive],
-        num_features: Positive,
-        num_classes: Positive,
+        image_shape: list[Positive] | None = None,
+        num_features: Positive | None = None,
+        num_classes: Positive | None = None,
         batch_size: Positive | None,
         shuffle: bool,
         drop_last: bool,
@@ -59,7 +61,7 @@ class TensorDataModule(InMemoryDataModule):
 
     @abstractmethod
     def load_splits(self) -> dict[SplitName, Split]:
-        """Read train, val and test: x (examples, num_features), y (examples,)."""
+        """Read train, val and test: x and y (examples, ...)."""
 
     def check_split(self, name: SplitName, split: Split) -> None:
         """Compare features, labels and the number of examples with the config.
@@ -68,18 +70,27 @@ class TensorDataModule(InMemoryDataModule):
             DataError: they do not match.
         """
         features = math.prod(split.x.shape[1:])
-        if features != self.num_features or math.prod(self.image_shape) != self.num_features:
+        sizes = [self.num_features, self.image_shape and math.prod(self.image_shape)]
+        if any(size is not None and size != features for size in sizes):
             raise DataError(
                 f"{name} has {features} features an example; the config says num_features={self.num_features}, "
-                f"image_shape={self.image_shape}. Set dataset.num_features and dataset.image_shape to match"
+                f"image_shape={self.image_shape}. Set dataset.num_features and dataset.image_shape to match, "
+                "or to null if no model needs them"
             )
         if len(split.x) != len(split.y):
             raise DataError(f"{name} has {len(split.x)} examples but {len(split.y)} labels")
         self.check_num_examples(name, len(split.x), self.drop_last if name == "train" else self.eval_drop_last)
-        if not 0 <= int(split.y.min()) <= int(split.y.max()) < self.num_classes:
+        self._check_labels(name, split.y)
+
+    def _check_labels(self, name: SplitName, y: Tensor) -> None:
+        """Compare labels (examples,) with ``num_classes``; a label for each pixel may be one that the loss ignores."""
+        if self.num_classes is None or y.ndim > 1:
+            return
+        least, largest = y.min().item(), y.max().item()
+        if not 0 <= least <= largest < self.num_classes:
             raise DataError(
-                f"{name} has labels from {int(split.y.min())} to {int(split.y.max())}; "
-                f"dataset.num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
+                f"{name} has labels from {least} to {largest}; dataset.num_classes={self.num_classes} allows 0 to "
+                f"{self.num_classes - 1}; if they are targets of a regression, set dataset.num_classes=null"
             )
 
     def move_splits(self, splits: dict[SplitName, Split]) -> dict[SplitName, Split]:
@@ -107,7 +118,7 @@ class TensorDataModule(InMemoryDataModule):
 
 def _fit(splits: dict[SplitName, Split], device: torch.device) -> bool:
     """Whether float tensors fit in half of a GPU's free memory; uint8 pixels stay where they are."""
-    tensors = [split.x for split in splits.values()]
-    if any(x.dtype == torch.uint8 for x in tensors):
+    if any(split.x.dtype == torch.uint8 for split in splits.values()):
         return False
-    return device.type != "cuda" or sum(x.nbytes for x in tensors) <= torch.cuda.mem_get_info(device)[0] // 2
+    size = sum(tensor.nbytes for split in splits.values() for tensor in split)
+    return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2

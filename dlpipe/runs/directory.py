@@ -23,6 +23,7 @@ BEST = "best.ckpt"
 START = "start.ckpt"  # a copy of the weights from init_from
 FIGURES = "figures"
 SAMPLES = "samples"
+PREDICTIONS = "predictions"
 FIRST_BYTES = 2**20  # that a small run writes
 FIRST_FILES = 20  # as many files and folders as it creates
 
@@ -40,14 +41,15 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain containers as JSON, atomically; numbers that are not finite, which JSON lacks, become null."""
-    write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Plain containers with None for each number that is not finite, which JSON lacks."""
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dlpipe.metrics import format_value
 from dlpipe.runs.directory import CONFIG, read_provenance, read_summary, write_text
 
 TABLE = "sweep.csv"
+VALIDATION = re.compile(r"^val(id|idation)?(?=[/_])")  # of a metric's name; its test has the same name otherwise
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _cells(job: Job, shared: dict[str, str]) -> dict[str, str]:
         cells["status"] = job.status
     if job.best:
         metric = job.best.metric
-        test = f"test/{metric.partition('/')[2]}"
+        test = VALIDATION.sub("test", metric)
         cells |= {f"best {metric}": format_value(metric, job.best.value), "epoch": str(job.best.epoch)}
         cells |= {test: format_value(test, job.test[test])} if test in job.test else {}
     return cells

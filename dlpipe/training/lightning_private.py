@@ -116,6 +116,12 @@ def training_results(trainer: pl.Trainer) -> dict[str, _ResultMetric]:
     return trainer.fit_loop.epoch_loop._results
 
 
+def logged_in_validation(trainer: pl.Trainer) -> set[str]:
+    """The names that ``self.log`` was given in the last validation of a fit."""
+    results: dict[str, _ResultMetric] = trainer.fit_loop.epoch_loop.val_loop._results
+    return {result.meta.name for result in results.values()}
+
+
 def epoch_means(trainer: pl.Trainer) -> dict[str, dict[str, Any]]:
     """Each mean (sum, minimum, maximum) that ``self.log`` has collected in the epoch so far, by Lightning's key.
 

@@ -18,7 +18,7 @@ def quiet_lightning() -> Iterator[None]:
         # a module without validation_step, or a dataset without validation data, is still trained
         warnings.filterwarnings("ignore", message=".*`val_dataloader`.*")
         # every rank evaluates all examples, so its mean needs no all-reduce
-        warnings.filterwarnings("ignore", message=r".*self\.log\('(val|test)\b.*sync_dist=True.*")
+        warnings.filterwarnings("ignore", message=r".*self\.log\('(val|test).*sync_dist=True.*")
         # Lightning 2.6 uses a pytree class that torch 2.13 deprecates
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         # a resumed run has checkpoints

@@ -53,8 +53,13 @@ def _reason_not_tested(prepared: Prepared, data: pl.LightningDataModule) -> str 
     is_trained = last.name in [stage.name for stage in prepared.selected_stages]
     if not is_trained and not best_of(directory, last.name).is_file():
         return f"stage {last.name} has not been trained"
-    if not is_overridden("test_step", prepared.model, pl.LightningModule):
-        return f"{type(prepared.model).__name__} has no test_step"
+    return reason_not_testable(prepared.model, data)
+
+
+def reason_not_testable(model: pl.LightningModule, data: pl.LightningDataModule) -> str | None:
+    """What the model or the dataset lacks; None if it can be tested."""
+    if not is_overridden("test_step", model, pl.LightningModule):
+        return f"{type(model).__name__} has no test_step"
     if not is_overridden("test_dataloader", data, pl.LightningDataModule):
         return f"{type(data).__name__} has no test data"
     return None

@@ -66,6 +66,7 @@ VERBS: dict[str, Arguments] = {
         **RUN,
         "files": {"metavar": "FILE", "nargs": "*", "help": "images (PNG, idx), or a text a line; - reads stdin"},
         "--text": {"metavar": "TEXT", "help": "one text, for a model of texts"},
+        "--all": {"action": "store_true", "help": "write the predictions of the whole test set to RUN/predictions/"},
     },
     "figures": RUN,
     "sample": {

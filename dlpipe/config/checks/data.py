@@ -1,10 +1,12 @@
 """Prepare the data of a run, and compare it with the config, the model and the module of each stage."""
 
 import logging
+from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from dlpipe.config.checks.composed_config import DATASET_KEY
 from dlpipe.config.checks.one_batch import one_batch_problems
 from dlpipe.config.checks.optimizer import full_batch_problems
 from dlpipe.config.config_files import read_options
@@ -66,13 +68,31 @@ def _stage_problems(stage: Stage, config: DictConfig, data: pl.LightningDataModu
 
 def input_size_problems(cfg: DictConfig) -> list[Problem]:
     """Refuse an input size that is not the dataset's: the first matrix product would fail in the middle of a run."""
-    path = registry.yaml_of(registry.find("model", cfg.model.name))
     num_features = cfg.dataset.get("num_features")
-    if path is None or num_features is None:
+    if num_features is None:
         return []
     message = f"examples of {cfg.dataset.name} have {num_features} features; leave it out"
     return [
         Problem(f"model.{key}={cfg.model[key]}", message)
-        for key, value in read_options(path).items()
+        for key, value in _options_of_model(cfg).items()
         if value == "${dataset.num_features}" and key in cfg.model and cfg.model[key] != num_features
     ]
+
+
+def explain_missing(cfg: DictConfig, problems: list[Problem]) -> list[Problem]:
+    """The same problems, but of an option that is null because its dataset's is, such as num_classes, says so."""
+    if not problems:
+        return []
+    explained = {}
+    for key, value in _options_of_model(cfg).items():
+        reference = DATASET_KEY.fullmatch(str(value))
+        if reference and cfg.dataset.get(reference[1]) is None:
+            message = f"dataset {cfg.dataset.name!r} has no {reference[1]}; choose another dataset, or set model.{key}"
+            explained[f"model.{key}=None"] = Problem(f"model.{key}", message)
+    return [explained.get(problem.where, problem) for problem in problems]
+
+
+def _options_of_model(cfg: DictConfig) -> dict[str, Any]:
+    """The options in the model's own YAML, with interpolations; none for a model without YAML."""
+    path = registry.yaml_of(registry.find("model", cfg.model.name))
+    return read_options(path) if path else {}

@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlpipe.config.checks.override_types import value_problems
 from dlpipe.config.checks.overrides import (
     HYDRA_KEYS,
+    LIST_GROUPS,
     ParsedOverride,
     choice_problem,
     expand_sweep,
@@ -49,7 +50,9 @@ def default_problems(experiment: Experiment) -> list[Problem]:
         elif not is_group(group):
             problem = "no such group"
         else:
-            problem = choice_problem(group, value) if isinstance(value, str) else f"{group} takes one name"
+            names = value if isinstance(value, list) and group in LIST_GROUPS else [value]
+            found = (choice_problem(group, n) if isinstance(n, str) else f"{group} takes one name" for n in names)
+            problem = next((one for one in found if one), None)
         if problem:
             problems.append(Problem(f"{experiment.path}: {key}: {value}", problem))
     return problems

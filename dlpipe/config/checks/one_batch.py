@@ -40,6 +40,7 @@ from dlpipe.stages import Stage, selected, stages_of
 from dlpipe.training.build import build_dataset
 from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
+from dlpipe.training.callbacks.monitor import MonitorError
 from dlpipe.training.optimizers.attach import attach_optimizer
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.run_files import export_weights
@@ -106,6 +107,8 @@ def one_batch_problems(prepared: Prepared, datasets: dict[str, pl.LightningDataM
                     _read_back(stage, best_of(Path(folder), stage.name))
             except RequestError as error:
                 return error.problems
+            except MonitorError as error:
+                return [Problem("", str(error))]
             except (Exception, SystemExit) as error:
                 if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
                     raise KeyboardInterrupt from None  # which Lightning has turned into an exit
@@ -206,7 +209,7 @@ def _few_examples(data: pl.LightningDataModule, stage: Stage) -> pl.LightningDat
 def _spread(split: Split, count: int) -> Split:
     """Examples from all over a split, the first of the highest class, for which a model may have no output."""
     rows = torch.linspace(0, len(split.x) - 1, min(count, len(split.x))).long()
-    rows[0] = split.y.argmax() if split.y.ndim == 1 else 0
+    rows[0] = split.y.argmax() if split.y.ndim == 1 and split.y.dtype != torch.bool else 0
     return Split(split.x[rows], split.y[rows])
 
 

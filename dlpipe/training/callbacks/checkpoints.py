@@ -16,7 +16,15 @@ from dlpipe.errors import DivergedError, DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.plain_content import plain_content
 from dlpipe.training.callbacks.divergence import divergence
-from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, worst
+from dlpipe.training.callbacks.monitor import (
+    Mode,
+    check_monitor,
+    is_better,
+    is_extra_validation,
+    log_unmonitored,
+    monitored,
+    worst,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +65,7 @@ class BestAndLast(Checkpoint):
         every_n_updates: also save the last after every so many updates.
         every_minutes: also save the last where it is older than this.
         every_n_epochs: also keep an ``epoch_0010.ckpt`` after every so many epochs, for ``figures``; null keeps none.
-        monitor: the metric; null means val/error, else val/loss.
+        monitor: the metric; null means val/error, else val/loss, else val_loss.
         mode: whether less or more of it is better.
     """
 
@@ -78,7 +86,7 @@ class BestAndLast(Checkpoint):
         self.mode = mode
         self.best: dict[str, Any] | None = None
         self.done = False  # training has ended; only the test remains
-        self._due = False
+        self._due = self._has_logged_unmonitored = False
         self._epoch = self._saved_update = 0
         self._saved_at = time.monotonic()
 
@@ -104,7 +112,9 @@ class BestAndLast(Checkpoint):
         trainer.should_stop = checkpoint["callbacks"][self.state_key]["done"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting time and epochs."""
+        """Start counting time and epochs; a MonitorError refuses a monitor without validation."""
+        if self.monitor is not None:
+            check_monitor(trainer, pl_module, self.monitor, self.mode)
         self._saved_at, self._epoch = time.monotonic(), trainer.current_epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,6 +122,9 @@ class BestAndLast(Checkpoint):
         if trainer.state.fn != "fit" or trainer.sanity_checking or is_extra_validation(trainer):
             return
         found = monitored(trainer, self.monitor)
+        if found is None and not self._has_logged_unmonitored:
+            self._has_logged_unmonitored = True
+            log_unmonitored(trainer)
         if found and is_better(found[1], self.best["value"] if self.best else worst(self.mode), self.mode):
             self.best = {
                 "metric": found[0],

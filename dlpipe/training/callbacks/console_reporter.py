@@ -1,14 +1,15 @@
-"""One line a validation on the terminal, and the counts that the summary reports."""
+"""One line a validation on the terminal, or an epoch if there is none, and the counts that the summary reports."""
 
 import logging
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
 
 from dlpipe.metrics import format_metric
-from dlpipe.training.callbacks.monitor import is_extra_validation
+from dlpipe.training.callbacks.monitor import is_extra_validation, validation_metrics
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,11 @@ class ConsoleReporter(pl.Callback):
         self.epoch = 0
         self.evaluated: dict[str, int] = {}
         self._started = 0.0
+        self._validates = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock, or continue it."""
+        self._validates = trainer.enable_validation
         self._started = time.perf_counter() - self.seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -59,14 +62,12 @@ class ConsoleReporter(pl.Callback):
         """Print epoch, minibatch and every validation metric."""
         if trainer.sanity_checking or trainer.state.fn != "fit" or is_extra_validation(trainer):
             return
-        metrics = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("val")}
-        log.info(
-            "epoch %d, minibatch %d/%s, %s",
-            trainer.current_epoch + 1,
-            trainer.fit_loop.epoch_loop.batch_idx + 1,
-            trainer.num_training_batches,
-            ", ".join(format_metric(name, value) for name, value in metrics.items()) or "nothing logged",
-        )
+        _log_line(trainer, validation_metrics(trainer))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the training metrics of an epoch, if nothing is validated."""
+        if not self._validates:
+            _log_line(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""
@@ -78,10 +79,24 @@ class ConsoleReporter(pl.Callback):
         self.seconds, self.epoch, self.evaluated = (state_dict[name] for name in ("seconds", "epoch", "evaluated"))
 
 
+def _log_line(trainer: pl.Trainer, metrics: dict[str, float]) -> None:
+    log.info(
+        "epoch %d, minibatch %d/%s, %s",
+        trainer.current_epoch + 1,
+        trainer.fit_loop.epoch_loop.batch_idx + 1,
+        trainer.num_training_batches,
+        ", ".join(format_metric(name, value) for name, value in metrics.items()) or "nothing logged",
+    )
+
+
 def _examples(batch: Any) -> int:
     """Examples in a batch: rows of its first tensor."""
-    while isinstance(batch, (list, tuple)) and batch:
-        batch = batch[0]
-    if isinstance(batch, dict) and batch:
-        return _examples(next(iter(batch.values())))
-    return len(batch) if isinstance(batch, Tensor) and batch.ndim else 1
+    return next((len(tensor) for tensor in _tensors(batch) if tensor.ndim), 1)
+
+
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, (Mapping, list, tuple)):
+        for value in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from _tensors(value)

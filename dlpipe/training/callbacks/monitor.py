@@ -1,24 +1,35 @@
 """The monitored metric of a run, and which validations count."""
 
+import logging
+import re
 from typing import Literal
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, format_list
 from dlpipe.training.callbacks.divergence import divergence
+from dlpipe.training.lightning_private import logged_in_validation
 
+log = logging.getLogger(__name__)
 Mode = Literal["min", "max"]
-DEFAULT_MONITORS = ("val/error", "val/loss")
+DEFAULT_MONITORS = ("val/error", "val/loss", "val_loss")
+SEVERAL = re.compile("/dataloader_idx_")  # Lightning adds it to a metric of one of several DataLoaders
+MORE_IS_BETTER = {"acc", "accuracy", "auc", "auroc", "f1", "iou", "miou", "dice", "precision", "recall", "map", "r2"}
+
+
+class MonitorError(PluginError):
+    """The named metric was not logged, so no validation could be the best."""
 
 
 def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | None:
     """Name and value of the monitored metric: rank 0's, so that all ranks decide alike; NaN while training diverges.
 
-    Where no ``monitor`` is named: ``val/error``, else ``val/loss``, else None, for a module that logs neither.
+    Where no ``monitor`` is named: ``val/error``, else ``val/loss``, else ``val_loss``, else None.
 
     Raises:
-        PluginError: ``monitor`` is named and was not logged.
+        MonitorError: ``monitor`` is named and was not logged.
     """
     own = {name: float(value) for name, value in trainer.callback_metrics.items()}
     metrics: dict[str, float] = trainer.strategy.broadcast(own)
@@ -29,11 +40,51 @@ def monitored(trainer: pl.Trainer, monitor: str | None) -> tuple[str, float] | N
     elif monitor in metrics:
         name = monitor
     else:
-        raise PluginError(
+        raise MonitorError(
             f"recipe.monitor={monitor} was not logged; {did_you_mean(monitor, metrics)}"
             f"logged: {format_list(sorted(metrics))}"
         )
     return name, float("nan") if divergence(trainer) else metrics[name]
+
+
+def check_monitor(trainer: pl.Trainer, module: pl.LightningModule, monitor: str, mode: Mode) -> None:
+    """Refuse a named metric where nothing is validated; warn of one that sounds as if more of it were better.
+
+    Raises:
+        MonitorError: the module has no ``validation_step``, or the dataset no validation data.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    for owner, base, hook in (
+        (module, pl.LightningModule, "validation_step"),
+        (data, pl.LightningDataModule, "val_dataloader"),
+    ):
+        if owner is not None and not is_overridden(hook, owner, base):
+            raise MonitorError(f"recipe.monitor={monitor} needs a validation: {type(owner).__name__} has no {hook}")
+    if mode == "min" and MORE_IS_BETTER & set(re.split(r"[^a-z0-9]+", monitor.lower())):
+        log.warning(
+            "recipe.monitor=%s: the lowest value is the best, as recipe.monitor_mode=min says; "
+            "set recipe.monitor_mode=max if more is better",
+            monitor,
+        )
+
+
+def log_unmonitored(trainer: pl.Trainer) -> None:
+    """Say which metrics a validation logged, none of which is monitored, and how to choose one."""
+    names = validation_metrics(trainer)
+    choose = (
+        f": choose one with recipe.monitor={next(iter(names), None)}, and recipe.monitor_mode=max if more is better"
+    )
+    log.info(
+        "no metric is monitored, so the last weights count as the best; the validation logs %s%s",
+        format_list(names),
+        choose if names else "",
+    )
+
+
+def validation_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """Every metric that the last validation logged, by name."""
+    logged = logged_in_validation(trainer)
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if SEVERAL.split(name)[0] in logged}
 
 
 def is_better(value: float, best: float, mode: Mode) -> bool:

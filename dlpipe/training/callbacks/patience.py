@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pydantic import Field
 
 from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, validation_is_due, worst
-from dlpipe.training.callbacks.significance import McNemarTest
+from dlpipe.training.callbacks.significance import McNemarTest, labels_of
 
 
 @dataclass
@@ -58,7 +58,7 @@ class GeometricPatience(pl.Callback):
         improvement_threshold: an improvement is significant below best * improvement_threshold.
         significance: instead of by the threshold, an improvement is significant when McNemar's test over the validation
             examples gives a p-value below this; null keeps the tutorials' threshold.
-        monitor: the metric; null means val/error, else val/loss.
+        monitor: the metric; null means val/error, else val/loss, else val_loss.
         mode: whether less or more of it is better.
     """
 
@@ -114,7 +114,7 @@ class GeometricPatience(pl.Callback):
         """Note which examples of a batch are right, where improvements are tested."""
         if self.mcnemar:
             predict: Callable[..., Any] = pl_module.predict_step
-            self.mcnemar.add(predict(batch, index[0]), batch[1])
+            self.mcnemar.add(predict(batch, index[0]), labels_of(batch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the new value, then stop if patience has run out."""

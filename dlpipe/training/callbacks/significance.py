@@ -1,5 +1,7 @@
 """Is a validation better than an earlier one, or just luckier? McNemar's test over the same examples."""
 
+from typing import Any
+
 import torch
 from scipy.stats import binomtest
 from torch import Tensor
@@ -24,6 +26,19 @@ def mcnemar_p_value(right_before: Tensor, right_now: Tensor) -> float:
     if gains + losses == 0:
         return 1.0
     return float(binomtest(gains, gains + losses, 0.5, alternative="greater").pvalue)
+
+
+def labels_of(batch: Any) -> Tensor:
+    """The labels of a batch (x, y, ...).
+
+    Raises:
+        PluginError: the batch is something else, such as a dict.
+    """
+    if not isinstance(batch, (list, tuple)) or len(batch) < 2 or not isinstance(batch[1], Tensor):
+        raise PluginError(
+            f"recipe.significance needs batches (x, y) with labels y; this one is a {type(batch).__name__}"
+        )
+    return batch[1]
 
 
 class McNemarTest:

@@ -62,6 +62,7 @@ CONFIG_CHECKS = {
     "negative patience": ("recipe.patience=-1", r"recipe.patience=-1: must be greater than 0"),
     "more threads than any machine has": ("threads=1000000", r"threads=1000000: must be less than or equal to 1024"),
     "seed out of range": ("seed=-1", r"seed=-1: must be greater than or equal to 0"),
+    "mode of no metric": ("recipe.monitor_mode=max", r"recipe.monitor_mode=max: set recipe.monitor=METRIC too"),
     "unknown mode": ("recipe.monitor_mode=best", r"recipe.monitor_mode=best: must be 'min' or 'max'"),
     "missing value": ("recipe.lr=???", r"recipe.lr: has no default; set recipe.lr=\.\.\."),
     "dead interpolation": ("'model.num_classes=${nope}'", r"model.num_classes=.*'nope'.*not found"),

@@ -227,7 +227,14 @@ def test_a_sweeper_gets_the_worst_value_which_optuna_takes_where_nan_would_end_i
     values = []
     task = hydra_task.task
     monkeypatch.setattr(hydra_task, "task", lambda cfg: values.append(task(cfg)))
-    cli("-m", "model=Explodes", f"recipe.monitor_mode={mode}", *SHORT[:2], "hydra.sweep.dir=s")
+    cli(
+        "-m",
+        "model=Explodes",
+        "recipe.monitor=val/error",
+        f"recipe.monitor_mode={mode}",
+        *SHORT[:2],
+        "hydra.sweep.dir=s",
+    )
     assert values == [value]
 
 

@@ -1,12 +1,18 @@
 """Open a finished run for a verb, and report what its own code raises in one line."""
 
 import contextlib
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from omegaconf import DictConfig
+
 from dlpipe.config.stored_run import StoredRun, open_run
 from dlpipe.errors import DataError, DlpipeError, system_errors_in_one_line
+from dlpipe.runs.config_file import read_config
+from dlpipe.training.error_report import one_line
+
+# of an exception of a run that has worked before
+LIKELY_CAUSE = "Its model has an error, or its config or checkpoint has been changed"
 
 
 @contextlib.contextmanager
@@ -30,13 +36,11 @@ def one_line_errors(run_dir: str | Path) -> Iterator[None]:
     except (DlpipeError, BrokenPipeError):  # the second: the reader of the verb's output has gone
         raise
     except Exception as error:
-        raise DlpipeError(one_line_error(run_dir, error)) from error
+        raise DlpipeError(f"{run_dir} does not work: {one_line(error, _config(run_dir))}. {LIKELY_CAUSE}") from error
 
 
-def one_line_error(run_dir: str | Path, error: Exception) -> str:
-    """Describe an exception in one line, with the last line of the user's or the plugin's code in its traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    not_installed = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    last = not_installed[-1]
-    what = f"{type(error).__name__}: {' '.join(str(error).split())} ({last.filename}, line {last.lineno})"
-    return f"{run_dir} does not work: {what}. Its model has an error, or its config or checkpoint has been changed"
+def _config(run_dir: str | Path) -> DictConfig:
+    try:
+        return read_config(Path(run_dir))
+    except DlpipeError:  # what failed may be what reads it
+        return DictConfig({})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -20,6 +21,10 @@ register()  # a worker process of a launcher imports this module first
 log = logging.getLogger(__name__)
 # the run that this process has checked and Hydra is about to start; a sweep's jobs are prepared when they start
 checked: "list[Prepared]" = []
+
+
+class JobError(DlpipeError, CompactHydraException):
+    """A job of a sweep has failed and has logged its error; Hydra prints this kind without its traceback."""
 
 
 def task(cfg: DictConfig) -> float | None:
@@ -42,7 +47,7 @@ def task(cfg: DictConfig) -> float | None:
         if in_sweep and has_diverged(Path(cfg.output_dir)):
             return worst(cfg.recipe.monitor_mode)
         if in_sweep:
-            raise DlpipeError(str(error)) from None
+            raise JobError(str(error)) from None
         raise SystemExit(1) from error
     except StoppedBySignal:
         raise
@@ -50,7 +55,7 @@ def task(cfg: DictConfig) -> float | None:
         log_error(error, cfg)
         if in_sweep:
             # not the exception itself: a launcher pickles it, and not every class can be unpickled
-            raise DlpipeError(one_line(error, cfg)) from None
+            raise JobError(one_line(error, cfg)) from None
         raise SystemExit(1) from error
 
 

@@ -26,6 +26,8 @@ FILE_ONLY = {"file_only": True}  # of a record that the terminal shows only with
 LIBRARIES = ("dlpipe", "torch", "pytorch_lightning", "lightning_fabric", "lightning_utilities", "hydra", "omegaconf")
 SITES = {"site-packages", "dist-packages"}
 MOST_MESSAGE_LINES, MOST_FRAMES, MOST_CHARACTERS = 3, 3, 300
+# in the messages about a rank whose peer has gone
+PEER_GONE = "closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL"
 # how a worker process of a DataLoader sends its exception
 WORKER = "Original Traceback (most recent call last):\n"
 FRAME = re.compile(r'^ *File "(.+)", line (\d+)(?:, in (.+))?$', re.MULTILINE)
@@ -73,11 +75,9 @@ def report(error: BaseException, config: DictConfig, cause: str | None = None) -
         lines.append(_cut(f"  caused by {message(chain[-1])}"))
     frames = user_frames(error, config)
     lines += [str(frame) for frame in frames[-MOST_FRAMES:]]
-    key = config_key(error, config)
-    if key:
-        lines.append(f"  raised by {key}")
-    elif not frames:
-        lines.append(f"  {cause or _likely_cause(chain[-1])}")
+    if not frames:
+        key = config_key(error, config)
+        lines.append(f"  raised by {key}" if key else f"  {cause or _likely_cause(chain[-1])}")
     file = _log_file()
     lines.append(f"The full traceback is in {file}" if file else "HYDRA_FULL_ERROR=1 prints the full traceback")
     return "\n".join(lines)
@@ -86,10 +86,9 @@ def report(error: BaseException, config: DictConfig, cause: str | None = None) -
 def one_line(error: BaseException, config: DictConfig) -> str:
     """The exception with the last line of the user's code in its traceback; a DlpipeError without its type."""
     what = _text(error) if isinstance(error, DlpipeError) else message(error)
-    frames, key = user_frames(error, config), config_key(error, config)
-    places = [f"{frame.file}:{frame.line}: {frame.source}" for frame in frames[-1:]]
-    places += [key] if key else []
-    return " ".join(what.split()) + "".join(f" ({place})" for place in places)
+    places = [f"{frame.file}:{frame.line}: {frame.source}" for frame in user_frames(error, config)[-1:]]
+    place = places[0] if places else config_key(error, config)
+    return " ".join(what.split()) + (f" ({place})" if place else "")
 
 
 def message(error: BaseException) -> str:
@@ -202,6 +201,8 @@ def _likely_cause(error: BaseException) -> str:
     """Why an exception without a line of the user's code was raised."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return "The memory does not suffice; choose a smaller recipe.batch_size"
+    if re.search(PEER_GONE, message(error)):
+        return "Another rank of the run has ended; see its error"
     files = [frame.file for frame in _frames(error)]
     fault = "This is a fault of dlpipe; please report it with the log"
     if files and Path(files[-1]).is_relative_to(Path(str(sys.modules["dlpipe"].__file__)).parent):

@@ -148,12 +148,19 @@ def test_hydra_full_error_prints_the_traceback(code, cli, monkeypatch):
     assert "Traceback (most recent call last)" in result.out
 
 
+def test_failed_sweep_ends_with_code_1_also_with_its_tracebacks(code, cli, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    result = cli("-m", "model=Shape", *SHORT[:2])
+    assert result.code == 1
+    assert "Traceback (most recent call last)" in result.out
+
+
 def test_each_failed_job_of_a_sweep_ends_at_the_users_line(code, cli):
     result = cli("-m", "model=Shape,Chained,Good", *SHORT[:2])
     assert result.code == 1
     for text in ("# shapes", "# chained"):
         assert result.out.count(place(code, text)) == 1
-    assert "Traceback" not in result.out
+    assert "Traceback" not in result.out + result.err
 
 
 def test_error_of_every_rank_is_reported_once(code, cli):
@@ -205,6 +212,26 @@ def test_long_message_has_three_lines_and_the_number_of_the_others():
     lines = report(error, EMPTY).splitlines()
     assert lines[:4] == ["ValueError: line 0", "line 1", "line 2", "  ... (97 more lines)"]
     assert len(lines) <= 10
+
+
+def test_error_about_another_rank_is_no_fault_of_dlpipe():
+    lines = report(RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer"), EMPTY).splitlines()
+    assert lines[1] == "  Another rank of the run has ended; see its error"
+
+
+def test_memory_that_does_not_suffice_asks_for_a_smaller_batch():
+    assert "choose a smaller recipe.batch_size" in report(MemoryError(), EMPTY)
+
+
+def test_error_of_a_library_may_be_of_the_users_data():
+    lines = report(RuntimeError("element 0 of tensors does not require grad"), EMPTY).splitlines()
+    assert lines[1].startswith("  No line of your code raised it. If the model and the data are right: this is a fault")
+
+
+def test_first_error_of_a_group_is_its_cause():
+    error = ValueError("several")
+    error.exceptions = [KeyError("first")]  # as an ExceptionGroup of Python 3.11
+    assert "  caused by KeyError: 'first'" in report(error, EMPTY).splitlines()
 
 
 def test_deep_recursion_shows_three_lines():

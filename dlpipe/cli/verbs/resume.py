@@ -12,6 +12,7 @@ from dlpipe.config.stored_run import config_errors
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import check_links, check_writable, read_summary
+from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.error_report import log_error
 from dlpipe.training.run import resume, train_as_rank
@@ -41,9 +42,9 @@ def main(arguments: argparse.Namespace) -> int:
     except DlpipeError as error:
         log.error("%s", error)
         return 1
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 1
-    except Exception as error:  # the module's own code may raise anything
+    except StoppedBySignal as stopped:
+        return int(stopped.code)  # type: ignore[arg-type]  # it is a number
+    except (Exception, SystemExit) as error:  # the module's own code may raise anything
         log_error(error, config, f"{directory} does not work. {LIKELY_CAUSE}")
         return 1
     return 0

@@ -114,7 +114,8 @@ def _alternatives(key: str, read: dict[str, Any], prepared: Prepared) -> list[st
     if key.startswith("recipe.stages."):
         of_stage = key.split(".")[2]
         stages = [stage for stage in stages if of_stage in prefixes(stage)]
-    found = [f"recipe.stages.{stage}.{name}" for stage in trained if name in config.recipe.stages.get(stage, {})]
+    overlays = config.recipe.stages if key.startswith("recipe.") else {}
+    found = [f"recipe.stages.{stage}.{name}" for stage in sorted(trained) if name in overlays.get(stage, {})]
     found += [other for stage, _, other in (text.partition(":") for text in read) if stage in stages]
     found += [f"{kind}.{argument}" for kind in registry.KINDS if stages for argument in _arguments(kind, config)]
     return [

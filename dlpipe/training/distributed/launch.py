@@ -23,12 +23,12 @@ from dlpipe.errors import DlpipeError
 from dlpipe.operating_system import existing_signals, interrupts_blocked_in_children
 from dlpipe.runs.config_file import config_digest, read_config
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
-from dlpipe.training.error_report import FILE_ONLY, RankError
+from dlpipe.training.error_report import FILE_ONLY, PEER_GONE, RankError
 
 log = logging.getLogger(__name__)
 RANK_SCRIPT = Path(__file__).parents[2] / "cli" / "rank.py"
 # errors of a rank whose peer is gone, or that the launcher ends
-CONSEQUENCES = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
+CONSEQUENCES = re.compile(rf"{PEER_GONE}|KeyboardInterrupt|SystemExit")
 SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
 
 

@@ -1,5 +1,6 @@
 """The typed part of a config: the values that the core reads, with their ranges, and what is wrong with them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig
@@ -16,6 +17,18 @@ STAGE_NODES = ("optimizer", "scheduler")
 NODES = ("model", "dataset", *STAGE_NODES, "trainer", "callbacks", "logger")
 OnNan = Literal["stop", "warn"]
 Positive = Annotated[int, Field(gt=0, lt=2**31)]  # torch takes no larger count
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Marks a value of the recipe that nothing reads while another one is null."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class ReadByCore:
+    """Marks a value of the recipe that the core reads itself; the others are read where a config interpolates them."""
 
 
 class Strict(BaseModel):
@@ -44,14 +57,20 @@ class Recipe(Strict):
     drop_last: bool
     eval_drop_last: bool
     patience: Positive | None
-    patience_increase: Annotated[float, Field(ge=1)]
-    improvement_threshold: Annotated[float, Field(gt=0, le=1)]
-    significance: Annotated[float, Field(gt=0, lt=1)] | None
-    monitor: str | None
-    monitor_mode: Literal["min", "max"]
+    patience_increase: Annotated[float, Field(ge=1), Needs("patience")]
+    improvement_threshold: Annotated[float, Field(gt=0, le=1), Needs("patience")]
+    significance: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, Needs("patience")]
+    monitor: Annotated[str | None, ReadByCore()]
+    monitor_mode: Annotated[Literal["min", "max"], ReadByCore()]
     keep_every_n_epochs: Positive | None
     stages: dict[str, dict[str, Any]]
-    targets: list[Target]
+    targets: Annotated[list[Target], ReadByCore()]
+
+
+READ_BY_CORE = [name for name, field in Recipe.model_fields.items() if ReadByCore() in field.metadata]
+NEEDED_BY = {
+    name: mark.key for name, field in Recipe.model_fields.items() for mark in field.metadata if isinstance(mark, Needs)
+}
 
 
 class Core(Strict):

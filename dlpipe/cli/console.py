@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import logging.config
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,12 @@ class ConsoleHandler(logging.Handler):
         escape_unencodable_output()  # a rank or a launcher's worker does not start in `main`
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the formatted record; if the reader has gone (``| head``), the run continues."""
+        """Print the formatted record; if the reader has gone (``| head``), the run continues.
+
+        A traceback is for the log file, unless HYDRA_FULL_ERROR=1.
+        """
+        if getattr(record, "file_only", False) and os.environ.get("HYDRA_FULL_ERROR") != "1":
+            return
         with contextlib.suppress(BrokenPipeError):
             print(self.format(record), flush=True)
 

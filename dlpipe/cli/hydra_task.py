@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -22,14 +23,20 @@ log = logging.getLogger(__name__)
 checked: "list[Prepared]" = []
 
 
+class JobError(DlpipeError, CompactHydraException):
+    """A job of a sweep has failed and has logged its error; Hydra prints this kind without its traceback."""
+
+
 def task(cfg: DictConfig) -> float | None:
-    """Run a job's config; log a `DlpipeError` on one line, where Hydra would show a traceback of our own code.
+    """Run a job's config; log any error in a few lines, where Hydra would show a traceback of our own code.
 
     In a sweep every failure is logged when it happens: Hydra itself only shows the first, after all jobs. A job that
     diverged is the worst result: a sweeper such as Optuna would end its study at NaN or at a failed job.
     """
     unblock_interrupts()  # in a launcher's worker
+    from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
     from dlpipe.training.callbacks.monitor import worst
+    from dlpipe.training.error_report import log_error, one_line
     from dlpipe.training.run import run  # imports torch, which Hydra's own flags do without
 
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -40,14 +47,16 @@ def task(cfg: DictConfig) -> float | None:
         if in_sweep and has_diverged(Path(cfg.output_dir)):
             return worst(cfg.recipe.monitor_mode)
         if in_sweep:
-            raise DlpipeError(str(error)) from None
+            raise JobError(str(error)) from None
         raise SystemExit(1) from error
-    except Exception as error:
-        if in_sweep:
-            log.exception("this job failed")
-            # not the exception itself: a launcher pickles it, and not every class can be unpickled
-            raise DlpipeError(f"{type(error).__name__}: {error}") from None
+    except StoppedBySignal:
         raise
+    except (Exception, SystemExit) as error:  # the code of a model may raise anything
+        log_error(error, cfg)
+        if in_sweep:
+            # not the exception itself: a launcher pickles it, and not every class can be unpickled
+            raise JobError(one_line(error, cfg)) from None
+        raise SystemExit(1) from error
 
 
 def _prepared(cfg: DictConfig) -> "Prepared":
@@ -70,6 +79,7 @@ def run_nonzero_rank(cfg: DictConfig, prepared: "Prepared") -> int:
     Hydra creates the directory and runs the task only on rank 0; the other ranks use what they prepared from the same
     command line.
     """
+    from dlpipe.training.error_report import log_error
     from dlpipe.training.run import train_as_rank
 
     HydraConfig.instance().set_config(cfg)
@@ -77,5 +87,8 @@ def run_nonzero_rank(cfg: DictConfig, prepared: "Prepared") -> int:
         train_as_rank(prepared)
     except DlpipeError as error:
         log.error("%s", error)
+        return 1
+    except Exception as error:
+        log_error(error, prepared.config)
         return 1
     return 0

@@ -26,14 +26,15 @@ def main(run_dir: str, state: str, parent: str) -> int:
     from dlpipe.errors import DlpipeError
     from dlpipe.runs.config_file import config_digest, read_config
     from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
+    from dlpipe.training.error_report import RankError, report
     from dlpipe.training.run import train_as_rank
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     handler = get_error_handler()
     handler.initialize()
+    config = read_config(Path(run_dir))
     try:
-        config = read_config(Path(run_dir))
         _become_job(config, given["hydra"])
         if config_digest(config) != given["config_digest"]:
             raise DlpipeError(f"the config in {run_dir} was changed while this rank started; start the run again")
@@ -46,7 +47,10 @@ def main(run_dir: str, state: str, parent: str) -> int:
         error.__cause__, error.__suppress_context__ = None, True
         handler.record_exception(error.with_traceback(None))
         return 1
-    except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning turns KeyboardInterrupt into SystemExit
+    except Exception as error:
+        handler.record_exception(RankError(report(error, config)))
+        return 1
+    except (KeyboardInterrupt, SystemExit) as error:  # Lightning turns the first into the second
         handler.record_exception(error)
         return 1
     return 0

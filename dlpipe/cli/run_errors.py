@@ -1,17 +1,15 @@
 """Open a finished run for a verb, and report what its own code raises in one line."""
 
 import contextlib
-import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlpipe.config.checks.one_batch import LIBRARIES
+from omegaconf import DictConfig
+
 from dlpipe.config.stored_run import StoredRun, open_run
 from dlpipe.errors import DataError, DlpipeError, system_errors_in_one_line
-from dlpipe.plugins import registry
-
-SITE = "site-packages"
+from dlpipe.runs.config_file import read_config
+from dlpipe.training.error_report import one_line, user_frames
 
 
 @contextlib.contextmanager
@@ -35,19 +33,15 @@ def one_line_errors(run_dir: str | Path) -> Iterator[None]:
     except (DlpipeError, BrokenPipeError):  # the second: the reader of the verb's output has gone
         raise
     except Exception as error:
-        raise DlpipeError(one_line_error(run_dir, error)) from error
+        config = _config(run_dir)
+        is_users = user_frames(error, config)
+        whose = "Its model has an error" if is_users else "The error is not in the code of its model or dataset"
+        what = f"{one_line(error, config)}. {whose}, or its config or checkpoint has been changed"
+        raise DlpipeError(f"{run_dir} does not work: {what}") from error
 
 
-def one_line_error(run_dir: str | Path, error: Exception) -> str:
-    """Describe an exception in one line, with the last line of the plugin's code in its traceback, if there is one."""
-    frames = [
-        (str(frame.f_globals.get("__name__")).partition(".")[0], frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    plugins = {entry.package for entry in registry.all_entries()} - LIBRARIES
-    others = [frame for frame in frames if frame[0] not in LIBRARIES | sys.stdlib_module_names]
-    own = [frame for frame in frames if frame[0] in plugins] or [frame for frame in others if SITE not in frame[1]]
-    _, file, line = (own or frames)[-1]
-    whose = "Its model has an error" if own else "The error is not in the code of its model or dataset"
-    what = f"{type(error).__name__}: {' '.join(str(error).split())} ({file}, line {line})"
-    return f"{run_dir} does not work: {what}. {whose}, or its config or checkpoint has been changed"
+def _config(run_dir: str | Path) -> DictConfig:
+    try:
+        return read_config(Path(run_dir))
+    except DlpipeError:  # what failed may be what reads it
+        return DictConfig({})

@@ -22,6 +22,7 @@ from dlpipe.config.checks.optimizer import optimizer_problems
 from dlpipe.config.checks.targets import hydra_problems, target_problems
 from dlpipe.config.checks.trainer import checked_trainer
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
+from dlpipe.config.checks.unused import unused_problems
 from dlpipe.config.paths import make_absolute
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
@@ -87,6 +88,7 @@ def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stor
     refuse(_named_problems(config, overrides))
     prepared = _build(_stored_config(config) if is_stored else resolved_config(config))
     refuse(module_problems(prepared, is_stored))
+    refuse(unused_problems(prepared, config, overrides))
     prepared = _with_trainers(prepared, config)
     if check_data:
         refuse(logger_problems(prepared.config))

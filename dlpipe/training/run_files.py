@@ -19,6 +19,7 @@ from dlpipe.runs.drawing import draw_figures
 from dlpipe.runs.provenance import provenance
 from dlpipe.training.build import build_dataset, build_model
 from dlpipe.training.callbacks.checkpoints import BestAndLast
+from dlpipe.training.error_report import log_error
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.stages.init_from import weights_to_start_from
@@ -83,5 +84,6 @@ def draw(
             for logger in loggers:
                 if log_image := optional_method(logger, "log_image"):
                     log_image(f"figures/{name}", [image], step)
-    except Exception:
-        log.exception("the figures could not be drawn; fix the error, then run: python -m dlpipe figures %s", directory)
+    except Exception as error:
+        log_error(error, config)
+        log.error("the figures could not be drawn; fix the error, then run: python -m dlpipe figures %s", directory)

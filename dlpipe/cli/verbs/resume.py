@@ -2,18 +2,19 @@
 
 import argparse
 import logging
-import traceback
 from pathlib import Path
 
-from dlpipe.cli.console import LOG, log_as_job
-from dlpipe.cli.run_errors import one_line_error
+from dlpipe.cli.console import log_as_job
+from dlpipe.cli.run_errors import LIKELY_CAUSE
 from dlpipe.config.prepare import prepare_stored
 from dlpipe.config.search_path import register
 from dlpipe.config.stored_run import config_errors
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import check_links, check_writable, read_summary
+from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.distributed.rank_info import get_rank_info
+from dlpipe.training.error_report import log_error
 from dlpipe.training.run import resume, train_as_rank
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,9 @@ def main(arguments: argparse.Namespace) -> int:
     except DlpipeError as error:
         log.error("%s", error)
         return 1
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 1
-    except Exception as error:  # the module's own code may raise anything; its traceback is in the log file alone
-        log.error("%s. The traceback is in %s", one_line_error(directory, error), directory / LOG)
-        with (directory / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            traceback.print_exception(error, file=file)
+    except StoppedBySignal as stopped:
+        return int(stopped.code)  # type: ignore[arg-type]  # it is a number
+    except (Exception, SystemExit) as error:  # the module's own code may raise anything
+        log_error(error, config, f"{directory} does not work. {LIKELY_CAUSE}")
         return 1
     return 0

@@ -8,11 +8,8 @@ a temporary folder, and the random number generators are as they were.
 import contextlib
 import copy
 import io
-import linecache
 import logging
-import sys
 import tempfile
-import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +28,7 @@ from dlpipe.config.checks.trainer import trainer_of
 from dlpipe.data import Split, TensorDataModule
 from dlpipe.data.in_memory_module import InMemoryDataModule
 from dlpipe.data.minibatches import SINGLE_PROCESS
-from dlpipe.errors import DlpipeError, Problem, RequestError
+from dlpipe.errors import Problem, RequestError
 from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.config_file import relocate_config
@@ -41,6 +38,7 @@ from dlpipe.training.build import build_dataset
 from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 from dlpipe.training.callbacks.monitor import MonitorError
+from dlpipe.training.error_report import one_line
 from dlpipe.training.optimizers.attach import attach_optimizer
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.run_files import export_weights
@@ -52,7 +50,6 @@ ROWS = 100  # examples of a minibatch without a size, and of the validation: a m
 LEFT_OUT = (pl.callbacks.ProgressBar, Divergence, FusedUpdates, GracefulStop)
 # options of the Trainer that only fit some numbers of minibatches, and that `fast_dev_run` ignores
 LENGTHS = ("limit_train_batches", "limit_val_batches", "val_check_interval", "overfit_batches")
-LIBRARIES = {"dlpipe", "torch", "pytorch_lightning", "lightning_fabric", "lightning_utilities", "hydra", "omegaconf"}
 
 
 class _Ready(Exception):  # noqa: N818  # no error
@@ -112,7 +109,7 @@ def one_batch_problems(prepared: Prepared, datasets: dict[str, pl.LightningDataM
             except (Exception, SystemExit) as error:
                 if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
                     raise KeyboardInterrupt from None  # which Lightning has turned into an exit
-                return [Problem(f"model={config.model.name}", _describe(error, folder, stage))]
+                return [Problem(f"model={config.model.name}", _describe(error, folder, config))]
     return []
 
 
@@ -213,23 +210,5 @@ def _spread(split: Split, count: int) -> Split:
     return Split(split.x[rows], split.y[rows])
 
 
-def _describe(error: BaseException, folder: str, stage: Stage) -> str:
-    """The error, with the last line of the model's own code in its traceback, else of any code but the libraries'."""
-    message = " ".join(str(error).split()).replace(f"{folder}/", "")
-    what = message if isinstance(error, DlpipeError) else f"{type(error).__name__}: {message}"
-    frames = [
-        (_package(str(frame.f_globals.get("__name__"))), frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-    ]
-    frames = [frame for frame in frames if frame[0] not in LIBRARIES | sys.stdlib_module_names]
-    own = [frame for frame in frames if frame[0] == _package(type(stage.module).__module__)]
-    if not frames:
-        return f"one minibatch does not go through training: {what}"
-    _, file, line = (own or frames)[-1]
-    return (
-        f"one minibatch does not go through training: {what} ({file}:{line}: {linecache.getline(file, line).strip()})"
-    )
-
-
-def _package(module: str) -> str:
-    return module.partition(".")[0]
+def _describe(error: BaseException, folder: str, config: DictConfig) -> str:
+    return f"one minibatch does not go through training: {one_line(error, config).replace(f'{folder}/', '')}"

@@ -23,11 +23,12 @@ from dlpipe.errors import DlpipeError
 from dlpipe.operating_system import existing_signals, interrupts_blocked_in_children
 from dlpipe.runs.config_file import config_digest, read_config
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
+from dlpipe.training.error_report import FILE_ONLY, PEER_GONE, RankError
 
 log = logging.getLogger(__name__)
 RANK_SCRIPT = Path(__file__).parents[2] / "cli" / "rank.py"
 # errors of a rank whose peer is gone, or that the launcher ends
-CONSEQUENCES = re.compile(r"closed by peer|reset by peer|Broken pipe|[Gg]loo|NCCL|KeyboardInterrupt|SystemExit")
+CONSEQUENCES = re.compile(rf"{PEER_GONE}|KeyboardInterrupt|SystemExit")
 SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
 
 
@@ -130,8 +131,8 @@ def _message(failures: dict[int, ProcessFailure], processes: int) -> str:
     if isinstance(message, dict):
         traceback = message["extraInfo"]["py_callstack"]
         if "Traceback" in traceback:  # a DlpipeError has none
-            log.error("%s", traceback.rstrip())
-        return f"{who} failed: {message['message']}"
+            log.error("%s", traceback.rstrip(), extra=FILE_ONLY)
+        return f"{who} failed: {message['message'].removeprefix(f'{RankError.__name__}: ')}"
     if failure.exitcode < 0:
         killed = f"{who} (process {failure.pid}) was killed by {signal.Signals(-failure.exitcode).name}"
         return f"{killed}; the others were ended. SIGKILL may mean that the machine ran out of memory"

@@ -165,19 +165,20 @@ def test_exception_of_a_model_is_reported_on_one_line_with_its_location(run_dir,
     monkeypatch.setattr(test_verb, "read_finished", failing)
     result = cli("test", str(run_dir))
     assert result.code == 2
-    place = f"{__file__}, line {failing.__code__.co_firstlineno + 1}"
+    place = f'{__file__}:{failing.__code__.co_firstlineno + 1}: raise RuntimeError("of two\\nlines")'
     advice = "Its model has an error, or its config or checkpoint has been changed"
     assert result.err == f"dlpipe: {run_dir} does not work: RuntimeError: of two lines ({place}). {advice}\n"
 
 
-def test_exception_of_a_resumed_model_is_reported_on_one_line_and_logged(changed, cli):
+def test_exception_of_a_resumed_model_is_reported_in_ten_lines_and_logged(changed, cli):
     run_dir = changed(trainer__max_epochs=3, model__num_classes=11)
     (run_dir / "summary.json").unlink()
     result = cli("resume", str(run_dir))
     assert result.code == 1
-    last = result.out.splitlines()[-1]
-    assert last.startswith(f"{run_dir} does not work: RuntimeError: Error(s) in loading state_dict")
-    assert last.endswith(f"The traceback is in {run_dir / 'dlpipe.log'}")
+    lines = result.out.splitlines()[-10:]
+    assert any(line.startswith("RuntimeError: Error(s) in loading state_dict") for line in lines)
+    assert f"  {run_dir} does not work. Its model has an error, or its config or checkpoint has been changed" in lines
+    assert lines[-1] == f"The full traceback is in {run_dir / 'dlpipe.log'}"
     assert "Traceback (most recent call last)" not in result.out
     assert "Traceback (most recent call last)" in (run_dir / "dlpipe.log").read_text()
 

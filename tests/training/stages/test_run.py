@@ -94,7 +94,7 @@ def test_run_that_crashed_in_a_stage_resumes_to_the_same_bits(stacked, cli, tmp_
         crash = {"_target_": "crash.Crash", "flag": tmp_path / f"flag{update}", "stage": stage, "update": update}
         crashed = cli(*common, *(f"+callbacks.crash.{k}={v}" for k, v in crash.items()), f"hydra.run.dir={left}")
         assert crashed.code == 1
-        assert "RuntimeError: crashed" in crashed.err
+        assert "RuntimeError: crashed" in crashed.out
         assert summary(left)["status"] == "failed"
         resumed = cli("resume", str(left))
         assert resumed.code == 0, resumed.err

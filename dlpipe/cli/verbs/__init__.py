@@ -37,7 +37,17 @@ VERBS: dict[str, Arguments] = {
         "-cd": {"metavar": "DIR", "help": "add a folder of your own YAML to the config"},
         "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
     },
-    "resume": RUN | TRUST,
+    "resume": {
+        **RUN,
+        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "change what may change: a length, a logger, ..."},
+        "-cd": {
+            "metavar": "DIR",
+            "action": "append",
+            "default": [],
+            "help": "the folder of YAML the run was started with",
+        },
+        **TRUST,
+    },
     "reproduce": RUN | TRUST,
     "inspect": {"file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"}},
     "test": RUN,

@@ -29,8 +29,8 @@ def task(cfg: DictConfig) -> float | None:
     diverged is the worst result: a sweeper such as Optuna would end its study at NaN or at a failed job.
     """
     unblock_interrupts()  # in a launcher's worker
-    from dlpipe.training.callbacks.monitor import worst
     from dlpipe.config.prepare import with_changes
+    from dlpipe.training.callbacks.monitor import worst
     from dlpipe.training.run import resume, run  # imports torch, which Hydra's own flags do without
 
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN

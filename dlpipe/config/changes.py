@@ -97,10 +97,12 @@ def _joined(earlier: list[str], later: list[str]) -> list[str]:
     had = {setting.key: setting.text for setting in parse(earlier)[0]}
     keys = {setting.text: setting.key for setting in parse(later)[0]}
     kept = [text for key, text in had.items() if key not in keys.values()]
-    return kept + [
-        f"+{text}" if had.get(keys.get(text, ""), "").startswith("+") and text[0] not in "+~" else text
-        for text in later
-    ]
+
+    def with_prefix(text: str) -> str:
+        before = had.get(keys.get(text, ""), "")
+        return before[: len(before) - len(before.lstrip("+"))] + text if text[0] not in "+~" else text
+
+    return kept + [with_prefix(text) for text in later]
 
 
 def _composed_again(directory: Path, overrides: list[str], config: DictConfig) -> DictConfig:

@@ -53,8 +53,8 @@ class BestAndLast(Checkpoint):
     """Save ``best.ckpt`` at every strictly better validation, and ``last.ckpt``, to resume from, when due.
 
     It is due after every validation and epoch, after so many updates or minutes, and when a signal stops the run; the
-    one before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best. If training ends within an
-    epoch, ``mid_epoch.ckpt`` is the state before the epoch was closed, from which a longer run is resumed.
+    one before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best. If training ends within
+    an epoch, ``mid_epoch.ckpt`` is the state before the epoch was closed, from which a longer run is resumed.
 
     Args:
         directory: for the files.

@@ -44,12 +44,12 @@ def length_problem(checkpoint: Mapping[str, Any], config: Mapping[str, Any]) -> 
     epochs, updates = checkpoint["epoch"], checkpoint["global_step"]
     more = 0 if is_done(checkpoint) else 1  # the end of training has to come yet
     if now.max_epochs != before.max_epochs and now.max_epochs < epochs + more:
-        return f"max_epochs={now.max_epochs}: {epochs} epochs have been trained; choose at least {epochs + more}"
+        return f"max_epochs={now.max_epochs:g}: {epochs} epochs have been trained; choose at least {epochs + more}"
     if now.max_steps != before.max_steps and now.max_steps < updates + more:
-        return f"max_steps={now.max_steps}: {updates} updates have been made; choose at least {updates + more}"
+        return f"max_steps={now.max_steps:g}: {updates} updates have been made; choose at least {updates + more}"
     if now.patience < before.patience:
-        was = "null" if before.patience == math.inf else before.patience
-        return f"patience={now.patience}: it was {was}, and validations are judged by it; it can only be raised"
+        was = "null" if before.patience == math.inf else f"{before.patience:g}"
+        return f"patience={now.patience:g}: it was {was}, and validations are judged by it; it can only be raised"
     return ""
 
 

@@ -18,7 +18,11 @@ def read_yaml(path: Path) -> str:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+        return limited_yaml(file.read(MAX_BYTES + 1))
+
+
+def limited_yaml(content: bytes) -> str:
+    """The text of YAML within the limits; raises ValueError as `read_yaml`."""
     if len(content) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES} bytes; a config has a few thousand")
     text = content.decode("utf-8")

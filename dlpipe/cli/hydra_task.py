@@ -34,14 +34,17 @@ def task(cfg: DictConfig) -> float | None:
     diverged is the worst result: a sweeper such as Optuna would end its study at NaN or at a failed job.
     """
     unblock_interrupts()  # in a launcher's worker
+    from dlpipe.config.prepare import with_changes
     from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
     from dlpipe.training.callbacks.monitor import worst
     from dlpipe.training.error_report import log_error, one_line
-    from dlpipe.training.run import run  # imports torch, which Hydra's own flags do without
+    from dlpipe.training.run import resume, run  # imports torch, which Hydra's own flags do without
 
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
-        return run(_prepared(cfg))
+        prepared = _prepared(cfg)
+        changed = with_changes(prepared, Path(cfg.output_dir))
+        return run(prepared) if changed is prepared else resume(changed)
     except DlpipeError as error:
         log.error("%s", error)
         if in_sweep and has_diverged(Path(cfg.output_dir)):
@@ -79,12 +82,13 @@ def run_nonzero_rank(cfg: DictConfig, prepared: "Prepared") -> int:
     Hydra creates the directory and runs the task only on rank 0; the other ranks use what they prepared from the same
     command line.
     """
+    from dlpipe.config.prepare import with_changes
     from dlpipe.training.error_report import log_error
     from dlpipe.training.run import train_as_rank
 
     HydraConfig.instance().set_config(cfg)
     try:
-        train_as_rank(prepared)
+        train_as_rank(with_changes(prepared, Path(cfg.hydra.run.dir)))
     except DlpipeError as error:
         log.error("%s", error)
         return 1

@@ -36,7 +36,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe show lenet                        show a model's description, options, recipe and targets
   python -m dlpipe doctor                            import every plugin and report errors
   python -m dlpipe check model=lenet recipe.lr=0.05  check a request without running it
-  python -m dlpipe resume RUN                        resume an interrupted run
+  python -m dlpipe resume RUN [recipe.max_epochs=9]  resume an interrupted run, or train a finished one longer
   python -m dlpipe reproduce RUN                     run it again and compare every weight
   python -m dlpipe inspect FILE                      show what a checkpoint contains, without executing anything in it
   python -m dlpipe test RUN                          test a finished run again

@@ -4,6 +4,7 @@ This happens before any directory is created, so that an invalid request leaves 
 a RequestError with all problems that it found.
 """
 
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
 from dlpipe.plugins import registry
 from dlpipe.plugins.load_class import load_class
+from dlpipe.runs.config_file import read_changes, read_config, read_original_config
 from dlpipe.settings import NODES, Core, core_problems
 from dlpipe.training.build import build_model, options_of
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.prepared import Prepared
+from dlpipe.training.resume.resume_point import same_run
 from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
 
 NUMERIC = ("optimizer", "scheduler", "recipe")  # nodes whose fractions cannot make one minibatch fail
@@ -63,15 +66,30 @@ def prepare(config: DictConfig, overrides: list[str] | None = None, check_data: 
     return _prepare(config, overrides or [], check_data and not get_rank_info().local_rank, is_stored=False)
 
 
-def prepare_stored(config: DictConfig, trust: bool = False, check_data: bool = True) -> Prepared:
+def prepare_stored(
+    config: DictConfig, trust: bool = False, check_data: bool = True, typed: Container[str] = ()
+) -> Prepared:
     """Like `prepare`, for the config in a run's directory, before the run is reproduced or resumed.
 
-    ``trust`` allows it to import code from its directory and to write outside of it: docs/trust.md.
+    ``trust`` allows it to import code from its directory and to write outside of it: docs/trust.md. The values with the
+    dotted keys in ``typed`` are from the command line, and trusted.
     """
     missing = [Problem(name, "is missing") for name in (*NODES, *Core.model_fields, "output_dir") if name not in config]
     refuse(missing or core_problems(config))
-    refuse([] if trust else untrusted_problems(config))
+    refuse([] if trust else untrusted_problems(config, typed))
     return _prepare(config, [], check_data, is_stored=True)
+
+
+def with_changes(prepared: Prepared, directory: Path) -> Prepared:
+    """The run in the directory as it was changed when it was resumed, if ``prepared`` asks for it to be resumed.
+
+    Raises:
+        DlpipeError: the directory holds another run.
+    """
+    if prepared.settings.resume is None or not read_changes(directory):
+        return prepared
+    same_run(read_original_config(directory), prepared.config, directory)
+    return prepare_stored(read_config(directory), check_data=False)
 
 
 def prepare_model(config: DictConfig) -> pl.LightningModule:

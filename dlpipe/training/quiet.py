@@ -23,4 +23,6 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
         # a resumed run has checkpoints
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+        # the user removed a callback when the run was resumed
+        warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
         yield

@@ -15,7 +15,7 @@ from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DivergedError, DlpipeError, system_errors_in_one_line
 from dlpipe.runs import directory as names
-from dlpipe.runs.config_file import create_run_directory, read_config
+from dlpipe.runs.config_file import create_run_directory, read_original_config
 from dlpipe.runs.directory import has_diverged, read_summary, write_json
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.stage_result import StageResult
@@ -56,15 +56,19 @@ def run(prepared: Prepared) -> float | None:
         directory.mkdir(parents=True, exist_ok=True)
         with run_directory_lock(directory):
             if prepared.settings.resume and (directory / names.CONFIG).is_file():
-                same_run(read_config(directory), prepared.config, directory)
+                same_run(read_original_config(directory), prepared.config, directory)
                 return _resume(prepared, ranks)
             create_run_directory(directory, prepared.config)
             write_json(directory / names.PROVENANCE, provenance_of(prepared.config))
             return _train_on_all_devices(prepared, {}, ranks)
 
 
-def resume(prepared: Prepared) -> float | None:
+def resume(prepared: Prepared, change: dict[str, Any] | None = None) -> float | None:
     """Resume the run in its directory from its last checkpoint; do nothing if it is finished.
+
+    Args:
+        prepared: the run, with the change.
+        change: its record for the provenance; a finished run trains on then.
 
     Returns:
         As `run`.
@@ -78,13 +82,14 @@ def resume(prepared: Prepared) -> float | None:
         _rank_store() as ranks,
         run_directory_lock(Path(prepared.config.output_dir)),
     ):
-        return _resume(prepared, ranks)
+        return _resume(prepared, ranks, change)
 
 
-def _resume(prepared: Prepared, ranks: RankStore | None) -> float | None:
+def _resume(prepared: Prepared, ranks: RankStore | None, change: dict[str, Any] | None = None) -> float | None:
     directory = Path(prepared.config.output_dir)
     _remove_leftovers(directory)
-    if read_summary(directory).get("status") == "finished":
+    is_finished = read_summary(directory).get("status") == "finished"
+    if is_finished and not change:
         log.info("%s is finished: nothing is left to train", directory)
         if ranks:
             ranks.broadcast_decision(FINISHED)
@@ -93,7 +98,11 @@ def _resume(prepared: Prepared, ranks: RankStore | None) -> float | None:
         message = "it would diverge again in the same way. Start another run, for example with a smaller recipe.lr"
         raise DlpipeError(f"{directory} has diverged, and {message}")
     checkpoints = checkpoints_to_resume(prepared.config)
-    note_resumption(directory, provenance_of(prepared.config))
+    now = provenance_of(prepared.config)
+    if change and is_finished:  # killed between the two writes, the run is as before, and ends with the same summary
+        (directory / names.SUMMARY).unlink(missing_ok=True)
+    note_resumption(directory, now, [change] if change else [])
+    (directory / names.RANKS).unlink(missing_ok=True)  # a run may be resumed on another number of devices
     if not checkpoints:
         log.info("No checkpoint found; starting from scratch")
     return _train_on_all_devices(prepared, checkpoints, ranks)

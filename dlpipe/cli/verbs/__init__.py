@@ -58,7 +58,12 @@ VERBS: dict[str, Arguments] = {
         "--force": {"action": "store_true", "help": "replace an experiment of this name"},
         **CONFIG_DIR,
     },
-    "resume": RUN | TRUST,
+    "resume": {
+        **RUN,
+        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "change what may change: a length, a logger, ..."},
+        **CONFIG_DIR,
+        **TRUST,
+    },
     "reproduce": RUN | TRUST,
     "inspect": {"file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"}},
     "test": RUN,

@@ -1,7 +1,7 @@
 """What an untrusted config in a run's directory must not do: docs/trust.md."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ WRITERS = ("callbacks", "logger", "trainer")
 ADDRESSES = ("uri", "url", "location")
 
 
-def untrusted_problems(config: DictConfig) -> list[Problem]:
-    """Code in the run's directory that would be imported, and paths outside of it that the run would write to."""
-    values, directory = flat(plain(config)), Path(config.output_dir)
+def untrusted_problems(config: DictConfig, typed: Container[str] = ()) -> list[Problem]:
+    """Code in the run's directory that would be imported, and paths outside of it that the run would write to.
+
+    The values with the dotted keys in ``typed`` are from the command line, and trusted.
+    """
+    values = {key: value for key, value in flat(plain(config)).items() if key not in typed}
+    directory = Path(config.output_dir)
     return [*code_problems(values, directory), *_writing_problems(values, directory)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.config.checks.constructor import parameters
+from dlpipe.config.checks.constructor import signature
 from dlpipe.errors import Problem
 from dlpipe.plain_config import flat, plain
 from dlpipe.plugins import registry
@@ -126,4 +126,4 @@ def _alternatives(key: str, read: dict[str, Any], prepared: Prepared) -> list[st
 
 
 def _arguments(kind: registry.Kind, config: DictConfig) -> list[str]:
-    return list(parameters(load_class(kind, config[kind].name)))
+    return list(signature(load_class(kind, config[kind].name)).parameters)

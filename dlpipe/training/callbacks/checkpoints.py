@@ -25,8 +25,11 @@ from dlpipe.training.callbacks.monitor import (
     monitored,
     worst,
 )
+from dlpipe.training.resume.lengths import trains_on
+from dlpipe.training.resume.run_state import RunState
 
 log = logging.getLogger(__name__)
+MID_EPOCH = "mid_epoch.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -58,7 +61,8 @@ class BestAndLast(Checkpoint):
     """Save ``best.ckpt`` at every strictly better validation, and ``last.ckpt``, to resume from, when due.
 
     It is due after every validation and epoch, after so many updates or minutes, and when a signal stops the run; the
-    one before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best.
+    one before is kept as ``previous.ckpt``. Where nothing is monitored, the last is the best. If training ends within
+    an epoch, ``mid_epoch.ckpt`` is the state before the epoch was closed, from which a longer run is resumed.
 
     Args:
         directory: for the files.
@@ -108,13 +112,16 @@ class BestAndLast(Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Stop at once if the checkpoint says that training is done."""
-        trainer.should_stop = checkpoint["callbacks"][self.state_key]["done"]
+        """Stop at once if the checkpoint says that training is done, unless the run was made longer since."""
+        done = checkpoint["callbacks"][self.state_key]["done"]
+        configs = [callback.config for callback in trainer.callbacks if isinstance(callback, RunState)]  # type: ignore[attr-defined]
+        trainer.should_stop = done and not any(trains_on(checkpoint, config) for config in configs)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start counting time and epochs; a MonitorError refuses a monitor without validation."""
         if self.monitor is not None:
             check_monitor(trainer, pl_module, self.monitor, self.mode)
+        self.done = False
         self._saved_at, self._epoch = time.monotonic(), trainer.current_epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -149,6 +156,10 @@ class BestAndLast(Checkpoint):
             due |= trainer.strategy.reduce_boolean_decision(late, all=False) if trainer.world_size > 1 else late
         if due:
             self.save_last(trainer)
+
+    def on_end_in_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the state before the epoch that training ends in is closed."""
+        trainer.save_checkpoint(self.directory / MID_EPOCH)
 
     def save_last(self, trainer: pl.Trainer) -> None:
         """Save the last checkpoint, and keep the one before."""

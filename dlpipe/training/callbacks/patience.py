@@ -143,7 +143,9 @@ class GeometricPatience(pl.Callback):
         return {"patience": asdict(self.state), "reference": reference, "stopped": self.stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
+        """Continue from `state_dict`, with more patience if the run was resumed with more."""
         self.state, self.stopped = Patience(**state_dict["patience"]), state_dict["stopped"]
+        if self.initial is None or self.initial > self.state.patience:
+            self.state.patience, self.stopped = self.initial or 0, False
         if self.mcnemar:
             self.mcnemar.reference = state_dict["reference"]

@@ -81,9 +81,9 @@ class EpochMeanLoss(pl.Callback):
         return {"ranks": gather_from_ranks({"losses": list(self.losses), "total": self.total, "count": self.count})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
-        own = state_dict["ranks"][get_rank_info().rank]
-        self.losses, self.total, self.count = list(own["losses"]), own["total"], own["count"]
+        """Continue from `state_dict`; a rank that is new starts from nothing."""
+        for own in state_dict["ranks"][get_rank_info().rank :][:1]:
+            self.losses, self.total, self.count = list(own["losses"]), own["total"], own["count"]
 
 
 def _logged_in_a_step(trainer: pl.Trainer) -> bool:

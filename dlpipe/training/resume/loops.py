@@ -29,6 +29,13 @@ def safe_point(trainer: pl.Trainer) -> None:
             callback.on_safe_point(trainer, trainer.lightning_module)
 
 
+def end_in_epoch(trainer: pl.Trainer) -> None:
+    """Call ``on_end_in_epoch(trainer, module)`` of the callbacks that have it: training ends within an epoch."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if hasattr(callback, "on_end_in_epoch"):
+            callback.on_end_in_epoch(trainer, trainer.lightning_module)
+
+
 def add_safe_points(trainer: pl.Trainer) -> None:
     """Give the trainer a `SafePointFitLoop` in place of Lightning's own."""
     old = trainer.fit_loop
@@ -61,15 +68,31 @@ class ResumableEpochLoop(EpochLoop):
         self.seed = seed
         # from the checkpoint that the run is resumed from
         self.rng_state: dict[str, Any] | None = None
+        self.processes_before: int | None = None
 
     def reset(self) -> None:
         """Prepare an epoch: the next one, where the checkpoint was written at the end of one."""
-        if self.is_resuming and self.is_epoch_trained:
+        if self.is_resuming and self._has_trained_epoch():
             self.restarting = False
             self.reset_restart_stage()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
             super().reset()
+
+    def _has_trained_epoch(self) -> bool:
+        """Whether the resumed epoch is over; with another number of processes, first count its minibatches in theirs.
+
+        Where a minibatch of before ends within one of now, that one is trained whole.
+        """
+        if self.processes_before in (None, self.trainer.world_size):
+            return self.is_epoch_trained
+        if not self.trainer.fit_loop.restarted_mid_epoch:
+            return True
+        current = self.batch_progress.current
+        count = current.ready * self.processes_before // self.trainer.world_size
+        for name in vars(current):
+            setattr(current, name, min(count, int(self.trainer.num_training_batches) - 1))
+        return False
 
     def on_run_start(self, data_fetcher: DataFetcher) -> None:
         """Seed the epoch and start its data; on resuming, after the minibatches that were trained already."""
@@ -90,9 +113,12 @@ class ResumableEpochLoop(EpochLoop):
     def on_advance_end(self, data_fetcher: DataFetcher) -> None:
         """Validate and log where it is due; then a safe point, except in an accumulation or at the end of the epoch."""
         super().on_advance_end(data_fetcher)
-        is_ending = self.is_training_done or self.trainer.should_stop
-        if not is_ending and not self.is_accumulating and not isinstance(data_fetcher, IteratorFetcher):
+        if self.is_accumulating or isinstance(data_fetcher, IteratorFetcher):
+            return
+        if not (self.is_training_done or self.trainer.should_stop):
             safe_point(self.trainer)
+        elif not self.is_epoch_trained:
+            end_in_epoch(self.trainer)
 
 
 def _restore_accumulation(trainer: pl.Trainer) -> None:

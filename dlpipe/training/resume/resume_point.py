@@ -7,11 +7,14 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe.errors import DlpipeError, format_list
+from dlpipe.errors import DlpipeError, Problem, format_list
 from dlpipe.plain_config import flat
 from dlpipe.runs.checkpoint_file import read_checkpoint
-from dlpipe.runs.directory import PROVENANCE, STAGE, read_provenance, write_json
+from dlpipe.runs.directory import PROVENANCE, STAGE, best_of, read_provenance, write_json
 from dlpipe.runs.provenance import differences
+from dlpipe.training.callbacks.checkpoints import MID_EPOCH
+from dlpipe.training.prepared import Prepared
+from dlpipe.training.resume.lengths import is_done, length_problem, lengths, trains_on
 from dlpipe.training.resume.run_state import KEY
 from dlpipe.training.stages.configs import is_checkpoints, stage_config
 
@@ -52,12 +55,50 @@ def _checkpoint_in(folder: Path, cfg: DictConfig) -> Path | None:
         except DlpipeError as error:
             log.warning("%s", error)
             continue
-        done = any(state.get("done") for state in found["callbacks"].values() if isinstance(state, dict))
-        if getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False) and not done:
+        is_longer = _is_longer(folder, found, cfg)
+        is_open = is_longer or not is_done(found)
+        if getattr(get_class(cfg.optimizer._target_), "requires_full_batch", False) and is_open:
             log.info("%s cannot be checkpointed; its search starts again from scratch", cfg.optimizer._target_)
             return None
-        return path
+        return _mid_epoch(folder, found) or path if is_longer else path
     raise DlpipeError(f"none of {format_list(map(str, paths))} can be read; start the run in another directory")
+
+
+def length_problems(before: DictConfig, prepared: Prepared) -> list[Problem]:
+    """Changes of how long stages train that come too late, for a run whose config was ``before``."""
+    problems = []
+    for stage in prepared.selected_stages:
+        old, new = stage_config(before, stage.name), prepared.stage_config(stage)
+        folder = best_of(Path(new.output_dir), stage.name).parent
+        if lengths(old) == lengths(new):
+            continue
+        if (folder / STAGE).is_file() and stage is not prepared.selected_stages[-1]:
+            problems.append(Problem(stage.name, "this stage has finished; only the length of later ones may change"))
+        elif (folder / NAMES[0]).is_file() and (problem := length_problem(read_checkpoint(folder / NAMES[0]), new)):
+            problems.append(Problem(stage.name, problem))
+    return problems
+
+
+def is_longer(prepared: Prepared) -> bool:
+    """Whether the last stage of a finished run trains on, with the lengths of this config."""
+    stage = prepared.selected_stages[-1]
+    folder = best_of(Path(prepared.config.output_dir), stage.name).parent
+    last = folder / NAMES[0]
+    return last.is_file() and _is_longer(folder, read_checkpoint(last), prepared.stage_config(stage))
+
+
+def _is_longer(folder: Path, last: dict[str, Any], cfg: DictConfig) -> bool:
+    """Whether a stage that had ended trains on, because it was made longer since."""
+    if not is_done(last) or lengths(last[KEY]["config"]) == lengths(cfg):
+        return False
+    path = _mid_epoch(folder, last)
+    return trains_on(read_checkpoint(path) if path else last, cfg)
+
+
+def _mid_epoch(folder: Path, last: dict[str, Any]) -> Path | None:
+    """The checkpoint of before the end of a stage that ended in mid-epoch."""
+    path = folder / MID_EPOCH
+    return path if path.is_file() and read_checkpoint(path)["global_step"] == last["global_step"] else None
 
 
 def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
@@ -77,9 +118,12 @@ def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
         raise DlpipeError(f"{message}. Ask for the same, or another directory")
 
 
-def note_resumption(directory: Path, now: dict[str, Any]) -> None:
-    """Add this resumption to the provenance, and warn of libraries or hardware that differ from before."""
+def note_resumption(directory: Path, now: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+    """Add this resumption and its changes to the provenance, and warn of libraries or hardware that differ."""
     before = read_provenance(directory) or now
     for difference in differences(before, now):
         log.warning("%s: the run may end in other numbers", difference)
-    write_json(directory / PROVENANCE, before | {"resumed": [*before.get("resumed", []), now]})
+    added = {"resumed": [*before.get("resumed", []), now]}
+    if changes:
+        added["changes"] = [*before.get("changes", []), *changes]
+    write_json(directory / PROVENANCE, before | added)

@@ -58,24 +58,33 @@ class RunState(pl.Callback):
         if trainer.state.fn != "fit":  # the test of the best weights
             return
         self._saved = saved = checkpoint[KEY]
-        restore_rng_state(saved["rng_states"][trainer.global_rank], pl_module)  # for the test, if training is done
-        for log, position in zip(trainer.loggers, saved["logger_positions"], strict=False):  # rank 0 alone has loggers
-            if position is not None:
+        trainer.fit_loop.epoch_loop.processes_before = len(saved["rng_states"])
+        self._restore_rng_state(trainer, pl_module)  # for the test, if training is done
+        positions = dict(zip(saved["config"]["logger"], saved["logger_positions"], strict=False))
+        for name, log in zip(self.config["logger"], trainer.loggers, strict=False):  # rank 0 alone has loggers
+            if (position := positions.get(name)) is not None:
                 log.rewind(position)  # type: ignore[attr-defined]  # it has a position
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore it; in mid-epoch the loop restores the RNG state again, once it has found its minibatch."""
         if self._saved is None:
             return
+        self._restore_rng_state(trainer, pl_module)
         saved, self._saved, rank = self._saved, None, trainer.global_rank
-        restore_rng_state(saved["rng_states"][rank], pl_module)
-        trainer.fit_loop.epoch_loop.rng_state = saved["rng_states"][rank]
-        restore_epoch_means(trainer, saved["epoch_means"][rank])
-        _restore_metric_states(pl_module, saved["metric_states"][rank])
+        if rank < len(saved["rng_states"]):  # there may be more ranks than before
+            trainer.fit_loop.epoch_loop.rng_state = saved["rng_states"][rank]
+            restore_epoch_means(trainer, saved["epoch_means"][rank])
+            _restore_metric_states(pl_module, saved["metric_states"][rank])
         for name, parameter in pl_module.named_parameters():  # a callback may freeze and unfreeze them
             parameter.requires_grad = name not in saved["frozen"]
         metrics = {name: torch.tensor(value) for name, value in saved["metrics"].items()}
         callback_metrics_store(trainer).update(metrics)
+
+    def _restore_rng_state(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Restore this rank's; a rank that is new keeps its own."""
+        assert self._saved is not None
+        if trainer.global_rank < len(self._saved["rng_states"]):
+            restore_rng_state(self._saved["rng_states"][trainer.global_rank], module)
 
 
 def _metric_states(module: pl.LightningModule) -> dict[str, dict[str, Any]]:

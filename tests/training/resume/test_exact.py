@@ -299,7 +299,7 @@ def fit(
         GeometricPatience(patience, significance=significance),
         ConsoleReporter(),
         checkpoints,
-        RunState({"model": "test"}),
+        RunState({"model": "test", "trainer": {}, "callbacks": {}, "logger": {"csv": {}}}),
         *(own() if own else []),
     ]
     trainer = pl.Trainer(

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities.model_helpers import is_overridden
+from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 
 from dlpipe.atomic import atomic_write
 from dlpipe.contract import optional_method
@@ -192,7 +193,6 @@ def predict_labels(
     None unless the dataset has one DataLoader of test data, with batches (x, y) of labels y (examples,), for which
     ``predict_step`` returns class probabilities (examples, num_classes).
     """
-    predict: Callable[..., Any] = model.predict_step
     if not is_overridden("predict_step", model, pl.LightningModule):
         return None
     if not is_overridden("test_dataloader", data, pl.LightningDataModule):
@@ -207,12 +207,18 @@ def predict_labels(
         for index, batch in enumerate(loader):
             if not _is_labelled(batch):
                 return None
-            probabilities = predict(model.transfer_batch_to_device(batch, model.device, 0), index)
+            probabilities = predict_batch(model, model.transfer_batch_to_device(batch, model.device, 0), index)
             if not isinstance(probabilities, torch.Tensor) or probabilities.shape[1:] != (num_classes,):
                 return None
             labels += batch[1].tolist()
             predicted += probabilities.argmax(1).tolist()
     return labels, predicted
+
+
+def predict_batch(model: pl.LightningModule, batch: Any, batch_idx: int) -> Any:
+    """What the module's ``predict_step`` returns for a batch; as with Lightning, it may do without ``batch_idx``."""
+    predict: Callable[..., Any] = model.predict_step
+    return predict(batch, batch_idx) if is_param_in_hook_signature(predict, "batch_idx", min_args=2) else predict(batch)
 
 
 def _is_labelled(batch: Any) -> bool:

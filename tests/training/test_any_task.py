@@ -132,7 +132,7 @@ class OfDicts(Linear):
         return {"price": self(x).squeeze(1), "near": [str(float(v)) for v in x[:, 0]]}
 
 class Breaks(Linear):
-    def predict_step(self, batch, batch_idx):
+    def predict_step(self, batch):
         return batch.inputz
 
 class Odd(Linear):
@@ -256,6 +256,11 @@ def test_numbers_are_written_as_one_column(train, cli):
     train("dataset=Prices", "model=Linear", "model.outputs=1")
     result = cli("predict", "r")
     assert result.out == "r/predictions/predictions.csv: 10 rows of prediction\n"
+
+
+def test_several_labels_of_an_example_are_not_printed_as_one_class(train, cli):
+    train("dataset=Tags", "dataset.num_classes=3", "model=Linear", "model.inputs=6", "model.outputs=3")
+    assert cli("predict", "r").out == "r/predictions/predictions.csv: 10 rows of prediction_0 to prediction_2\n"
 
 
 def test_arrays_are_written_as_an_array_and_label_maps_as_pictures(train, cli):

@@ -3,7 +3,6 @@
 import argparse
 import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from dlpipe.data import Split, TensorDataModule
 from dlpipe.data.picture_files import has_light_ground, read_images
 from dlpipe.data.pixel_scaling import scale_pixels
 from dlpipe.errors import DataError, DlpipeError
+from dlpipe.figures import predict_batch
 from dlpipe.runs.directory import PREDICTIONS, check_links, check_writable
 from dlpipe.runs.predictions import write_predictions
 from dlpipe.training.distributed.sharding import UnshardedLoader
@@ -95,9 +95,8 @@ def _predict_with_forward(run: StoredRun) -> None:
 
 
 def _predict_step(run: StoredRun, batch: Split) -> Any:
-    predict: Callable[..., Any] = run.model.predict_step
     with run.inference():
-        return predict(Split(run.trainer.precision_plugin.convert_input(batch.x), batch.y), 0)
+        return predict_batch(run.model, Split(run.trainer.precision_plugin.convert_input(batch.x), batch.y), 0)
 
 
 def _predict_test_set(run: StoredRun) -> list[list[Any]]:
@@ -182,7 +181,7 @@ def _first_examples(run: StoredRun) -> list[_Examples]:
     if not isinstance(data, TensorDataModule) or data.num_classes is None:
         return []
     x, y = data.splits["test"].first(FIRST)
-    return [_Examples("test", Split(scale_pixels(x), y), y if y.ndim == 1 else None)]
+    return [_Examples("test", Split(scale_pixels(x), y), y)] if y.ndim == 1 else []
 
 
 def _has_dark_ground(run: StoredRun, height: int, width: int) -> bool | None:

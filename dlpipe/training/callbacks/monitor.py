@@ -53,13 +53,12 @@ def check_monitor(trainer: pl.Trainer, module: pl.LightningModule, monitor: str,
     Raises:
         MonitorError: the module has no ``validation_step``, or the dataset no validation data.
     """
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    for owner, base, hook in (
-        (module, pl.LightningModule, "validation_step"),
-        (data, pl.LightningDataModule, "val_dataloader"),
-    ):
-        if owner is not None and not is_overridden(hook, owner, base):
-            raise MonitorError(f"recipe.monitor={monitor} needs a validation: {type(owner).__name__} has no {hook}")
+    data, message = trainer.datamodule, f"recipe.monitor={monitor} needs a validation"  # type: ignore[attr-defined]
+    if not is_overridden("validation_step", module, pl.LightningModule):
+        raise MonitorError(f"{message}: {type(module).__name__} has no validation_step")
+    has_data = data is None or is_overridden("val_dataloader", data, pl.LightningDataModule)
+    if not has_data and not is_overridden("val_dataloader", module, pl.LightningModule):
+        raise MonitorError(f"{message}: {type(data).__name__} has no val_dataloader")
     if mode == "min" and MORE_IS_BETTER & set(re.split(r"[^a-z0-9]+", monitor.lower())):
         log.warning(
             "recipe.monitor=%s: the lowest value is the best, as recipe.monitor_mode=min says; "
@@ -70,15 +69,12 @@ def check_monitor(trainer: pl.Trainer, module: pl.LightningModule, monitor: str,
 
 def log_unmonitored(trainer: pl.Trainer) -> None:
     """Say which metrics a validation logged, none of which is monitored, and how to choose one."""
-    names = validation_metrics(trainer)
+    names = list(validation_metrics(trainer))
     choose = (
-        f": choose one with recipe.monitor={next(iter(names), None)}, and recipe.monitor_mode=max if more is better"
+        f": choose one with recipe.monitor={names[0]}, and recipe.monitor_mode=max if more is better" if names else ""
     )
-    log.info(
-        "no metric is monitored, so the last weights count as the best; the validation logs %s%s",
-        format_list(names),
-        choose if names else "",
-    )
+    message = "no metric is monitored, so the last weights count as the best; the validation logs %s%s"
+    log.info(message, format_list(names), choose)
 
 
 def validation_metrics(trainer: pl.Trainer) -> dict[str, float]:

@@ -1,13 +1,13 @@
 """Early stopping by geometric patience, as the tutorials do it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
 from pydantic import Field
 
+from dlpipe.figures import predict_batch
 from dlpipe.training.callbacks.monitor import Mode, is_better, is_extra_validation, monitored, validation_is_due, worst
 from dlpipe.training.callbacks.significance import McNemarTest, labels_of
 
@@ -113,8 +113,7 @@ class GeometricPatience(pl.Callback):
     ) -> None:
         """Note which examples of a batch are right, where improvements are tested."""
         if self.mcnemar:
-            predict: Callable[..., Any] = pl_module.predict_step
-            self.mcnemar.add(predict(batch, index[0]), labels_of(batch))
+            self.mcnemar.add(predict_batch(pl_module, batch, index[0]), labels_of(batch))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the new value, then stop if patience has run out."""

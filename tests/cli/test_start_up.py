@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -54,6 +55,13 @@ print("\\n" + json.dumps([code, [name for name in {HEAVY!r} if name in sys.modul
     ids=["run", "check", "sweep"],
 )
 def test_the_first_line_comes_before_torch_is_imported(arguments, line, tmp_path):
+    done = without_torch(arguments, tmp_path)
+    assert done.stdout.startswith(line), done.stderr
+    assert done.stderr.endswith("torch is imported\n")
+
+
+def without_torch(arguments, folder):
+    """Run a command line that ends where torch is imported."""
     program = f"""
 import sys
 
@@ -66,9 +74,25 @@ sys.meta_path.insert(0, Torch)
 from dlpipe.cli.main import main
 main({arguments!r})
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stdout.startswith(line), done.stderr
-    assert done.stderr.endswith("torch is imported\n")
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["test", "last"], f"test {Path('outputs/run')}: importing PyTorch"),
+        (["predict", "outputs"], "predict outputs: importing PyTorch"),
+        (["inspect", "a.ckpt"], "inspect a.ckpt: importing PyTorch"),
+        (["doctor"], "doctor: importing PyTorch"),
+    ],
+    ids=" ".join,
+)
+def test_a_verb_says_what_it_works_on_before_torch_is_imported(arguments, line, tmp_path):
+    (tmp_path / "outputs" / "run").mkdir(parents=True)
+    (tmp_path / "outputs" / "run" / "config.yaml").touch()
+    done = without_torch(arguments, tmp_path)
+    assert done.stderr.splitlines() == [line, "torch is imported"]
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("name", dlpipe.__all__)
@@ -175,7 +199,12 @@ def test_flags_may_stand_before_or_after_the_overrides():
         (["--cfg"], "expected one argument"),
         (["--resolve"], "--resolve: goes with --cfg"),
         (["-p", "model"], "--package: goes with --cfg"),
-        (["--info"], "--info: no such flag"),
+        (["--inform"], "--inform: no such flag"),
+        (["-i", "defaults", "--info=foo"], "invalid choice: 'foo'"),
+        (["-cn", "mine"], "--config-name: there is one config; .* experiment=NAME"),
+        (["--config-name=mine"], "--config-name: there is one config"),
+        (["-cp", "mine"], "--config-path: .*add a folder of your own YAML with -cd DIR"),
+        (["--experimental-rerun", "x"], "--experimental-rerun: .* python -m dlpipe reproduce RUN"),
     ],
     ids=" ".join,
 )

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dlpipe.cli.console import print_opening
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, RequestError
+from dlpipe.runs.listing import find_run
 
 Arguments = dict[str, dict[str, Any]]  # a name, or flags separated by spaces -> keywords of argparse's add_argument
 
@@ -24,7 +26,7 @@ def _integer_from(least: int) -> Callable[[str], int]:
     return integer
 
 
-RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run"}}
+RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run; last: the latest in outputs/"}}
 # for a verb that executes what the config in the directory names
 TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everything that the run's config names"}}
 
@@ -59,6 +61,9 @@ VERBS: dict[str, Arguments] = {
     },
 }
 
+# check says so when it has found no error without PyTorch
+IMPORT_TORCH = VERBS.keys() - {"list", "show", "check"}
+
 
 def run_verb(name: str, words: list[str]) -> int:
     """Execute a verb, or print its help; returns the exit code. A RequestError refuses wrong arguments."""
@@ -69,6 +74,10 @@ def run_verb(name: str, words: list[str]) -> int:
         return 0
     # a request is read by dlpipe.cli.flags, as for a run
     arguments = argparse.Namespace(words=words) if name == "check" else parser.parse_words(words)
+    if "run" in arguments:
+        arguments.run = str(find_run(arguments.run))
+    if name in IMPORT_TORCH:
+        print_opening(name, arguments.run if "run" in arguments else getattr(arguments, "file", ""))
     return int(importlib.import_module(f"dlpipe.cli.verbs.{name}").main(arguments))
 
 

@@ -38,6 +38,11 @@ class ParsedOverride:
         return str(self.parsed.key_or_group)
 
     @property
+    def adds(self) -> bool:
+        """Whether it may add a key: ``+key=value``, or ``++key=value``, which also overrides one."""
+        return self.parsed.is_add() or self.parsed.is_force_add()
+
+    @property
     def shown_value(self) -> str:
         """The value as it was typed."""
         return self.text.partition("=")[2]
@@ -136,7 +141,7 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
 
 
 def _choice_problems(setting: ParsedOverride, group: str) -> list[Problem]:
-    if setting.parsed.is_add():
+    if setting.adds:
         return [Problem(setting.text, f"{group} is always there; write {setting.text.lstrip('+')}")]
     if not setting.parsed.is_sweep_override() and not isinstance(setting.parsed.value(), (str, int, QuotedString)):
         return [Problem(setting.text, f"{group} takes one name, such as {group}={options(group)[0]}")]

@@ -134,6 +134,13 @@ def _run(request: Request, jobs: "list[Job]") -> int:
         message = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
         raise RequestError([Problem("-m", f"{message}; start it by itself, with trainer.devices={here.world_size}")])
     texts = config_checks.hydra_texts(request.overrides, jobs)
+    if any(flag.startswith("query=") for flag in request.print_only_flags):
+        from dlpipe.cli.completion import offered_by_verbs
+
+        words, hydra_has_others = offered_by_verbs()
+        print(*words, sep="\n")
+        if not hydra_has_others:
+            return DONE
     if request.print_only_flags:
         return _print_by_hydra([*request.print_only_flags, *texts])
     if here.rank == 0:

@@ -102,13 +102,32 @@ def test_every_public_name_exists(name):
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("dlpipe model=le", ["model=lenet"]), ("dlpipe optimizer.l", ["optimizer.lr="])],
-    ids=["a plugin's model", "a key"],
+    [
+        ("dlpipe model=le", ["model=lenet"]),
+        ("dlpipe optimizer.l", ["optimizer.lr="]),
+        ("dlpipe re", ["resume", "reproduce", "recipe."]),
+        ("dlpipe check model=le", ["model=lenet"]),
+        ("dlpipe show lo", ["logreg"]),
+        ("dlpipe help pre", ["predict"]),
+        ("dlpipe test ", ["last", "outputs/"]),
+        ("dlpipe test outputs/", ["outputs/a/", "outputs/b/"]),
+        ("dlpipe predict last out", ["outputs/"]),
+        ("dlpipe inspect d", ["digit.png"]),
+        ("dlpipe sample last --s", ["--seed"]),
+        ("dlpipe list ", []),
+    ],
 )
-def test_the_shell_completes(typed, offered, cli, monkeypatch):
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes(typed, offered, shell, cli, monkeypatch):
+    folder = cli("help").folder
+    for name in ("a", "b"):
+        (folder / "outputs" / name).mkdir(parents=True)
+    (folder / "digit.png").touch()
     monkeypatch.setenv("COMP_LINE", typed)
     monkeypatch.setenv("COMP_POINT", str(len(typed)))
-    assert cli("-sc", "query=bash").out.split() == offered
+    result = cli("-sc", f"query={shell}")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.split() == offered
 
 
 def test_an_unknown_public_name_is_an_attribute_error():
@@ -139,7 +158,7 @@ def test_help_of_a_verb_is_its_usage_and_what_it_does(verb, flag, cli):
         (["resume"], "resume: the following arguments are required: RUN; usage: python -m dlpipe resume [--trust] RUN"),
         (["resume", "run", "--trsut"], "usage: python -m dlpipe resume [--trust] RUN; did you mean '--trust'?"),
         (["resume", "run", "--tru"], "unrecognized arguments: --tru; "),
-        (["inspect"], "the following arguments are required: FILE; usage: python -m dlpipe inspect FILE"),
+        (["inspect"], "the following arguments are required: FILE; usage: python -m dlpipe inspect [--all] FILE"),
         (["predict", "run", "--text"], "argument --text: expected one argument; usage: python -m dlpipe predict "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -32,7 +32,14 @@ TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everythin
 
 VERBS: dict[str, Arguments] = {
     "list": {},
-    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset or an optimizer"}},
+    "show": {
+        "name": {"metavar": "NAME", "help": "a model, a dataset or an optimizer"},
+        "overrides": {
+            "metavar": "OVERRIDE",
+            "nargs": "*",
+            "help": "as for a run: dataset=mnist shows a model's recipe there",
+        },
+    },
     "doctor": {},
     "check": {
         "-m": {"action": "store_true", "help": "a sweep"},
@@ -41,7 +48,10 @@ VERBS: dict[str, Arguments] = {
     },
     "resume": RUN | TRUST,
     "reproduce": RUN | TRUST,
-    "inspect": {"file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"}},
+    "inspect": {
+        "file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"},
+        "--all": {"action": "store_true", "help": "also the tensors of optimizers, loops and callbacks"},
+    },
     "test": RUN,
     "predict": {
         **RUN,

@@ -33,7 +33,7 @@ CONFIG_CHECKS = {
     "misspelt verb": ("lst", r"lst: neither a verb nor an override; did you mean 'list'\?"),
     "broken grammar": ("model.x=[1", r"model.x=\[1: not an override"),
     "unknown flag": ("--multirunn", r"--multirunn: no such flag; did you mean '--multirun'\?"),
-    "too many words for a verb": ("show a b", r"usage: python -m dlpipe show NAME"),
+    "too many words for a verb": ("list a b", r"usage: python -m dlpipe list"),
     "zero batch": ("recipe.batch_size=0", r"recipe.batch_size=0: must be greater than 0"),
     "a batch of more than there can be": (
         "dataset.eval_batch_size=100000000000000000000000",

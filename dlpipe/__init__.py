@@ -25,6 +25,7 @@ __all__ = [
     "load_plugin",
     "models",
     "run",
+    "runs",
 ]
 
 _MODULES = {
@@ -41,4 +42,6 @@ def __getattr__(name: str) -> "Any":
         if name in names:
             original = "load_class" if name == "load_plugin" else name
             return getattr(importlib.import_module(f"dlpipe.{module}"), original)
+    if name == "runs":
+        return importlib.import_module("dlpipe.runs")  # which can be called
     raise AttributeError(f"module 'dlpipe' has no attribute {name!r}")

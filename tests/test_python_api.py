@@ -157,3 +157,10 @@ def test_models_and_datasets_come_with_their_description():
 
 def test_a_dataset_prints_its_sizes(run):
     assert str(run.data) == "Digits: 1,078 train, 359 val, 360 test examples"
+
+
+def test_runs_are_listed_newest_first_and_opened(run):
+    (listed,) = dlpipe.runs(run.directory.parent)
+    assert (listed.model, listed.dataset, listed.status) == ("lenet", "digits", "finished")
+    assert dlpipe.Run(listed.path) == run
+    assert dlpipe.runs("nowhere") == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from dlpipe.plugins.registry import conf_dir
+from dlpipe.training.distributed.rank_info import get_rank_info
 
 if TYPE_CHECKING:
     from dlpipe.config.checks.config_checks import Job
@@ -31,6 +32,12 @@ def print_first_line(jobs: "list[Job]", multirun: bool) -> None:
     config = jobs[0][1]
     what = f"sweep of {len(jobs)} jobs" if multirun else f"model={config.model.name} dataset={config.dataset.name}"
     print(f"{what}: importing PyTorch and checking the request", flush=True)
+
+
+def print_opening(verb: str, subject: object) -> None:
+    """Say what a verb works on, before the seconds in which PyTorch is imported; stdout has only the verb's results."""
+    if get_rank_info().rank == 0:
+        print(f"{verb} {subject}".rstrip() + ": importing PyTorch", file=sys.stderr, flush=True)
 
 
 class ConsoleHandler(logging.Handler):

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from dlpipe import __version__
 from dlpipe.cli.console import escape_unencodable_output, print_first_line
-from dlpipe.cli.flags import Request, parse
+from dlpipe.cli.flags import Request
+from dlpipe.cli.request import read_request
 from dlpipe.cli.verbs import VERBS, run_verb
-from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import DlpipeError, Problem, RequestError, refuse, system_errors_in_one_line
+from dlpipe.errors import DlpipeError, Problem, RequestError, system_errors_in_one_line
 from dlpipe.operating_system import identify_user, interrupts_blocked_in_children
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from dlpipe.config.checks.config_checks import Job
 
 DONE, FAILED, WRONG = 0, 1, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -52,11 +54,13 @@ datasets    {datasets}
 -c, --cfg job      print the composed config and run nothing (--resolve, --package KEY)
 -cd DIR            add a folder of your own YAML to the config; so does DLPIPE_CONF=DIR
 -sc install=bash   print the shell completion of the command `dlpipe`, for eval (also zsh, fish)
+--info [defaults]  print Hydra's search path, defaults list and plugins
 --hydra-help       show Hydra's own flags and launchers
 --version          print the version
 -h, --help         print this; after a verb, the verb's own arguments
 
-Override any value of the composed config as key=value. Runs are written to outputs/.
+Override any value of the composed config as key=value. Runs are written to outputs/;
+RUN is a run's directory, or last for the latest.
 Exit codes: 0 finished; 1 failed or diverged; 2 the request was wrong, nothing was written; 128 + n stopped by signal n.
 """
 
@@ -101,21 +105,22 @@ def _exit_code(arguments: list[str]) -> int:
 def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in VERBS:
         return run_verb(arguments[0], arguments[1:])
-    if "-h" in arguments or "--help" in arguments:
-        print(_help(), end="")
-        return DONE
+    if not arguments or arguments[0] == "help" or "-h" in arguments or "--help" in arguments:
+        return _print_help(arguments)
     if "--version" in arguments:
         print(f"dlpipe {__version__}")
         return DONE
-    request = parse(arguments)
-    registry.user_conf_dirs[:] = request.config_dirs
-    there_are = f"verbs: {', '.join(VERBS)}; overrides: key=value"
-    refuse(
-        Problem(word, f"neither a verb nor an override; {did_you_mean(word, VERBS)}{there_are}")
-        for word in request.overrides
-        if "=" not in word and not word.startswith("~")
-    )
-    return _run(request)
+    return _run(*read_request(arguments))
+
+
+def _print_help(arguments: list[str]) -> int:
+    """Print the help of the verb among the arguments; without one, that of the program."""
+    if get_rank_info().rank > 0:
+        return DONE
+    if verb := next((word for word in arguments if word in VERBS), None):
+        return run_verb(verb, ["--help"])
+    print(_help(), end="")
+    return DONE
 
 
 def _help() -> str:
@@ -123,16 +128,21 @@ def _help() -> str:
     return HELP.format(version=__version__, models=" ".join(models) or "none installed", datasets=" ".join(datasets))
 
 
-def _run(request: Request) -> int:
+def _run(request: Request, jobs: "list[Job]") -> int:
     from dlpipe.config.checks import config_checks
 
     here = get_rank_info()
     if request.multirun and here.world_size > 1:
         message = f"{here.launcher} started {here.world_size} processes, and a sweep starts those of each job itself"
         raise RequestError([Problem("-m", f"{message}; start it by itself, with trainer.devices={here.world_size}")])
-    key = "sweep" if request.multirun else "run"
-    jobs = config_checks.check(request.overrides, request.multirun, key if here.rank == 0 else None)
     texts = config_checks.hydra_texts(request.overrides, jobs)
+    if any(flag.startswith("query=") for flag in request.print_only_flags):
+        from dlpipe.cli.completion import offered_by_verbs
+
+        words, hydra_has_others = offered_by_verbs()
+        print(*words, sep="\n")
+        if not hydra_has_others:
+            return DONE
     if request.print_only_flags:
         return _print_by_hydra([*request.print_only_flags, *texts])
     if here.rank == 0:
@@ -144,6 +154,7 @@ def _run(request: Request) -> int:
     if here.rank > 0:
         return hydra_task.run_nonzero_rank(jobs[0][1], prepared)
     hydra_task.checked[:] = [] if request.multirun else [prepared]
+    key = "sweep" if request.multirun else "run"
     directory = Path(str(jobs[0][1].hydra[key].dir))
     # fixed here, so that this process knows where to look for the sweep's jobs afterwards
     quoted = str(directory).replace("\\", "\\\\").replace("'", "\\'")

@@ -6,7 +6,7 @@ griffe reads the same, but it parses all of a package for one class: `list` woul
 import ast
 import functools
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
@@ -37,7 +37,41 @@ def read_class(entry: PluginEntry) -> ClassSource | None:
     if node is None:
         return None
     constructor = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
-    return ClassSource(ast.get_docstring(node) or "", _options(constructor) if constructor else ())
+    options = _options(constructor) if constructor else ()
+    return ClassSource(ast.get_docstring(node) or "", tuple(_expanded(entry.entry_point.module, o) for o in options))
+
+
+def _expanded(module: str, option: Option) -> Option:
+    """The option with its module's names for types, such as ``Positive``, replaced by what they stand for."""
+    try:
+        annotation = _ExpandNames(module).visit(ast.parse(option.annotation, mode="eval"))
+    except SyntaxError:  # there is no annotation
+        return option
+    return replace(option, annotation=ast.unparse(annotation))
+
+
+class _ExpandNames(ast.NodeTransformer):
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return _alias(self.module, node.id, frozenset()) or node
+
+
+def _alias(module: str, name: str, seen: frozenset[str]) -> ast.expr | None:
+    """The type of ``name = Annotated[...]`` in a module; follows ``from x import name``."""
+    path = _module_file(module) if module not in seen else None
+    try:
+        tree = _parse(path) if path else None
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in tree.body if tree else []:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            if any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
+                return node.value
+        elif isinstance(node, ast.ImportFrom) and name in [alias.asname or alias.name for alias in node.names]:
+            return _alias(_absolute(node, module, path), name, seen | {module})
+    return None
 
 
 def static_error(entry: PluginEntry) -> str | None:

@@ -11,6 +11,7 @@ def quiet_lightning() -> Iterator[None]:
     """Silence Lightning's hints about hardware, workers and logging intervals."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the table that trainer.profiler asks for
     with warnings.catch_warnings():
         # minibatches are slices, so workers would not help; csv rows are written once per epoch
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

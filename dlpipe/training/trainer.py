@@ -11,6 +11,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.profilers import AdvancedProfiler, PyTorchProfiler
 
 from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO
 from dlpipe.training.callbacks.divergence import Divergence
@@ -34,7 +35,7 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
     callbacks += stage_callbacks
     callbacks += [Divergence(config.on_nan, config.recipe.monitor)]
     callbacks += [GracefulStop(), RunState(OmegaConf.to_container(config, resolve=True))]  # type: ignore[arg-type]  # it is a dict
-    return instantiate(config.trainer, _partial_=True)(  # type: ignore[no-any-return]  # Hydra's instantiate gives Any
+    trainer: pl.Trainer = instantiate(config.trainer, _partial_=True)(
         callbacks=callbacks,
         logger=list(loggers),
         default_root_dir=str(config.output_dir),
@@ -42,6 +43,10 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
+    profiler = trainer.profiler  # type: ignore[attr-defined]
+    if isinstance(profiler, (AdvancedProfiler, PyTorchProfiler)) and profiler.dirpath is profiler.filename is None:
+        profiler.dirpath, profiler.filename = str(config.output_dir), "profile"  # too long for the terminal
+    return trainer
 
 
 def build_evaluation_trainer(config: DictConfig) -> pl.Trainer:

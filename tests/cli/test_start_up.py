@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -57,6 +58,13 @@ print("\\n" + json.dumps([code, [name for name in {HEAVY!r} if name in sys.modul
     ids=["run", "check", "sweep"],
 )
 def test_the_first_line_comes_before_torch_is_imported(arguments, line, tmp_path):
+    done = without_torch(arguments, tmp_path)
+    assert done.stdout.startswith(line), done.stderr
+    assert done.stderr.endswith("torch is imported\n")
+
+
+def without_torch(arguments, folder):
+    """Run a command line that ends where torch is imported."""
     program = f"""
 import sys
 
@@ -69,9 +77,25 @@ sys.meta_path.insert(0, Torch)
 from dlpipe.cli.main import main
 main({arguments!r})
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stdout.startswith(line), done.stderr
-    assert done.stderr.endswith("torch is imported\n")
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["test", "last"], f"test {Path('outputs/run')}: importing PyTorch"),
+        (["predict", "outputs"], "predict outputs: importing PyTorch"),
+        (["inspect", "a.ckpt"], "inspect a.ckpt: importing PyTorch"),
+        (["doctor"], "doctor: importing PyTorch"),
+    ],
+    ids=" ".join,
+)
+def test_a_verb_says_what_it_works_on_before_torch_is_imported(arguments, line, tmp_path):
+    (tmp_path / "outputs" / "run").mkdir(parents=True)
+    (tmp_path / "outputs" / "run" / "config.yaml").touch()
+    done = without_torch(arguments, tmp_path)
+    assert done.stderr.splitlines() == [line, "torch is imported"]
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("name", dlpipe.__all__)
@@ -81,13 +105,32 @@ def test_every_public_name_exists(name):
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("dlpipe model=le", ["model=lenet"]), ("dlpipe optimizer.l", ["optimizer.lr="])],
-    ids=["a plugin's model", "a key"],
+    [
+        ("dlpipe model=le", ["model=lenet"]),
+        ("dlpipe optimizer.l", ["optimizer.lr="]),
+        ("dlpipe re", ["resume", "reproduce", "recipe.", "recipe=", "recipe_for/", "resume="]),
+        ("dlpipe check model=le", ["model=lenet"]),
+        ("dlpipe show lo", ["logreg"]),
+        ("dlpipe help pre", ["predict"]),
+        ("dlpipe test ", ["last", "outputs/"]),
+        ("dlpipe test outputs/", ["outputs/a/", "outputs/b/"]),
+        ("dlpipe predict last out", ["outputs/"]),
+        ("dlpipe inspect d", ["digit.png"]),
+        ("dlpipe sample last --s", ["--seed"]),
+        ("dlpipe list ", []),
+    ],
 )
-def test_the_shell_completes(typed, offered, cli, monkeypatch):
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes(typed, offered, shell, cli, monkeypatch):
+    folder = cli("help").folder
+    for name in ("a", "b"):
+        (folder / "outputs" / name).mkdir(parents=True)
+    (folder / "digit.png").touch()
     monkeypatch.setenv("COMP_LINE", typed)
     monkeypatch.setenv("COMP_POINT", str(len(typed)))
-    assert cli("-sc", "query=bash").out.split() == offered
+    result = cli("-sc", f"query={shell}")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.split() == offered
 
 
 def test_an_unknown_public_name_is_an_attribute_error():
@@ -115,10 +158,13 @@ def test_help_of_a_verb_is_its_usage_and_what_it_does(verb, flag, cli):
     ("words", "message"),
     [
         (["list", "models"], "list: unrecognized arguments: models; usage: python -m dlpipe list"),
-        (["resume"], "resume: the following arguments are required: RUN; usage: python -m dlpipe resume [--trust] RUN"),
-        (["resume", "run", "--trsut"], "usage: python -m dlpipe resume [--trust] RUN; did you mean '--trust'?"),
+        (["resume"], "resume: the following arguments are required: RUN; usage: python -m dlpipe resume "),
+        (
+            ["resume", "run", "--trsut"],
+            "usage: python -m dlpipe resume [-cd DIR] [--trust] RUN [OVERRIDE ...]; did you mean '--trust'?",
+        ),
         (["resume", "run", "--tru"], "unrecognized arguments: --tru; "),
-        (["inspect"], "the following arguments are required: FILE; usage: python -m dlpipe inspect FILE"),
+        (["inspect"], "the following arguments are required: FILE; usage: python -m dlpipe inspect [--all] FILE"),
         (["predict", "run", "--text"], "argument --text: expected one argument; usage: python -m dlpipe predict "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -178,7 +224,12 @@ def test_flags_may_stand_before_or_after_the_overrides():
         (["--cfg"], "expected one argument"),
         (["--resolve"], "--resolve: goes with --cfg"),
         (["-p", "model"], "--package: goes with --cfg"),
-        (["--info"], "--info: no such flag"),
+        (["--inform"], "--inform: no such flag"),
+        (["-i", "defaults", "--info=foo"], "invalid choice: 'foo'"),
+        (["-cn", "mine"], "--config-name: there is one config; .* experiment=NAME"),
+        (["--config-name=mine"], "--config-name: there is one config"),
+        (["-cp", "mine"], "--config-path: .*add a folder of your own YAML with -cd DIR"),
+        (["--experimental-rerun", "x"], "--experimental-rerun: .* python -m dlpipe reproduce RUN"),
     ],
     ids=" ".join,
 )

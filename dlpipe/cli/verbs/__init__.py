@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dlpipe.cli.console import print_opening
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import Problem, RequestError
+from dlpipe.errors import Problem, RequestError, format_list
+from dlpipe.runs.listing import find_run
 
 Arguments = dict[str, dict[str, Any]]  # a name, or flags separated by spaces -> keywords of argparse's add_argument
 
@@ -25,7 +27,7 @@ def _integer_from(least: int) -> Callable[[str], int]:
     return integer
 
 
-RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run"}}
+RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run; last: the latest in outputs/"}}
 # for a verb that executes what the config in the directory names
 TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everything that the run's config names"}}
 CONFIG_DIR: Arguments = {
@@ -39,16 +41,25 @@ CONFIG_DIR: Arguments = {
 
 VERBS: dict[str, Arguments] = {
     "list": CONFIG_DIR,
-    "show": {"name": {"metavar": "NAME", "help": "a model, a dataset, an optimizer or an experiment"}} | CONFIG_DIR,
+    "show": {
+        "name": {"metavar": "NAME", "help": "a model, a dataset, an optimizer or an experiment"},
+        "overrides": {
+            "metavar": "OVERRIDE",
+            "nargs": "*",
+            "default": [],
+            "help": "as for a run: dataset=mnist shows a model's recipe there",
+        },
+        **CONFIG_DIR,
+    },
     "doctor": {},
     "check": {
         "-m": {"action": "store_true", "help": "a sweep"},
         **CONFIG_DIR,
-        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
+        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "default": [], "help": "as for a run"},
     },
     "save": {
         "name": {"metavar": "NAME", "help": "of the experiment"},
-        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "as for a run"},
+        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "default": [], "help": "as for a run"},
         "--run": {"metavar": "RUN", "type": Path, "help": "take the overrides of this run"},
         "--to": {
             "metavar": "DIR",
@@ -60,16 +71,29 @@ VERBS: dict[str, Arguments] = {
     },
     "resume": {
         **RUN,
-        "overrides": {"metavar": "OVERRIDE", "nargs": "*", "help": "change what may change: a length, a logger, ..."},
+        "overrides": {
+            "metavar": "OVERRIDE",
+            "nargs": "*",
+            "default": [],
+            "help": "change what may change: a length, a logger, ...",
+        },
         **CONFIG_DIR,
         **TRUST,
     },
     "reproduce": RUN | TRUST,
-    "inspect": {"file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"}},
+    "inspect": {
+        "file": {"metavar": "FILE", "type": Path, "help": "a checkpoint (.ckpt)"},
+        "--all": {"action": "store_true", "help": "also the tensors of optimizers, loops and callbacks"},
+    },
     "test": RUN,
     "predict": {
         **RUN,
-        "files": {"metavar": "FILE", "nargs": "*", "help": "images (PNG, idx), or a text a line; - reads stdin"},
+        "files": {
+            "metavar": "FILE",
+            "nargs": "*",
+            "default": [],
+            "help": "images (PNG, idx), or a text a line; - reads stdin",
+        },
         "--text": {"metavar": "TEXT", "help": "one text, for a model of texts"},
         "--all": {"action": "store_true", "help": "write the predictions of the whole test set to RUN/predictions/"},
     },
@@ -86,6 +110,9 @@ VERBS: dict[str, Arguments] = {
     },
 }
 
+# check says so when it has found no error without PyTorch
+IMPORT_TORCH = VERBS.keys() - {"list", "show", "check", "save"}
+
 
 def run_verb(name: str, words: list[str]) -> int:
     """Execute a verb, or print its help; returns the exit code. A RequestError refuses wrong arguments."""
@@ -96,7 +123,22 @@ def run_verb(name: str, words: list[str]) -> int:
         return 0
     # a request is read by dlpipe.cli.flags, as for a run
     arguments = argparse.Namespace(words=words) if name == "check" else parser.parse_words(words)
+    if name == "resume":
+        arguments.run, arguments.overrides = _run_and_overrides([arguments.run, *arguments.overrides])
+    if "run" in arguments:
+        arguments.run = str(find_run(arguments.run))
+    if name in IMPORT_TORCH:
+        print_opening(name, arguments.run if "run" in arguments else getattr(arguments, "file", ""))
     return int(importlib.import_module(f"dlpipe.cli.verbs.{name}").main(arguments))
+
+
+def _run_and_overrides(words: list[str]) -> tuple[str, list[str]]:
+    """The run, which may have a = in its name, and the overrides, in any order."""
+    runs = [word for word in words if not ("=" in word or word.startswith("~")) or Path(word).is_dir()]
+    if len(runs) != 1:
+        there_are = f"there are {format_list(runs)}" if runs else "there is none"
+        raise RequestError([Problem("resume", f"takes one RUN, and overrides as key=value; {there_are}")])
+    return runs[0], [word for word in words if word != runs[0]]
 
 
 def _description(name: str) -> str | None:

@@ -3,19 +3,15 @@
 import argparse
 
 from dlpipe.cli.console import print_first_line
-from dlpipe.cli.flags import parse
-from dlpipe.config.checks import config_checks
+from dlpipe.cli.request import read_request
 from dlpipe.errors import Problem, RequestError
-from dlpipe.plugins import registry
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print one line if the request could be run; otherwise a RequestError has every problem found."""
-    request = parse(arguments.words)
+    request, jobs = read_request(arguments.words, "check")
     if flags := " ".join(request.print_only_flags):
         raise RequestError([Problem(flags, "check takes overrides, --multirun and --config-dir only")])
-    registry.user_conf_dirs[:] = request.config_dirs
-    jobs = config_checks.check(request.overrides, request.multirun, "sweep" if request.multirun else "run")
     print_first_line(jobs, request.multirun)
     from dlpipe.config.prepare import prepare_jobs  # imports torch
     from dlpipe.data.files import without_downloads

@@ -13,10 +13,10 @@ from dlpipe.training.resume.run_state import KEY
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print versions, progress, metrics, the config and the shapes of all tensors."""
+    """Print the weights, versions, progress, metrics and the config; with ``--all`` every other tensor too."""
     checkpoint = read_checkpoint(arguments.file)
     try:
-        description = list(_lines(checkpoint))
+        description = list(_lines(checkpoint, arguments.all))
     except Exception as error:  # another program, or chance, may have put anything where dlpipe has its own keys
         message = f"{arguments.file} is damaged, or no checkpoint: {type(error).__name__}: {error}"
         raise DlpipeError(message) from error
@@ -24,7 +24,10 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(checkpoint: dict[str, Any]) -> Iterator[str]:
+def _lines(checkpoint: dict[str, Any], all_tensors: bool) -> Iterator[str]:
+    weights = list(_tensors(checkpoint.get("state_dict", {})))
+    yield f"weights: {sum(tensor.numel() for _, tensor in weights):,} numbers in {len(weights)} tensors"
+    yield from _table(weights)
     run_state = checkpoint.get(KEY, {})
     lightning = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version", "unknown")}
     yield ", ".join(f"{name} {version}" for name, version in (run_state.get("versions", {}) | lightning).items())
@@ -34,10 +37,19 @@ def _lines(checkpoint: dict[str, Any]) -> Iterator[str]:
         yield f"{name} {value}"
     if "config" in run_state:
         yield from ["config:", *(f"  {line}" for line in OmegaConf.to_yaml(run_state["config"]).splitlines())]
-    yield "tensors:"
-    for path, tensor in _tensors(checkpoint):
-        yield f"  {path}: {'x'.join(map(str, tensor.shape)) or 'scalar'} {str(tensor.dtype).removeprefix('torch.')}"
+    others = list(_tensors({key: value for key, value in checkpoint.items() if key != "state_dict"}))
+    if all_tensors:
+        yield from ["other tensors:", *_table(others)]
+    elif others:
+        yield f"{len(others)} other tensors, such as those of the optimizer: --all shows them"
     yield "it holds tensors and plain containers only: loading it calls nothing"
+
+
+def _table(tensors: list[tuple[str, Tensor]]) -> list[str]:
+    """One aligned line per tensor: name, shape, dtype."""
+    rows = [(path, "x".join(map(str, t.shape)) or "scalar", str(t.dtype).removeprefix("torch.")) for path, t in tensors]
+    name, shape = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    return [f"  {row[0]:{name}}  {row[1]:{shape}}  {row[2]}" for row in rows]
 
 
 def _tensors(node: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:

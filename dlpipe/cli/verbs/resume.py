@@ -11,7 +11,7 @@ from dlpipe.config.changes import Change, changed
 from dlpipe.config.prepare import prepare_stored
 from dlpipe.config.search_path import register
 from dlpipe.config.stored_run import config_errors
-from dlpipe.errors import DlpipeError, Problem, RequestError, format_list, refuse
+from dlpipe.errors import DlpipeError, refuse
 from dlpipe.plugins import registry
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import check_links, check_writable, read_summary
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def main(arguments: argparse.Namespace) -> int:
     """Train to the end, test, and write the results; exit code 1 if that fails."""
-    directory, overrides = _run_and_overrides([arguments.run, *arguments.overrides])
+    directory, overrides = Path(arguments.run).absolute(), arguments.overrides
     registry.user_conf_dirs[:] = [Path(folder).absolute() for folder in arguments.config_dir]
     config, rank = read_config(directory), get_rank_info().rank
     check_links(directory)
@@ -73,12 +73,3 @@ def _prepared_change(before: DictConfig, change: Change, trust: bool) -> Prepare
     prepared = prepare_stored(change.config, trust, typed=change.typed)
     refuse(length_problems(before, prepared))
     return prepared
-
-
-def _run_and_overrides(words: list[str]) -> tuple[Path, list[str]]:
-    """The run's directory, which may have a = in its name, and the overrides, in any order."""
-    runs = [word for word in words if not ("=" in word or word.startswith("~")) or Path(word).is_dir()]
-    if len(runs) != 1:
-        there_are = f"there are {format_list(runs)}" if runs else "there is none"
-        raise RequestError([Problem("resume", f"takes one RUN, and overrides as key=value; {there_are}")])
-    return Path(runs[0]).absolute(), [word for word in words if word != runs[0]]

@@ -4,9 +4,12 @@ import argparse
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe.cli.flags import use_config_dirs
+from dlpipe.cli.type_words import type_in_words
 from dlpipe.config.checks import config_checks
+from dlpipe.config.compose import compose, config_tree
 from dlpipe.config.config_files import read_text
 from dlpipe.config.experiments import experiments
 from dlpipe.did_you_mean import did_you_mean
@@ -25,10 +28,10 @@ def main(arguments: argparse.Namespace) -> int:
     optimizers = registry.config_options("optimizer")
     kinds = [kind for kind in registry.KINDS if any(entry.name == bare for entry in registry.entries_of_kind(kind))]
     for kind in kinds:
-        _show_entry(registry.find(kind, name), name)
+        _show_entry(registry.find(kind, name), name, arguments.overrides)
     if name in optimizers:
         print(f"{name}: optimizer\n")
-        _print_options("optimizer", _compose(f"optimizer={name}").optimizer)
+        _print_options("optimizer", _compose(f"optimizer={name}", arguments.overrides).optimizer)
     saved = [item for item in experiments() if name in (item.name, item.qualified_name)]
     for experiment in saved:
         print(f"{name}: experiment of {experiment.owner} ({experiment.path})\n\n{read_text(experiment.path)}")
@@ -39,11 +42,15 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _compose(override: str) -> DictConfig:
-    return config_checks.check([override], multirun=False, output_key="run")[0][1]
+def _compose(choice: str, overrides: list[str]) -> DictConfig:
+    """The config with a choice; unchecked without overrides: the default model may not fit the dataset."""
+    if overrides:
+        return config_checks.check([choice, *overrides], multirun=False, output_key=None)[0][1]
+    with config_tree():
+        return compose([choice])
 
 
-def _show_entry(entry: PluginEntry, name: str) -> None:
+def _show_entry(entry: PluginEntry, name: str, overrides: list[str]) -> None:
     source = class_source.read_class(entry)
     print(f"{name}: {entry.kind} of {entry.distribution} {entry.version} ({entry.entry_point.value})")
     status = health.status(entry)
@@ -54,28 +61,38 @@ def _show_entry(entry: PluginEntry, name: str) -> None:
     if registry.yaml_of(entry) is None:
         print("options (from the constructor; the plugin ships no YAML)")
         for option in options:
-            print(f"  {entry.kind}.{option.name}={option.default or '(required)'}  {option.annotation}".rstrip())
+            annotation = type_in_words(option.annotation)
+            print(f"  {entry.kind}.{option.name}={option.default or '(required)'}  {annotation}".rstrip())
         print()
         return
-    cfg = _compose(f"{entry.kind}={name}")
+    cfg = _compose(f"{entry.kind}={name}", overrides)
     _print_options(entry.kind, cfg[entry.kind], options)
     if entry.kind == "model":
         _print_recipe(cfg, entry)
 
 
 def _print_options(root: str, node: DictConfig, options: tuple[Option, ...] = ()) -> None:
-    annotations = {option.name: option.annotation for option in options}
+    annotations = {option.name: type_in_words(option.annotation) for option in options}
     print("options")
     rows = []
     raw: Any = OmegaConf.to_container(node, resolve=False)
     for key, value in raw.items():
         if key not in ("name", "_target_"):
             origin = f"  from {value}" if isinstance(value, str) and "${" in value else ""
-            rows.append((f"{root}.{key}={_yaml(node[key])}", (annotations.get(key) or _type_of(node[key])) + origin))
+            current = _value(node, key, value)
+            rows.append((f"{root}.{key}={_yaml(current)}", (annotations.get(key) or _type_of(current)) + origin))
     width = max((len(left) for left, _ in rows), default=0)
     for left, right in rows:
         print(f"  {left:{width}}  {right}")
     print()
+
+
+def _value(node: DictConfig, key: str, raw: Any) -> Any:
+    """The value of a key; where it refers to a key that another choice would have, the reference."""
+    try:
+        return node[key]
+    except OmegaConfBaseException:
+        return raw
 
 
 def _yaml(value: Any) -> str:
@@ -86,8 +103,8 @@ def _yaml(value: Any) -> str:
 
 def _type_of(value: Any) -> str:
     if value is None:
-        return "optional"
-    return "list" if OmegaConf.is_list(value) else type(value).__name__
+        return "may be null"
+    return type_in_words("list" if OmegaConf.is_list(value) else type(value).__name__)
 
 
 def _print_recipe(cfg: DictConfig, entry: PluginEntry) -> None:

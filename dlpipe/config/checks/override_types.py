@@ -33,7 +33,7 @@ def value_problems(setting: ParsedOverride, base: DictConfig) -> list[Problem]:
     for depth, parent in enumerate([*parents, name]):
         known = _known(node, at_root=depth == 0, in_plugin_group=depth == 1 and root in registry.KINDS)
         if parent not in known and not (parent == "_target_" and OmegaConf.is_dict(node) and "_target_" in node):
-            if setting.parsed.is_add() and root in OPEN_NODES:
+            if setting.adds and root in OPEN_NODES:
                 return []
             return [_unknown(setting, ".".join(parents[:depth]), parent, known)]
         if depth < len(parents):
@@ -54,7 +54,7 @@ def _unknown(setting: ParsedOverride, parent: str, name: str, known: list[str]) 
         return Problem(setting.where, f"choose with {parent}={setting.shown_value}")
     message = f"no such key; {did_you_mean(name, known)}{parent or 'the config'} has {format_list(known)}"
     if parent == "trainer":
-        message += f". Any other argument of Lightning's Trainer is added as +{setting.text}"
+        message += f". Any other argument of Lightning's Trainer is added as +{setting.text.lstrip('+')}"
     return Problem(setting.where, message)
 
 

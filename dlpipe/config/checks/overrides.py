@@ -49,6 +49,11 @@ class ParsedOverride:
         return f"{self.file}: {self.text}" if self.file else self.text
 
     @property
+    def adds(self) -> bool:
+        """Whether it may add a key: ``+key=value``, or ``++key=value``, which also overrides one."""
+        return self.parsed.is_add() or self.parsed.is_force_add()
+
+    @property
     def shown_value(self) -> str:
         """The value as it was typed."""
         return self.text.partition("=")[2]
@@ -167,7 +172,7 @@ def keeps_job_number(key: str, value: str) -> bool:
 
 
 def _choice_problems(setting: ParsedOverride, group: str) -> list[Problem]:
-    if setting.parsed.is_add():
+    if setting.adds:
         return [Problem(setting.where, f"{group} is always there; write {setting.text.lstrip('+')}")]
     problems = []
     for choice in expand_sweep(setting):

@@ -120,7 +120,7 @@ def test_check_runs_both_passes_and_nothing_else(cli):
         (["check", "-m", "optimizer.lr=0.1,-1"], "Invalid learning rate"),
         (["check", "--cfg", "job"], "check takes overrides, --multirun and --config-dir only"),
         (["test"], "usage: python -m dlpipe test RUN"),
-        (["test", "nowhere"], "nowhere is not a run's directory: it has no config.yaml"),
+        (["test", "nowhere"], "nowhere is not a run's directory: it does not exist. There are no runs below outputs/"),
         (["predict", "nowhere"], "nowhere is not a run's directory"),
         (["figures", "nowhere"], "nowhere is not a run's directory"),
     ],

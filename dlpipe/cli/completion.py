@@ -1,0 +1,56 @@
+"""What the shell offers after a verb; Hydra completes overrides, and knows no verbs."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from hydra.plugins.completion_plugin import CompletionPlugin
+
+from dlpipe.cli.verbs import VERBS
+from dlpipe.plugins import registry
+from dlpipe.runs.listing import LAST
+
+LINE = "COMP_LINE"  # the shell's variable: the command line up to the cursor
+
+
+def offered_by_verbs() -> tuple[list[str], bool]:
+    """The words that verbs offer for the command line, and whether Hydra has others to offer.
+
+    After ``check`` come overrides, and Hydra gets the line without the verb.
+    """
+    line = CompletionPlugin.strip_python_or_app_name(os.environ[LINE])
+    words = [*line.split(), *([""] if not line or line[-1].isspace() else [])]
+    if len(words) == 1:
+        return [verb for verb in (*VERBS, "help") if verb.startswith(words[0])], True
+    verb, *before, word = words
+    if verb == "check":
+        os.environ[LINE] = f"dlpipe {line.lstrip().removeprefix(verb).lstrip()}"
+        return [], True
+    if verb not in VERBS and verb != "help":
+        return [], True
+    return [choice for choice in _choices(verb, before, word) if choice.startswith(word)], False
+
+
+def _choices(verb: str, before: list[str], word: str) -> Iterator[str]:
+    arguments = VERBS.get(verb, {})
+    if word.startswith("-"):
+        yield from (flag for flags in arguments for flag in flags.split() if flag.startswith("-"))
+    elif verb == "help":
+        yield from VERBS
+    elif verb == "show":
+        yield from (entry.name for kind in registry.KINDS for entry in registry.available(kind))
+        yield from registry.config_options("optimizer")
+    elif "run" in arguments and not before:
+        yield LAST
+        yield from (path for path in _paths(word) if path.endswith(os.sep))
+    elif "file" in arguments or "files" in arguments:
+        yield from _paths(word)
+
+
+def _paths(word: str) -> list[str]:
+    """The files and folders that continue a path; a folder ends with a slash."""
+    folder, start = os.path.split(word)
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        found = [entry for entry in entries if entry.name.startswith(start) and (start or entry.name[0] != ".")]
+        return sorted(os.path.join(folder, entry.name) + (os.sep if entry.is_dir() else "") for entry in found)
+    return []

@@ -1,0 +1,50 @@
+"""A request from the command line: its flags, and its overrides, composed and checked."""
+
+from typing import TYPE_CHECKING
+
+from dlpipe.cli.flags import Request, parse
+from dlpipe.cli.verbs import VERBS
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import Problem, RequestError, refuse
+from dlpipe.plugins import registry
+from dlpipe.training.distributed.rank_info import get_rank_info
+
+if TYPE_CHECKING:
+    from dlpipe.config.checks.config_checks import Job
+
+
+def read_request(words: list[str], verb: str = "") -> "tuple[Request, list[Job]]":
+    """Parse and check the words after a verb, or those of a run; a RequestError has every problem found.
+
+    Where the words are not overrides, but can be read as some, the error has the command line to type instead.
+    """
+    try:
+        return _read(words, verb)
+    except RequestError as error:
+        from dlpipe.cli.corrections import corrected_words, correction
+
+        problem = correction(words, verb)
+        if problem is None:
+            raise
+        problems = [problem]
+        try:
+            _read(corrected_words(words), verb)
+        except RequestError as others:
+            problems += others.problems
+        raise RequestError(problems) from error
+
+
+def _read(words: list[str], verb: str) -> "tuple[Request, list[Job]]":
+    from dlpipe.config.checks import config_checks
+
+    request = parse(words)
+    registry.user_conf_dirs[:] = request.config_dirs
+    if not verb:
+        there_are = f"verbs: {', '.join(VERBS)}; overrides: key=value"
+        refuse(
+            Problem(word, f"neither a verb nor an override; {did_you_mean(word, VERBS)}{there_are}")
+            for word in request.overrides
+            if "=" not in word and not word.startswith("~")
+        )
+    key = "sweep" if request.multirun else "run"
+    return request, config_checks.check(request.overrides, request.multirun, key if get_rank_info().rank == 0 else None)

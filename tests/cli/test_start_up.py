@@ -105,7 +105,7 @@ def test_every_public_name_exists(name):
     [
         ("dlpipe model=le", ["model=lenet"]),
         ("dlpipe optimizer.l", ["optimizer.lr="]),
-        ("dlpipe re", ["resume", "reproduce", "recipe."]),
+        ("dlpipe repr", ["reproduce"]),
         ("dlpipe check model=le", ["model=lenet"]),
         ("dlpipe show lo", ["logreg"]),
         ("dlpipe help pre", ["predict"]),

@@ -81,7 +81,7 @@ def _group_of(word: str) -> str | None:
 def _base(words: list[str]) -> DictConfig | None:
     """The config of the chosen groups, of a sweep with the first choices; None if nothing can be composed."""
     pairs = [word.partition("=") for word in words]
-    groups = [f"{key}={value.partition(',')[0]}" for key, _, value in pairs if value and is_group(key)]
+    groups = [f"{key}={value.partition(',')[0]}" for key, _, value in pairs if key and value and is_group(key)]
     for chosen in (groups, []):  # without them where a choice does not exist
         with contextlib.suppress(Exception):  # Hydra raises a TypeError or ValueError for some values
             return compose(chosen)

@@ -99,7 +99,7 @@ def _completed_folders(found: argparse.Namespace) -> list[Path]:
 def _with_info(arguments: list[str]) -> list[str]:
     """``--info`` may have a value; where an override follows, argparse would take it for the value."""
     values = [*arguments[1:], ""]
-    pairs = zip(arguments, values, strict=True)
+    pairs = zip(arguments, values, strict=False)  # without arguments there is no pair
     return [f"--info={INFO[0]}" if word in ("-i", "--info") and value not in INFO else word for word, value in pairs]
 
 

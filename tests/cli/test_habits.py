@@ -190,3 +190,12 @@ def test_the_advanced_profiler_writes_into_the_run_directory(cli):
     assert result.code == 0, result.err
     assert "Profile stats for: run_training_epoch" in (result.run_dir / "fit-profile.txt").read_text()
     assert "Profile stats" not in result.out
+
+
+def test_check_without_overrides_checks_the_default_request(cli):
+    assert cli("check").code == 0
+
+
+@pytest.mark.parametrize("typed", ["=1", "model=1", "model=[a", "--=1", "-m"])
+def test_words_without_a_key_or_a_name_raise_nothing(typed, cli):
+    assert cli(typed, "lr=x").code == 2

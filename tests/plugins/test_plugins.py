@@ -444,7 +444,7 @@ def test_show_reads_options_from_the_constructor(cli, install):
     install_foreign(install)
     result = cli("show", "foreign")
     assert result.code == 0
-    assert "model.hidden=8  int" in result.out
+    assert "model.hidden=8  whole number" in result.out
     assert "foreign_pkg" not in sys.modules
 
 

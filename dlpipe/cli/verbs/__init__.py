@@ -60,7 +60,7 @@ VERBS: dict[str, Arguments] = {
     "save": {
         "name": {"metavar": "NAME", "help": "of the experiment"},
         "overrides": {"metavar": "OVERRIDE", "nargs": "*", "default": [], "help": "as for a run"},
-        "--run": {"metavar": "RUN", "type": Path, "help": "take the overrides of this run"},
+        "--run": {"metavar": "RUN", "help": "take the overrides of this run"},
         "--to": {
             "metavar": "DIR",
             "type": Path,
@@ -125,7 +125,7 @@ def run_verb(name: str, words: list[str]) -> int:
     arguments = argparse.Namespace(words=words) if name == "check" else parser.parse_words(words)
     if name == "resume":
         arguments.run, arguments.overrides = _run_and_overrides([arguments.run, *arguments.overrides])
-    if "run" in arguments:
+    if getattr(arguments, "run", None) is not None:  # `save` may be without
         arguments.run = str(find_run(arguments.run))
     if name in IMPORT_TORCH:
         print_opening(name, arguments.run if "run" in arguments else getattr(arguments, "file", ""))

@@ -33,12 +33,12 @@ def main(arguments: argparse.Namespace) -> int:
     folder = arguments.to or next(iter(registry.environment_conf_dirs()), Path("conf"))
     file = folder / GROUP / f"{arguments.name}.yaml"
     refuse(_name_problems(arguments.name, file, arguments.force))
-    carried, left_out = _overrides_of(arguments.run) if arguments.run else ([], [])
+    carried, left_out = _overrides_of(Path(arguments.run)) if arguments.run else ([], [])
     settings, problems = parse([*carried, *arguments.overrides])
     refuse(problems or _problems(settings, arguments.name))
     config_checks.check([setting.text for setting in settings], multirun=False, output_key=None)
     content = _experiment(settings)
-    refuse(code_problems(flat(content), arguments.run) if arguments.run else [])
+    refuse(code_problems(flat(content), Path(arguments.run)) if arguments.run else [])
     _write(file, f"# @package _global_\n{OmegaConf.to_yaml(OmegaConf.create(content))}")
     for text in left_out:
         print(f"left out, because it holds for that run alone: {text}")

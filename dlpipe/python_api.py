@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import importlib.util
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,18 +17,21 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from dlpipe.cli.console import log_to_file_and_terminal
 from dlpipe.config.checks import config_checks
-from dlpipe.config.prepare import prepare_jobs, prepare_stored
-from dlpipe.config.stored_run import StoredRun, config_errors, open_run
+from dlpipe.config.prepare import prepare_jobs
+from dlpipe.config.resumption import prepare_resumption
+from dlpipe.config.stored_run import StoredRun, open_run
 from dlpipe.errors import Problem, refuse
 from dlpipe.plugins import class_source, registry
 from dlpipe.runs.config_file import read_config
-from dlpipe.runs.directory import CONFIG, FIGURES, METRICS, check_links, check_writable, read_summary
+from dlpipe.runs.directory import CONFIG, FIGURES, METRICS, read_summary
 from dlpipe.training import run as training
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.quiet import quiet_lightning
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -129,23 +133,22 @@ class Run:
             torch.set_num_threads(self.config.get("threads") or torch.get_num_threads())
             yield
 
-    def resume(self, trust: bool = False) -> "Run":
-        """Train on from the last checkpoint, to the end; nothing is done if the run is finished.
+    def resume(self, *overrides: str, config_dir: str | Path | None = None, trust: bool = False) -> "Run":
+        """Train on from the last checkpoint, to the end; nothing is done if the run is finished and not made longer.
 
         Args:
+            overrides: what changes, as ``"recipe.max_epochs=200"``: docs/resume.md says what may.
+            config_dir: a folder of your own YAML, as ``--config-dir``.
             trust: whether to allow all code that the config names, as ``--trust``: docs/trust.md.
         """
-        config = self.config
-        if self.summary.get("status") == "finished":
-            return self
-        check_links(self.directory)
-        check_writable(self.directory)
-        self.__dict__.pop("_stored", None)  # its weights will not be the best any more
-        with _own_settings_of_torch():
-            with config_errors(self.directory):
-                prepared = prepare_stored(config, trust)
-            with _training(self.directory):
-                training.resume(prepared)
+        with _config_dir(config_dir), _own_settings_of_torch():
+            resumption = prepare_resumption(self.directory, list(overrides), trust)
+            if resumption:
+                self.__dict__.pop("_stored", None)  # its weights will not be the best any more
+                with _training(self.directory):
+                    for warning in resumption.warnings:
+                        log.warning("%s", warning)
+                    training.resume(resumption.prepared, resumption.change)
         return self
 
 

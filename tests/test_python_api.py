@@ -164,3 +164,12 @@ def test_runs_are_listed_newest_first_and_opened(run):
     assert (listed.model, listed.dataset, listed.status) == ("lenet", "digits", "finished")
     assert dlpipe.Run(listed.path) == run
     assert dlpipe.runs("nowhere") == []
+
+
+def test_a_finished_run_is_made_longer_with_the_bits_of_a_longer_run(here):
+    longer = dlpipe.run("model=logreg", "recipe.max_epochs=3", "hydra.run.dir=longer")
+    run = dlpipe.run("model=logreg", "recipe.max_epochs=2", "hydra.run.dir=run")
+    assert run.resume("recipe.max_epochs=3").summary["epochs"] == 3
+    assert (run.directory / WEIGHTS).read_bytes() == (longer.directory / WEIGHTS).read_bytes()
+    with pytest.raises(dlpipe.RequestError, match=r"recipe\.batch_size"):
+        run.resume("recipe.batch_size=10")

@@ -72,7 +72,8 @@ def log_as_job(run_dir: Path) -> None:
 def log_to_file_and_terminal(run_dir: Path) -> Iterator[None]:
     """Add the handlers of `log_as_job` to the root logger, and remove them afterwards, as a notebook goes on."""
     root, level = logging.getLogger(), logging.getLogger().level
-    console, file = ConsoleHandler(), logging.FileHandler(run_dir / LOG, encoding="utf-8", delay=True)
+    console = ConsoleHandler()
+    file = logging.FileHandler(run_dir / LOG, encoding="utf-8", delay=True, errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     root.setLevel(logging.INFO)
     root.addHandler(console)

@@ -4,23 +4,14 @@ import argparse
 import logging
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from dlpipe.cli.console import log_as_job
-from dlpipe.config.changes import Change, changed
-from dlpipe.config.prepare import prepare_stored
+from dlpipe.config.resumption import prepare_resumption
 from dlpipe.config.search_path import register
-from dlpipe.config.stored_run import config_errors
-from dlpipe.errors import DlpipeError, refuse
+from dlpipe.errors import DlpipeError
 from dlpipe.plugins import registry
-from dlpipe.runs.config_file import read_config
-from dlpipe.runs.directory import check_links, check_writable, read_summary
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.error_report import log_error
-from dlpipe.training.prepared import Prepared
-from dlpipe.training.resume.changes import warnings_of
-from dlpipe.training.resume.resume_point import is_longer, length_problems
 from dlpipe.training.run import resume, train_as_rank
 
 log = logging.getLogger(__name__)
@@ -28,48 +19,29 @@ log = logging.getLogger(__name__)
 
 def main(arguments: argparse.Namespace) -> int:
     """Train to the end, test, and write the results; exit code 1 if that fails."""
-    directory, overrides = Path(arguments.run).absolute(), arguments.overrides
+    directory, rank = Path(arguments.run).absolute(), get_rank_info().rank
     registry.user_conf_dirs[:] = [Path(folder).absolute() for folder in arguments.config_dir]
-    config, rank = read_config(directory), get_rank_info().rank
-    check_links(directory)
-    change = changed(directory, config, overrides) if overrides else None
-    prepared = _prepared_change(config, change, arguments.trust) if change and change.values else None
-    is_finished = read_summary(directory).get("status") == "finished"
-    if is_finished and not (prepared and is_longer(prepared)):  # it is left as it is, whatever its config
+    resumption = prepare_resumption(directory, arguments.overrides, arguments.trust)
+    if resumption is None:
         if rank == 0:
             print(f"{directory} is finished: nothing is left to train")
         return 0
-    check_writable(directory)
-    if prepared is None:
-        change = None
-        with config_errors(directory):
-            prepared = prepare_stored(config, arguments.trust)
     register()
     try:
         if rank > 0:
-            train_as_rank(prepared)
+            train_as_rank(resumption.prepared)
             return 0
         log_as_job(directory)
-        for warning in warnings_of(change.values) if change else []:
+        for warning in resumption.warnings:
             log.warning("%s", warning)
-        resume(prepared, change.record() if change else None)
+        resume(resumption.prepared, resumption.change)
     except DlpipeError as error:
         log.error("%s", error)
         return 1
     except StoppedBySignal as stopped:
         return int(stopped.code)  # type: ignore[arg-type]  # it is a number
     except (Exception, SystemExit) as error:  # the module's own code may raise anything
-        log_error(
-            error,
-            config,
-            f"{directory} does not work. Its model has an error, or its config or checkpoint has been changed",
-        )
+        cause = "Its model has an error, or its config or checkpoint has been changed"
+        log_error(error, resumption.prepared.config, f"{directory} does not work. {cause}")
         return 1
     return 0
-
-
-def _prepared_change(before: DictConfig, change: Change, trust: bool) -> Prepared:
-    """The run after a change; a RequestError if this comes too late."""
-    prepared = prepare_stored(change.config, trust, typed=change.typed)
-    refuse(length_problems(before, prepared))
-    return prepared

@@ -35,8 +35,8 @@ def print_first_line(jobs: "list[Job]", multirun: bool) -> None:
 
 
 def print_opening(verb: str, subject: object) -> None:
-    """Say what a verb works on, before the seconds in which PyTorch is imported; stdout has only the verb's results."""
-    if get_rank_info().rank == 0:
+    """Tell a terminal what a verb works on, before the seconds in which PyTorch is imported."""
+    if sys.stderr.isatty() and get_rank_info().rank == 0:
         print(f"{verb} {subject}".rstrip() + ": importing PyTorch", file=sys.stderr, flush=True)
 
 

@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-import re
 import subprocess
 import sys
 
@@ -50,7 +49,7 @@ def test_every_command_ends_well_on_a_terminal_that_is_not_utf8(tmp_path, termin
             command, cwd=tmp_path, env=os.environ | TERMINALS[terminal], capture_output=True, check=False
         )
         assert done.returncode == 0
-        assert re.fullmatch(rb"((test|figures|inspect) l.*: importing PyTorch\n)?", done.stderr)
+        assert done.stderr == b""
         assert done.stdout.isascii()
     assert "run directory: " in (tmp_path / "läufe" / "dlpipe.log").read_text(encoding="utf-8")
 

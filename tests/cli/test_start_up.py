@@ -63,10 +63,11 @@ def test_the_first_line_comes_before_torch_is_imported(arguments, line, tmp_path
     assert done.stderr.endswith("torch is imported\n")
 
 
-def without_torch(arguments, folder):
+def without_torch(arguments, folder, before=""):
     """Run a command line that ends where torch is imported."""
     program = f"""
 import sys
+{before}
 
 class Torch:
     def find_spec(name, path=None, target=None):
@@ -90,12 +91,13 @@ main({arguments!r})
     ],
     ids=" ".join,
 )
-def test_a_verb_says_what_it_works_on_before_torch_is_imported(arguments, line, tmp_path):
+def test_a_verb_tells_a_terminal_what_it_works_on_before_torch_is_imported(arguments, line, tmp_path):
     (tmp_path / "outputs" / "run").mkdir(parents=True)
     (tmp_path / "outputs" / "run" / "config.yaml").touch()
-    done = without_torch(arguments, tmp_path)
-    assert done.stderr.splitlines() == [line, "torch is imported"]
-    assert done.stdout == ""
+    done = without_torch(arguments, tmp_path, "sys.stderr.isatty = lambda: True")
+    assert (done.stdout, done.stderr.splitlines()) == ("", [line, "torch is imported"])
+    piped = without_torch(arguments, tmp_path)
+    assert (piped.stdout, piped.stderr.splitlines()) == ("", ["torch is imported"])
 
 
 @pytest.mark.parametrize("name", dlpipe.__all__)

@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -23,13 +23,19 @@ NAMED_GROUPS = ("model", "dataset", "optimizer", "trainer")
 Place = Callable[[str], str | None]  # the full key of a word, None if it is no key
 
 
-def correction(words: list[str], verb: str = "") -> Problem | None:
-    """The words that are no overrides, with the whole command line to type instead; None if there are no such words."""
-    corrected = corrected_words(words)
+def correction(words: list[str], before: Sequence[str] = (), chosen: str = "") -> Problem | None:
+    """The words that are no overrides, with the whole command line to type instead; None if there are no such words.
+
+    Args:
+        words: those that should be overrides.
+        before: the verb and its other arguments.
+        chosen: an override that these arguments stand for.
+    """
+    corrected = [word for word in corrected_words([chosen, *words] if chosen else words) if word != chosen]
     if corrected == words:
         return None
     wrong = " ".join(word for word in words if word not in corrected)
-    line = shlex.join(["python", "-m", "dlpipe", *([verb] if verb else []), *corrected])
+    line = shlex.join(["python", "-m", "dlpipe", *before, *corrected])
     return Problem(wrong, f"an override is key=value, with the whole key; type\n    {line}")
 
 

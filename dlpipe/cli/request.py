@@ -23,7 +23,7 @@ def read_request(words: list[str], verb: str = "") -> "tuple[Request, list[Job]]
     except RequestError as error:
         from dlpipe.cli.corrections import corrected_words, correction
 
-        problem = correction(words, verb)
+        problem = correction(words, [verb] if verb else [])
         if problem is None:
             raise
         problems = [problem]

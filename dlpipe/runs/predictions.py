@@ -1,8 +1,10 @@
 """Predictions as files; the type and shape of what ``predict_step`` returns decide the format."""
 
+import contextlib
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,22 @@ from dlpipe.runs.directory import finite, write_text
 
 MAX_COLUMNS = 100  # of a table; longer vectors are an array
 COLOURS = (1, 3)  # channels of a picture
+NAMES = re.compile(r"predictions\.(csv|npy|jsonl)|[0-9]{5,}\.png")  # of all files that are written here
+
+
+@contextlib.contextmanager
+def replace_predictions(folder: Path) -> Iterator[None]:
+    """Remove the predictions that are in a folder, or in one for a DataLoader in it, and are not written meanwhile."""
+    folders = [folder, *(path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir())]
+    files = [path for each in folders for path in each.glob("*") if NAMES.fullmatch(path.name) and path.is_file()]
+    earlier = {path: path.stat().st_ino for path in files}
+    yield
+    for path, inode in earlier.items():
+        if path.stat().st_ino == inode:  # a file that is written atomically is another one
+            path.unlink()
+    for each in folders[1:]:
+        if not any(each.iterdir()):
+            each.rmdir()
 
 
 def write_predictions(folder: Path, batches: Sequence[Any], names: Sequence[str] | None = None) -> str:

@@ -13,6 +13,8 @@ def quiet_lightning() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the table that trainer.profiler asks for
     with warnings.catch_warnings():
+        # 16 and bf16 are short for 16-mixed and bf16-mixed
+        warnings.filterwarnings("ignore", message=".*is supported for historical reasons")
         # minibatches are slices, so workers would not help; csv rows are written once per epoch
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message="The number of training batches")

@@ -17,6 +17,7 @@ from dlpipe.training.callbacks.checkpoints import AtomicCheckpointIO
 from dlpipe.training.callbacks.divergence import Divergence
 from dlpipe.training.callbacks.graceful_stop import GracefulStop
 from dlpipe.training.distributed.rank_info import get_rank_info
+from dlpipe.training.optimizers.plateau import PlateauMonitor
 from dlpipe.training.resume.run_state import RunState
 from dlpipe.training.speed.updates import FusedUpdates
 
@@ -33,6 +34,7 @@ def build_trainer(config: DictConfig, stage_callbacks: Sequence[pl.Callback], lo
     callbacks = [instantiate(node) for node in config.callbacks.values()]
     callbacks += [FusedUpdates()] if config.fused else []
     callbacks += stage_callbacks
+    callbacks += [PlateauMonitor()] if config.recipe.monitor is None else []
     callbacks += [Divergence(config.on_nan, config.recipe.monitor)]
     callbacks += [GracefulStop(), RunState(OmegaConf.to_container(config, resolve=True))]  # type: ignore[arg-type]  # it is a dict
     trainer: pl.Trainer = instantiate(config.trainer, _partial_=True)(

@@ -113,6 +113,21 @@ def test_show_composes_the_model_with_the_overrides(cli):
     assert "recipe.batch_size=500" in on_mnist
 
 
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("lenet mnist", "lenet dataset=mnist"),
+        ("lenet lr=0.1", "lenet recipe.lr=0.1"),
+        ("mnist lenet", "mnist model=lenet"),
+        ("adam lr=0.1", "adam optimizer.lr=0.1"),
+    ],
+)
+def test_show_corrects_words_that_are_no_overrides(typed, line, cli):
+    result = cli("show", *typed.split())
+    assert (result.code, result.written) == (2, [])
+    assert result.err.splitlines()[-1].strip() == f"python -m dlpipe show {line}"
+
+
 def test_show_refuses_an_override_that_a_run_would_refuse(cli):
     result = cli("show", "lenet", "model.num_hiden=3")
     assert result.code == 2

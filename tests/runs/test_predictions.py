@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dlpipe import DlpipeError
-from dlpipe.runs.predictions import MAX_COLUMNS, write_predictions
+from dlpipe.runs.predictions import MAX_COLUMNS, replace_predictions, write_predictions
 
 Output = namedtuple("Output", "label score")
 
@@ -92,3 +92,38 @@ def test_everything_else_is_a_line_for_each_example_or_batch(batches, expected, 
 def test_what_no_file_can_hold_is_refused(value, tmp_path):
     with pytest.raises(DlpipeError, match=rf"predict_step returned a {type(value).__name__}, which cannot be written"):
         write_predictions(tmp_path, [value])
+
+
+FORMS = {
+    "table": {"predictions.csv": [torch.zeros(2)]},
+    "array": {"predictions.npy": [torch.zeros(2, 3, 3)]},
+    "lines": {"predictions.jsonl": [["a", "b"]]},
+    "pictures": {"00000.png": [torch.zeros(1, 2, 2, dtype=torch.uint8)]},
+    "loaders": {"0/predictions.csv": [torch.zeros(2)], "1/predictions.npy": [torch.zeros(2, 3, 3)]},
+}
+
+
+def predict(folder, form):
+    """Write predictions in one form, as one call of `predict` does."""
+    with replace_predictions(folder):
+        for name, batches in FORMS[form].items():
+            write_predictions((folder / name).parent, batches)
+
+
+@pytest.mark.parametrize("later", FORMS)
+@pytest.mark.parametrize("earlier", FORMS)
+def test_predictions_replace_those_of_an_earlier_call(earlier, later, tmp_path):
+    (tmp_path / "notes.txt").touch()  # of the user
+    predict(tmp_path, earlier)
+    predict(tmp_path, later)
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert names == {"notes.txt", *FORMS[later]}
+    folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert folders == ({"0", "1"} if later == "loaders" else set())
+
+
+def test_predictions_that_cannot_be_written_leave_those_of_an_earlier_call(tmp_path):
+    predict(tmp_path, "table")
+    with pytest.raises(DlpipeError), replace_predictions(tmp_path):
+        write_predictions(tmp_path, [object()])
+    assert (tmp_path / "predictions.csv").is_file()

@@ -280,7 +280,10 @@ def test_a_picture_file_has_the_shape_of_the_datasets_examples(train, cli):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     folder = cli("test", "r").folder
     Image.fromarray(pixels).save(folder / "road.png")
+    (folder / "r" / "predictions").mkdir()
+    (folder / "r" / "predictions" / "predictions.csv").touch()  # of an earlier call
     assert cli("predict", "r", "road.png").out == "r/predictions/predictions.npy: float32 array 1 x 2 x 8 x 8\n"
+    assert [path.name for path in (folder / "r" / "predictions").iterdir()] == ["predictions.npy"]
     from dlpipe import load
 
     model = load(folder / "r")

@@ -20,7 +20,7 @@ from dlpipe.data.pixel_scaling import scale_pixels
 from dlpipe.errors import DataError, DlpipeError
 from dlpipe.figures import predict_batch
 from dlpipe.runs.directory import PREDICTIONS, check_links, check_writable
-from dlpipe.runs.predictions import write_predictions
+from dlpipe.runs.predictions import replace_predictions, write_predictions
 from dlpipe.training.distributed.sharding import UnshardedLoader
 from dlpipe.training.quiet import quiet_lightning
 
@@ -72,9 +72,10 @@ def _predict(run: StoredRun, files: list[str], whole_test_set: bool) -> None:
     check_writable(run.directory)
     names = [name for each in examples for name in each.names] if files else None
     batches = [predictions] if files else _predict_test_set(run)
-    for index, of_loader in enumerate(batches):
-        folder = run.directory / PREDICTIONS / (str(index) if len(batches) > 1 else "")
-        print(write_predictions(folder, of_loader, names))
+    root = run.directory / PREDICTIONS
+    with replace_predictions(root):
+        for index, of_loader in enumerate(batches):
+            print(write_predictions(root / (str(index) if len(batches) > 1 else ""), of_loader, names))
 
 
 def _predict_with_forward(run: StoredRun) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dlpipe.cli.corrections import correction
 from dlpipe.cli.flags import use_config_dirs
 from dlpipe.cli.type_words import type_in_words
 from dlpipe.config.checks import config_checks
@@ -13,7 +14,7 @@ from dlpipe.config.compose import compose, config_tree
 from dlpipe.config.config_files import read_text
 from dlpipe.config.experiments import experiments
 from dlpipe.did_you_mean import did_you_mean
-from dlpipe.errors import PluginError, format_list
+from dlpipe.errors import PluginError, RequestError, format_list
 from dlpipe.metrics import format_metric
 from dlpipe.plugins import class_source, health, registry
 from dlpipe.plugins.class_source import Option
@@ -31,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
         _show_entry(registry.find(kind, name), name, arguments.overrides)
     if name in optimizers:
         print(f"{name}: optimizer\n")
-        _print_options("optimizer", _compose(f"optimizer={name}", arguments.overrides).optimizer)
+        _print_options("optimizer", _compose("optimizer", name, arguments.overrides).optimizer)
     saved = [item for item in experiments() if name in (item.name, item.qualified_name)]
     for experiment in saved:
         print(f"{name}: experiment of {experiment.owner} ({experiment.path})\n\n{read_text(experiment.path)}")
@@ -42,12 +43,17 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _compose(choice: str, overrides: list[str]) -> DictConfig:
+def _compose(group: str, name: str, overrides: list[str]) -> DictConfig:
     """The config with a choice; unchecked without overrides: the default model may not fit the dataset."""
-    if overrides:
+    choice = f"{group}={name}"
+    if not overrides:
+        with config_tree():
+            return compose([choice])
+    try:
         return config_checks.check([choice, *overrides], multirun=False, output_key=None)[0][1]
-    with config_tree():
-        return compose([choice])
+    except RequestError as error:
+        problem = correction(overrides, ["show", name], choice)
+        raise (RequestError([problem]) if problem else error) from None
 
 
 def _show_entry(entry: PluginEntry, name: str, overrides: list[str]) -> None:
@@ -65,7 +71,7 @@ def _show_entry(entry: PluginEntry, name: str, overrides: list[str]) -> None:
             print(f"  {entry.kind}.{option.name}={option.default or '(required)'}  {annotation}".rstrip())
         print()
         return
-    cfg = _compose(f"{entry.kind}={name}", overrides)
+    cfg = _compose(entry.kind, name, overrides)
     _print_options(entry.kind, cfg[entry.kind], options)
     if entry.kind == "model":
         _print_recipe(cfg, entry)

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import (
     ModelCheckpoint,
     ModelPruning,
     OnExceptionCheckpoint,
+    SpikeDetection,
     StochasticWeightAveraging,
     ThroughputMonitor,
 )
@@ -27,6 +28,8 @@ REFUSED: dict[type[pl.Callback], str] = {
     OnExceptionCheckpoint: "would have Lightning start from its checkpoint; leave it out: a failed run has a last.ckpt",
     StochasticWeightAveraging: "averages weights only after the last validation, so the best checkpoint, which is "
     "tested, would never have them, and loses its schedule when a run is resumed; choose EMAWeightAveraging",
+    SpikeDetection: "saves a state that Lightning cannot load, so the run could not be resumed; leave it out: "
+    "on_nan=stop stops a run that diverges",
     ModelPruning: "renames parameters in training, and its masks are lost when a run is resumed; prune a finished run",
 }
 NEED_A_LOGGER = (LearningRateMonitor, DeviceStatsMonitor, ThroughputMonitor)

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dlpipe.config.checks.constructor import annotations, constructor_problems
-from dlpipe.config.checks.trainer import count_problems
+from dlpipe.config.checks.hardware import hardware_problems
 from dlpipe.errors import Problem, format_list
 from dlpipe.plain_config import plain
 from dlpipe.training.build import options_of
@@ -57,9 +57,11 @@ def target_problems(config: DictConfig) -> list[Problem]:
     problems = [
         Problem(f"trainer.{name}", message) for name, message in MANAGED_TRAINER_ARGS.items() if name in config.trainer
     ]
-    problems += count_problems(config)
+    problems += hardware_problems(config)
+    refused = {problem.where.partition("=")[0] for problem in problems}
     resolve_target(config.trainer, "trainer", problems)
-    problems += constructor_problems(pl.Trainer, options_of(config.trainer), "trainer", takes_objects=True)
+    others = {name: value for name, value in options_of(config.trainer).items() if f"trainer.{name}" not in refused}
+    problems += constructor_problems(pl.Trainer, others, "trainer", takes_objects=True)
     for root in ("callbacks", "logger"):
         for name, node in config[root].items():
             where = f"{root}.{name}"

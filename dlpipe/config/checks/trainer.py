@@ -16,8 +16,6 @@ from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.trainer import build_trainer
 
 CHECKPOINTS = f"{BestAndLast.__module__}.{BestAndLast.__qualname__}"
-# Lightning builds a list of the requested devices before their number can be checked
-MOST_DIGITS = 4
 # allows trying a run with two processes even on one core
 MIN_PROCESSES = 2
 
@@ -52,14 +50,6 @@ def trainer_of(config: DictConfig, stage: Stage) -> pl.Trainer:
         cause = error.__cause__ or error  # of the error that Hydra raises
         message = " ".join(str(cause).split()) or type(cause).__name__
         raise RequestError([Problem(where, f"{message} (trainer=default is one process on the CPU)")]) from error
-
-
-def count_problems(cfg: DictConfig) -> list[Problem]:
-    """Absurdly large device counts."""
-    devices = str(cfg.trainer.get("devices"))
-    if devices.isdigit() and len(devices) > MOST_DIGITS:
-        return [Problem(f"trainer.devices={devices}", f"must be at most {'9' * MOST_DIGITS}")]
-    return []
 
 
 def device_problems(cfg: DictConfig, composed: DictConfig, trainer: pl.Trainer) -> list[Problem]:

@@ -72,9 +72,9 @@ class EpochMeanLoss(pl.Callback):
         if self.losses:
             self._add(len(self.losses))
         if self.count and not _logged_in_a_step(trainer):
-            mean, several = self.total / self.count, trainer.world_size > 1
+            mean = self.total / self.count
             penalty = optional_method(pl_module, "penalty")
-            pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=several)
+            pl_module.log("train/loss", mean + penalty() if penalty else mean, batch_size=1, sync_dist=True)
 
     def state_dict(self) -> dict[str, Any]:
         """Each rank's sum so far."""

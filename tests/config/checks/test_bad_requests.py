@@ -108,18 +108,40 @@ IMPORT_CHECKS = {
     "text in a list": ("model=lenet model.num_maps=[1,b]", r"model.num_maps=.*valid integer"),
     "filters larger than the image": ("model=lenet model.filter_size=27", r"choose a smaller filter_size or pool_size"),
     "unknown trainer argument": ("+trainer.max_epoch=3", r"trainer.max_epoch=3: no such argument; did you mean"),
-    "accelerator that is not there": ("trainer.accelerator=warp", r"trainer.accelerator=warp .*accelerator"),
+    "accelerator that is not there": (
+        "trainer.accelerator=warp",
+        r"trainer.accelerator=warp: no such accelerator; there are auto, cpu, gpu, cuda, mps, tpu\n",
+    ),
+    "strategy that is not there": (
+        "trainer.strategy=dpp",
+        r"trainer.strategy=dpp: no such strategy; did you mean 'ddp'\? there are auto, ddp, .*, fsdp\n",
+    ),
+    "precision that is not there": (
+        "trainer.precision=bf16-mix",
+        r"trainer.precision=bf16-mix: no such precision; did you mean 'bf16-mixed'\? there are 32-true, .*, 64-true\n",
+    ),
+    "precision of no type": ("trainer.precision=[1]", r"1 problem .*\n  trainer.precision=\[1\]: no such precision;"),
+    "float16 on the CPU": (
+        "trainer.precision=16",
+        r"trainer.precision=16: mixed precision with float16 needs a GPU; on the CPU choose bf16-mixed or 32-true\n",
+    ),
+    "no devices": (
+        "trainer.devices=0",
+        r"trainer.devices=0: must be a number of processes on the CPU, from 1, or auto",
+    ),
     "more processes than cores": (
         "trainer=ddp trainer.accelerator=cpu trainer.devices=999",
         r"trainer.devices=999: one process per device, and this machine has \d+ cores?; "
         r"set trainer.devices=\d+ or less",
     ),
-    "more GPUs than there are": (
-        "trainer=gpu trainer.devices=99",
-        r"trainer.accelerator=gpu trainer.devices=99 .*trainer=default is one process on the CPU",
+    "FSDP without a GPU": (
+        "trainer=fsdp trainer.accelerator=cpu",
+        r"trainer.strategy=fsdp: needs GPUs, and trainer.accelerator=cpu has none; choose ddp",
     ),
-    "FSDP without a GPU": ("trainer=fsdp trainer.accelerator=cpu", r"`fsdp` requires a GPU accelerator"),
-    "number of devices that is not a number": ("trainer.devices=two", r"trainer.devices=two .*an int > 0"),
+    "number of devices that is not a number": (
+        "trainer.devices=two",
+        r"trainer.devices=two: must be a number of .*, from 1",
+    ),
     "text for a number": ("trainer.max_epochs=abc", r"trainer.max_epochs=abc: must be a valid integer"),
     "several machines": ("trainer=ddp trainer.num_nodes=2", r"trainer.num_nodes=2: 2 machines; .* torchrun or srun"),
     "a strategy that forks": (
@@ -223,6 +245,50 @@ def test_import_checks_refuse(typed, message, cli):
     assert result.code == 2
     assert re.search(message, result.err), result.err
     assert result.written == []
+
+
+@pytest.mark.parametrize(
+    ("count", "overrides", "message"),
+    [
+        (
+            0,
+            ["trainer=gpu"],
+            "trainer.accelerator=gpu: PyTorch finds no GPU on this machine; trainer=default is one process",
+        ),
+        (0, ["trainer=fsdp"], "trainer.accelerator=gpu: PyTorch finds no GPU on this machine"),
+        (
+            0,
+            ["trainer=ddp", "trainer.precision=16-mixed"],
+            "trainer.precision=16-mixed: mixed precision with float16 needs",
+        ),
+        (
+            1,
+            ["trainer=gpu", "trainer.devices=99"],
+            "trainer.devices=99: this machine has 1 GPU; set trainer.devices=1 or less",
+        ),
+        (
+            2,
+            ["trainer=ddp", "trainer.devices=3"],
+            "trainer.devices=3: this machine has 2 GPUs; set trainer.devices=2 or less",
+        ),
+        (
+            2,
+            ["trainer=gpu", "trainer.devices=two"],
+            "trainer.devices=two: must be a number of GPUs, from 1, a list of their",
+        ),
+    ],
+)
+def test_what_the_gpus_of_the_machine_do_not_allow_is_refused(count, overrides, message, cli, monkeypatch):
+    monkeypatch.setattr("dlpipe.config.checks.hardware._num_gpus", lambda: count)
+    result = cli(*overrides)
+    assert (result.code, result.written) == (2, [])
+    assert f"1 problem in this request; nothing was run or written:\n  {message}" in result.err
+
+
+@pytest.mark.parametrize("overrides", [["trainer=ddp", "trainer.devices=1"], ["trainer.precision=bf16"]])
+def test_one_device_with_ddp_and_the_short_name_of_a_precision_train_without_a_warning(overrides, cli):
+    result = cli("recipe.max_epochs=1", *overrides, "trainer.accelerator=cpu")
+    assert (result.code, result.err) == (0, ""), result.out
 
 
 def test_checks_report_all_problems_at_once(cli):

@@ -26,7 +26,6 @@ WORKING = {
     "RichModelSummary": callback("RichModelSummary"),
     "RichProgressBar": callback("RichProgressBar"),
     "TQDMProgressBar": callback("TQDMProgressBar"),
-    "SpikeDetection": callback("SpikeDetection"),
     "Timer": callback("Timer", duration="00:01:00:00"),
     "WeightAveraging": callback("WeightAveraging"),
 }
@@ -41,6 +40,7 @@ REFUSED = {
     ),
     "ModelPruning": (["+callbacks.own.pruning_fn=l1_unstructured"], "its masks are lost when a run is resumed"),
     "OnExceptionCheckpoint": (["+callbacks.own.dirpath=exceptions"], "leave it out: a failed run has a last.ckpt"),
+    "SpikeDetection": ([], "saves a state that Lightning cannot load, so the run could not be resumed; leave it out"),
     "StochasticWeightAveraging": (["+callbacks.own.swa_lrs=0.1"], "averages weights only after the last validation"),
 }
 

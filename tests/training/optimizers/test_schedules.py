@@ -62,3 +62,43 @@ def test_bad_schedules_are_refused(override, message, cli):
     assert result.code == 2
     assert message in result.err
     assert result.written == []
+
+
+PLATEAU = """
+import torch
+import pytorch_lightning as pl
+
+class Plateau(pl.LightningModule):
+    def __init__(self, metric: str = "val_loss"):
+        super().__init__()
+        self.linear, self.metric = torch.nn.Linear(784, 10), metric
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.linear(batch[0]), batch[1])
+    def validation_step(self, batch, batch_idx):
+        self.log(self.metric, torch.tensor(1.0))
+"""
+SHORT = ["scheduler=plateau", "scheduler.patience=0", "recipe.lr=0.2", "recipe.max_epochs=3", "recipe.patience=null"]
+
+
+@pytest.fixture
+def plateau(cli, install):
+    """Train a module that logs one metric, which stays as it is, by name."""
+    install("dlpipe-plateau", {"plateau": "plateau:Plateau"}, {"plateau.py": PLATEAU})
+    return lambda metric, *overrides: cli("model=plateau", f"model.metric={metric}", *SHORT, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("metric", "overrides"),
+    [("val_loss", []), ("val/loss", []), ("val/error", []), ("accuracy", ["recipe.monitor=accuracy"])],
+)
+def test_a_plateau_is_one_of_the_metric_that_the_run_monitors(metric, overrides, plateau):
+    result = plateau(metric, *overrides)
+    assert result.code == 0, result.err
+    assert rates(result.run_dir) == pytest.approx([0.002])
+
+
+def test_a_plateau_without_a_monitored_metric_is_refused_with_what_is_logged(plateau):
+    result = plateau("val_mse")
+    assert (result.code, result.written) == (2, [])
+    assert "scheduler=plateau needs a metric; choose one with recipe.monitor=NAME; logged: " in result.err
+    assert "val_mse" in result.err

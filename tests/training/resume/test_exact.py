@@ -418,7 +418,7 @@ def test_a_run_that_measures_itself_resumes_to_the_same_bits_in_all_but_the_meas
 
 
 def test_lightnings_spike_detection_cannot_be_resumed(tmp_path, monkeypatch):
-    """As docs/callbacks.md says, until Lightning reads the state that it writes."""
+    """So the checks refuse it, until Lightning reads the state that it writes."""
     options = {"own": lambda: [callbacks.SpikeDetection(warmup=1000)]}
     with monkeypatch.context() as killing:
         killed_after(killing, 19)

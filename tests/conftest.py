@@ -15,7 +15,7 @@ collect_ignore = ["acme_plugin"]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget_plugins: Callable) -> Iterator[Callable]:
     """Install a plugin for one test: its metadata and its files, on sys.path and in PYTHONPATH.
 
     ``install("dlpipe-acme", {"softmax": "acme:Softmax"}, {"acme/__init__.py": "..."}, kind="models")``
@@ -34,7 +34,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             path = site / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        _forget_plugins()
+        forget_plugins()
         return site
 
     monkeypatch.syspath_prepend(str(site))
@@ -44,7 +44,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(site)):
             del sys.modules[name]
-    _forget_plugins()
+    forget_plugins()
 
 
 @pytest.fixture
@@ -63,10 +63,16 @@ class Plain(pl.LightningModule):
     return "plain"
 
 
-def _forget_plugins() -> None:
-    registry.all_entries.cache_clear()
-    registry.package_folders.cache_clear()
-    class_source.read_class.cache_clear()
-    class_source._parse.cache_clear()
-    for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.config.compose stores there
-        ConfigStore.instance().repo.pop(group, None)
+@pytest.fixture(scope="session")
+def forget_plugins() -> Callable[[], None]:
+    """Forget which plugins are installed, so that the next command looks again."""
+
+    def forget() -> None:
+        registry.all_entries.cache_clear()
+        registry.package_folders.cache_clear()
+        class_source.read_class.cache_clear()
+        class_source._parse.cache_clear()
+        for group in ("model", "dataset", "recipe", "recipe_for"):  # what dlpipe.config.compose stores there
+            ConfigStore.instance().repo.pop(group, None)
+
+    return forget

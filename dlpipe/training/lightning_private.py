@@ -122,6 +122,15 @@ def logged_in_validation(trainer: pl.Trainer) -> set[str]:
     return {result.meta.name for result in results.values()}
 
 
+def validation_batch_counts(trainer: pl.Trainer) -> dict[int, int]:
+    """Lightning's own count of each validation DataLoader's batches in the fit so far, by the DataLoader's index.
+
+    It is the step under which Lightning logs the ``on_step`` metrics of `validation_step`. Its checkpoints lack it.
+    """
+    counts: dict[int, int] = trainer.fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader
+    return counts
+
+
 def epoch_means(trainer: pl.Trainer) -> dict[str, dict[str, Any]]:
     """Each mean (sum, minimum, maximum) that ``self.log`` has collected in the epoch so far, by Lightning's key.
 

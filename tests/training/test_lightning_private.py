@@ -37,6 +37,7 @@ PINNED = {
     "_first_loop_iter",
     "_logger_connector",
     "_results",
+    "_seen_batches_per_dataloader",
     "_should",
     "_sync",
     # loggers

@@ -33,7 +33,7 @@ class RunOverview(pl.Callback):
         if trainer.is_global_zero:
             for line in self._run(trainer) if self.is_first else []:
                 log.info(line)
-            log.info("training: %s; %s", _optimizers(trainer), _recipe(self.config))
+            log.info("training: %s; %s", _optimizers(trainer), ", ".join(_lengths(trainer, self.config)))
 
     def _run(self, trainer: pl.Trainer) -> list[str]:
         config = self.prepared.config
@@ -84,10 +84,19 @@ def _optimizers(trainer: pl.Trainer) -> str:
     return ", ".join(name if lr is None else f"{name} with lr {float(lr):g}" for name, lr in rates) or "no optimizer"
 
 
-def _recipe(config: DictConfig) -> str:
-    """Minibatch, length and early stopping of the recipe."""
-    recipe, epochs = config.recipe, config.trainer.get("max_epochs")
-    words = ["full batch" if recipe.batch_size is None else f"batch size {recipe.batch_size}"]
+def _lengths(trainer: pl.Trainer, config: DictConfig) -> list[str]:
+    """Minibatch, length and early stopping."""
+    epochs, patience = config.trainer.get("max_epochs"), config.recipe.patience
+    words = [_batch_size(trainer)]
     words += [f"at most {epochs} epoch{'s' if epochs > 1 else ''}"] if epochs and epochs > 0 else []
-    words += [f"patience {recipe.patience} updates"] if recipe.patience else []
-    return ", ".join(words)
+    words += [f"patience {patience} updates"] if patience else []
+    return [word for word in words if word]
+
+
+def _batch_size(trainer: pl.Trainer) -> str:
+    """Of the training data, which need not read the recipe's; empty if its loader cannot say."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if isinstance(data, InMemoryDataModule):
+        return "full batch" if data.batch_size is None else f"batch size {data.batch_size}"
+    size = getattr(trainer.train_dataloader, "batch_size", None)
+    return f"batch size {size}" if isinstance(size, int) else ""

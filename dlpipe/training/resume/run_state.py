@@ -11,7 +11,12 @@ from torchmetrics import Metric
 
 from dlpipe.plugins.load_class import load_class
 from dlpipe.training.distributed.gather import gather_from_ranks
-from dlpipe.training.lightning_private import callback_metrics_store, epoch_means, restore_epoch_means
+from dlpipe.training.lightning_private import (
+    callback_metrics_store,
+    epoch_means,
+    restore_epoch_means,
+    validation_batch_counts,
+)
 from dlpipe.training.resume.rng import restore_rng_state, rng_state
 
 # the key in the checkpoint dict
@@ -46,6 +51,7 @@ class RunState(pl.Callback):
             "rng_states": gather_from_ranks(rng_state(pl_module)),
             "epoch_means": gather_from_ranks(epoch_means(trainer)),
             "metric_states": gather_from_ranks(_metric_states(pl_module)),
+            "validation_batch_counts": dict(validation_batch_counts(trainer)),
             "frozen": [name for name, parameter in pl_module.named_parameters() if not parameter.requires_grad],
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "logger_positions": [log.position() if hasattr(log, "position") else None for log in trainer.loggers],
@@ -75,6 +81,7 @@ class RunState(pl.Callback):
             trainer.fit_loop.epoch_loop.rng_state = saved["rng_states"][rank]
             restore_epoch_means(trainer, saved["epoch_means"][rank])
             _restore_metric_states(pl_module, saved["metric_states"][rank])
+        validation_batch_counts(trainer).update(saved["validation_batch_counts"])
         for name, parameter in pl_module.named_parameters():  # a callback may freeze and unfreeze them
             parameter.requires_grad = name not in saved["frozen"]
         metrics = {name: torch.tensor(value) for name, value in saved["metrics"].items()}

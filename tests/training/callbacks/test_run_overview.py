@@ -65,12 +65,19 @@ class Stream(pl.LightningDataModule):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "line"), [("Data", "dataset counted: 7 train examples\n"), ("Stream", "dataset counted\n")]
+    ("dataset", "counts", "batch_size"),
+    [("Data", ": 7 train examples", "batch size 2, "), ("Stream", "", "")],
 )
-def test_a_plain_datamodule_counts_what_its_loaders_can(dataset, line, cli, install):
+def test_a_plain_datamodule_counts_what_its_loaders_can(dataset, counts, batch_size, cli, install):
     install("dlpipe-plain", {"plain": "plain:Plain"}, {"plain.py": MODULE})
     install("dlpipe-counted", {"counted": f"plain:{dataset}"}, {}, kind="datasets")
     result = cli("model=plain", "dataset=counted", "recipe.max_epochs=1", "hydra.run.dir=run")
     assert result.code == 0, result.err
-    assert line in result.out
-    assert "training: Adam with lr 0.001; " in result.out
+    assert f"dataset counted{counts}\n" in result.out
+    assert f"training: Adam with lr 0.001; {batch_size}at most 1 epoch\n" in result.out
+
+
+def test_the_batch_size_is_that_of_the_dataset(cli):
+    result = cli("model=logreg", "dataset.batch_size=30", *SHORT)
+    assert result.code == 0, result.err
+    assert "; batch size 30, at most 2 epochs" in result.out

@@ -169,6 +169,13 @@ class Logs(Module):
         return loss
 
 
+class LogsValidationBatches(Module):
+    """Under steps that count the batches of all validations."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/error", self.loss(batch), on_step=True, on_epoch=True, batch_size=len(batch[1]))
+
+
 class DrawsFromEveryGenerator(Module):
     """From every generator there is, its own included."""
 
@@ -237,6 +244,7 @@ CASES = {
     "a plateau": {"make_module": Plateau},
     "a plateau in mid-epoch": {"make_module": PlateauInMidEpoch, "val_check_interval": 4},
     "what is logged": {"make_module": Logs, "log_every_n_steps": 3},
+    "what is logged for each batch of validation": {"make_module": LogsValidationBatches},
     "generators": {"make_module": DrawsFromEveryGenerator},
     "hooks": {"make_module": EveryMinibatch},
     "by hand": {"make_module": ByHand},
@@ -299,7 +307,7 @@ def fit(
         GeometricPatience(patience, significance=significance),
         ConsoleReporter(),
         checkpoints,
-        RunState({"model": "test", "trainer": {}, "callbacks": {}, "logger": {"csv": {}}}),
+        RunState({"model": {"name": "logreg"}, "trainer": {}, "callbacks": {}, "logger": {"csv": {}}}),
         *(own() if own else []),
     ]
     trainer = pl.Trainer(

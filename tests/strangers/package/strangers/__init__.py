@@ -1,0 +1,1 @@
+"""Six models for dlpipe."""

@@ -185,7 +185,9 @@ def train(cli):
     """Train a model on a dataset; returns the command line, and the run's summary."""
 
     def run(*overrides):
-        result = cli(*overrides, *SHORT)
+        has_own = any(text == f"dataset={name}" for text in overrides for name in PLAIN)
+        short = [text.replace("recipe.batch_size", "dataset.batch_size") if has_own else text for text in SHORT]
+        result = cli(*overrides, *short)
         assert result.code == 0, result.out + result.err
         assert "Traceback" not in result.out + result.err
         return json.loads((result.folder / "r" / "summary.json").read_text())
@@ -333,7 +335,7 @@ def test_an_error_in_predict_step_is_the_models_and_names_its_line(train, cli):
     result = cli("predict", "r")
     assert result.code == 2
     line = 1 + MODELS.splitlines().index("        return batch.inputz")
-    assert f"strange/__init__.py, line {line}). Its model has an error" in result.err
+    assert f"strange/__init__.py:{line}: return batch.inputz). Its model has an error" in result.err
 
 
 def test_an_error_of_dlpipe_is_not_called_the_models(train, cli, monkeypatch):

@@ -127,7 +127,7 @@ def _parsed(path: Path, text: str) -> DictConfig:
             if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
                 raise ValueError("it has an interpolation, ${name}, which a run does not write")
         config = OmegaConf.load(io.StringIO(text))
-    except (ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:  # OSError: a number
         raise _unreadable(path, error) from error
     if not isinstance(config, DictConfig) or "model" not in config:
         raise DlpipeError(f"{path} is not a run's config: it has no model")

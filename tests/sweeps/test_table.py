@@ -178,7 +178,8 @@ def test_traceback_of_every_bug_is_in_the_log_of_its_job(cli, install):
 
 def test_ctrl_c_ends_the_sweep_and_ranks_what_it_has(cli, install):
     install("dlpipe-acme", {}, {"acme_raise.py": CALLBACK})
-    result = cli("-m", "+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what='',ctrl-c,''", SHORT)
+    callback = ("+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what='',ctrl-c,''")
+    result = cli("-m", *callback, "try_one_batch=false", SHORT)
     assert result.code == 130
     (directory,) = result.folder.glob("outputs/*/*")
     assert [(row["job"], row["status"]) for row in table(directory)] == [

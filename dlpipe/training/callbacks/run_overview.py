@@ -86,7 +86,7 @@ def _optimizers(trainer: pl.Trainer) -> str:
 
 def _lengths(trainer: pl.Trainer, config: DictConfig) -> list[str]:
     """Minibatch, length and early stopping."""
-    epochs, patience = config.trainer.get("max_epochs"), config.recipe.patience
+    epochs, patience = config.trainer.get("max_epochs"), (config.callbacks.get("patience") or {}).get("patience")
     words = [_batch_size(trainer)]
     words += [f"at most {epochs} epoch{'s' if epochs > 1 else ''}"] if epochs and epochs > 0 else []
     words += [f"patience {patience} updates"] if patience else []

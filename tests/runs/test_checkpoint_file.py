@@ -84,7 +84,7 @@ def test_inspect_shows_the_content(run_dir, cli):
         "after 44 updates and 2 whole epochs",
         "  seed: 1234",
         f"  output_dir: {run_dir}",
-        "  state_dict.linear.weight: 10x784 float32",
+        "  linear.weight  10x784  float32",
         "it holds tensors and plain containers only: loading it calls nothing",
     ):
         assert line in result.out.splitlines()

@@ -112,7 +112,7 @@ def test_every_kind_of_tensor_that_torch_saves_is_still_read(tmp_path):
 def test_a_safetensors_file_is_known_by_its_content(tmp_path, name, cli):
     save_file({"w": torch.ones(2)}, tmp_path / name)
     assert read_checkpoint(tmp_path / name)["state_dict"]["w"].tolist() == [1, 1]
-    assert "state_dict.w: 2 float32" in cli("inspect", str(tmp_path / name)).out
+    assert "  w  2  float32" in cli("inspect", str(tmp_path / name)).out
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-4])
     with pytest.raises(DlpipeError, match=rf"{name} cannot be read: .*It is damaged"):
         read_checkpoint(tmp_path / name)
@@ -120,4 +120,4 @@ def test_a_safetensors_file_is_known_by_its_content(tmp_path, name, cli):
 
 def test_a_checkpoint_is_known_by_its_content(tmp_path, cli):
     torch.save(SMALL, tmp_path / "weights.safetensors")
-    assert "state_dict.w: 1000 float32" in cli("inspect", str(tmp_path / "weights.safetensors")).out
+    assert "  w     1000  float32" in cli("inspect", str(tmp_path / "weights.safetensors")).out

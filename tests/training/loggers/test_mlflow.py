@@ -42,7 +42,7 @@ def test_parameters_are_the_composed_config_and_figures_are_artifacts(cli, mlflo
     assert MlflowClient(mlflow_store).get_experiment(run.info.experiment_id).name == "mine"
     assert (run.data.params["seed"], run.data.params["recipe/max_epochs"]) == ("3", "2")
     names = [item.path for item in MlflowClient(mlflow_store).list_artifacts(run.info.run_id, "figures")]
-    assert names == ["figures/confusion_matrix.png", "figures/filters.png"]
+    assert names == [f"figures/{name}.png" for name in ("confusion_matrix", "filters", "learning_curves")]
     assert_same_metrics(metrics, metrics_of(result.run_dir))
 
 

@@ -43,7 +43,7 @@ def test_a_run_that_was_killed_and_resumed_has_every_row_once(resumed_run, metri
 
 def test_figures_are_shown(run_dir):
     events = read(run_dir)
-    assert events.Tags()["images"] == ["figures/filters", "figures/confusion_matrix"]
+    assert events.Tags()["images"] == [f"figures/{name}" for name in ("learning_curves", "filters", "confusion_matrix")]
     assert events.Images("figures/filters")[0].encoded_image_string.startswith(b"\x89PNG")
 
 

@@ -79,8 +79,9 @@ def _device(trainer: pl.Trainer) -> str:
 
 
 def _optimizers(trainer: pl.Trainer) -> str:
-    """Class and learning rate of every optimizer."""
-    rates = [(type(o).__name__, o.param_groups[0].get("lr")) for o in trainer.optimizers]
+    """Class and learning rate of every optimizer; Lightning's stand-in for none has no parameters."""
+    optimizers = [optimizer for optimizer in trainer.optimizers if optimizer.param_groups]
+    rates = [(type(optimizer).__name__, optimizer.param_groups[0].get("lr")) for optimizer in optimizers]
     return ", ".join(name if lr is None else f"{name} with lr {float(lr):g}" for name, lr in rates) or "no optimizer"
 
 

@@ -81,3 +81,14 @@ def test_the_batch_size_is_that_of_the_dataset(cli):
     result = cli("model=logreg", "dataset.batch_size=30", *SHORT)
     assert result.code == 0, result.err
     assert "; batch size 30, at most 2 epochs" in result.out
+
+
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned")
+def test_a_module_without_an_optimizer_is_trained(cli, install):
+    code = MODULE.replace("return torch.optim.Adam(self.parameters(), lr=0.001)", "return None")
+    install(
+        "dlpipe-none", {"none": "none_at_all:Plain"}, {"none_at_all.py": code.replace("Linear(3, 1)", "Linear(784, 1)")}
+    )
+    result = cli("model=none", "recipe.max_epochs=1", "hydra.run.dir=run")
+    assert result.code == 0, result.err
+    assert "training: no optimizer; " in result.out

@@ -13,6 +13,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
+from dlpipe.cli.console import LOG, ConsoleHandler
 from dlpipe.cli.main import main
 from dlpipe.plugins import registry
 
@@ -76,7 +77,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Callable]:
     """Run one command line in this process, in an empty working folder."""
     folder = tmp_path_factory.mktemp("work")
-    handlers = logging.root.handlers[:]
+    handlers = [handler for handler in logging.root.handlers if not _is_a_runs(handler)]
+    logging.root.handlers[:] = handlers
 
     def run(*arguments: str) -> Result:
         monkeypatch.chdir(folder)
@@ -92,6 +94,11 @@ def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     logging.root.handlers[:] = handlers
     GlobalHydra.instance().clear()
     HydraConfig.instance().cfg = None
+
+
+def _is_a_runs(handler: logging.Handler) -> bool:
+    """Whether a run of a fixture of another module has left it."""
+    return isinstance(handler, ConsoleHandler) or Path(getattr(handler, "baseFilename", "")).name == LOG
 
 
 @pytest.fixture(scope="session")

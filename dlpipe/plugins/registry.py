@@ -8,7 +8,7 @@ import functools
 import importlib.util
 import os
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +62,7 @@ def all_entries() -> tuple[PluginEntry, ...]:
     found: dict[tuple[str, str, str], PluginEntry] = {}
     for kind, group in GROUPS.items():
         for point in entry_points(group=group):
-            if point.dist is None or "Name" not in point.dist.metadata:  # left behind by an incomplete uninstall
+            if point.dist is None or not _has_metadata(point.dist):  # left behind by an incomplete uninstall
                 continue
             distribution = canonicalize_name(point.dist.name)
             # an editable install can be listed twice; the first on sys.path is the one that imports
@@ -71,6 +71,13 @@ def all_entries() -> tuple[PluginEntry, ...]:
                 PluginEntry(kind, point.name, distribution, point.dist.version, point),
             )
     return tuple(sorted(found.values(), key=lambda entry: (entry.kind, entry.name, entry.distribution)))
+
+
+def _has_metadata(distribution: Distribution) -> bool:
+    try:
+        return "Name" in distribution.metadata
+    except FileNotFoundError:  # from the finder that the package importlib_metadata puts before Python's
+        return False
 
 
 def allow_list() -> tuple[set[str], set[str]]:

@@ -176,7 +176,12 @@ def test_plugin_that_raises_no_ordinary_exception_is_refused_too(name, cli, inst
     assert f"cannot be imported: {name}: 3" in result.err
 
 
-def test_leftovers_of_an_uninstalled_plugin_cost_nothing(cli, install):
+@pytest.mark.parametrize("backport", [False, True])
+def test_leftovers_of_an_uninstalled_plugin_cost_nothing(backport, cli, install, monkeypatch):
+    if backport:  # as once another package has imported it
+        from importlib_metadata import MetadataPathFinder
+
+        monkeypatch.setattr(sys, "meta_path", [MetadataPathFinder(), *sys.meta_path])
     site = install("dlpipe-acme", {"softmax": "acme:Linear"}, {"acme.py": LINEAR})
     (site / "dlpipe_acme-1.0.dist-info" / "METADATA").unlink()
     assert cli("list").code == 0

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlpipe.cli.flags import flag_names
 from dlpipe.config.compose import compose, config_tree, is_group, options
 from dlpipe.errors import Problem
+from dlpipe.plain_config import flat
 from dlpipe.plugins import registry
 
 START = ("train", "fit", "run")  # a run has no verb
@@ -101,9 +102,11 @@ def _key(base: DictConfig, name: str) -> str | None:
     if "." in name:
         return name if _has(base, name) else None
     wanted = SYNONYMS.get(name, name)
+    if wanted in ("name", "_target_"):  # a choice of its group sets them
+        return None
     content: Any = OmegaConf.to_container(base, resolve=False)
     del content["hydra"]
-    values = {key: value for key, value in _leaves(content) if key.rpartition(".")[2] == wanted}
+    values = {key: value for key, value in flat(content).items() if key.rpartition(".")[2] == wanted}
     own = [key for key, value in values.items() if not str(value).startswith("${")]
     own_in_nodes = [f"{node}.{wanted}" for node in NODES if f"{node}.{wanted}" in own]
     return own[0] if len(own) == 1 else next(iter(own_in_nodes), None)
@@ -115,11 +118,3 @@ def _has(base: DictConfig, key: str) -> bool:
         return name in OmegaConf.select(base, parent)
     except (OmegaConfBaseException, TypeError):
         return False
-
-
-def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in node.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        elif name not in ("name", "_target_"):
-            yield f"{prefix}{name}", value

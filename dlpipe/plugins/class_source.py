@@ -60,12 +60,8 @@ class _ExpandNames(ast.NodeTransformer):
 
 def _alias(module: str, name: str, seen: frozenset[str]) -> ast.expr | None:
     """The type of ``name = Annotated[...]`` in a module; follows ``from x import name``."""
-    path = _module_file(module) if module not in seen else None
-    try:
-        tree = _parse(path) if path else None
-    except (OSError, SyntaxError, ValueError):
-        return None
-    for node in tree.body if tree else []:
+    path, statements = _statements(module, seen)
+    for node in statements:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
             if any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
                 return node.value
@@ -90,12 +86,8 @@ def static_error(entry: PluginEntry) -> str | None:
 
 def _find(module: str, name: str, seen: frozenset[str]) -> ast.ClassDef | None:
     """The class definition; follows ``from x import Name``, unless the imports are circular."""
-    path = _module_file(module) if module not in seen else None
-    try:
-        tree = _parse(path) if path else None
-    except (OSError, SyntaxError, ValueError):
-        return None
-    for node in tree.body if tree else []:
+    path, statements = _statements(module, seen)
+    for node in statements:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node
         if isinstance(node, ast.ImportFrom):
@@ -103,6 +95,15 @@ def _find(module: str, name: str, seen: frozenset[str]) -> ast.ClassDef | None:
                 if (alias.asname or alias.name) == name:
                     return _find(_absolute(node, module, path), alias.name, seen | {module})
     return None
+
+
+def _statements(module: str, seen: frozenset[str]) -> tuple[Path | None, list[ast.stmt]]:
+    """The file of a module and its statements; none of a module that was seen, is missing or cannot be parsed."""
+    path = _module_file(module) if module not in seen else None
+    try:
+        return path, _parse(path).body if path else []
+    except (OSError, SyntaxError, ValueError):
+        return path, []
 
 
 def _absolute(node: ast.ImportFrom, module: str, path: Path | None) -> str:

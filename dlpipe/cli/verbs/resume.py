@@ -5,10 +5,10 @@ import logging
 from pathlib import Path
 
 from dlpipe.cli.console import log_as_job
+from dlpipe.cli.flags import use_config_dirs
 from dlpipe.config.resumption import prepare_resumption
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
-from dlpipe.plugins import registry
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.error_report import log_error
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def main(arguments: argparse.Namespace) -> int:
     """Train to the end, test, and write the results; exit code 1 if that fails."""
     directory, rank = Path(arguments.run).absolute(), get_rank_info().rank
-    registry.user_conf_dirs[:] = [Path(folder).absolute() for folder in arguments.config_dir]
+    use_config_dirs(arguments.config_dir)
     resumption = prepare_resumption(directory, arguments.overrides, arguments.trust)
     if resumption is None:
         if rank == 0:

@@ -77,8 +77,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys) -> Iterator[Callable]:
     """Run one command line in this process, in an empty working folder."""
     folder = tmp_path_factory.mktemp("work")
-    handlers = [handler for handler in logging.root.handlers if not _is_a_runs(handler)]
-    logging.root.handlers[:] = handlers
+    for handler in [handler for handler in logging.root.handlers if _is_a_runs(handler)]:
+        logging.root.removeHandler(handler)
+        handler.close()
+    handlers = list(logging.root.handlers)
 
     def run(*arguments: str) -> Result:
         monkeypatch.chdir(folder)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import pytest
+import torch
 
 # what is typed, and a pattern of the message
 CONFIG_CHECKS = {
@@ -289,6 +290,7 @@ def test_what_the_gpus_of_the_machine_do_not_allow_is_refused(count, overrides, 
 def test_one_device_with_ddp_and_the_short_name_of_a_precision_train_without_a_warning(overrides, cli):
     result = cli("recipe.max_epochs=1", *overrides, "trainer.accelerator=cpu")
     assert (result.code, result.err) == (0, ""), result.out
+    assert not torch.distributed.is_initialized()  # or the next run in this process would be taken for a rank
 
 
 def test_checks_report_all_problems_at_once(cli):

@@ -182,3 +182,16 @@ def unblock_interrupts() -> None:
     """Receive SIGINT from now on, also one that has arrived since this process was started."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine has this id; True where the system cannot be asked without ending it."""
+    if pid <= 0 or sys.platform == "win32":
+        return pid > 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -73,6 +73,18 @@ NEEDED_BY = {
 }
 
 
+class SweepSettings(Strict):
+    """When a sweep stops starting jobs."""
+
+    on_error: Literal["continue", "stop"]
+    max_failures: Positive | None
+
+    @property
+    def most_failures(self) -> int | None:
+        """The number of failed jobs after which no other starts; None if all are run."""
+        return 1 if self.on_error == "stop" else self.max_failures
+
+
 class Core(Strict):
     """The top-level values and groups that the core reads."""
 
@@ -87,6 +99,7 @@ class Core(Strict):
     resume: Literal["auto"] | None
     stages: Annotated[list[str], Field(min_length=1)] | None
     init_from: str | None
+    sweep: SweepSettings
     recipe: Recipe
 
 

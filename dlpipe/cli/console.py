@@ -30,7 +30,7 @@ def escape_unencodable_output() -> None:
 def print_first_line(jobs: "list[Job]", multirun: bool) -> None:
     """Say what starts, before the seconds in which PyTorch is imported and the request is checked with it."""
     config = jobs[0][1]
-    what = f"sweep of {len(jobs)} jobs" if multirun else f"model={config.model.name} dataset={config.dataset.name}"
+    what = "sweep" if multirun else f"model={config.model.name} dataset={config.dataset.name}"
     print(f"{what}: importing PyTorch and checking the request", flush=True)
 
 

@@ -1,18 +1,16 @@
-"""What Hydra calls for each job, in this process or in a launcher's worker."""
+"""What Hydra calls for a run, or for each job of a sweep, in this process or in a launcher's worker."""
 
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
 from dlpipe.operating_system import unblock_interrupts
-from dlpipe.runs.directory import has_diverged
 
 if TYPE_CHECKING:
     from dlpipe.training.prepared import Prepared
@@ -23,43 +21,36 @@ log = logging.getLogger(__name__)
 checked: "list[Prepared]" = []
 
 
-class JobError(DlpipeError, CompactHydraException):
-    """A job of a sweep has failed and has logged its error; Hydra prints this kind without its traceback."""
-
-
 def task(cfg: DictConfig) -> float | None:
-    """Run a job's config; log any error in a few lines, where Hydra would show a traceback of our own code.
-
-    In a sweep every failure is logged when it happens: Hydra itself only shows the first, after all jobs. A job that
-    diverged is the worst result: a sweeper such as Optuna would end its study at NaN or at a failed job.
-    """
+    """Run a config; log any error in a few lines, where Hydra would show a traceback of our own code."""
     unblock_interrupts()  # in a launcher's worker
-    from dlpipe.config.prepare import with_changes
+    # imported here, as they import torch, which Hydra's own flags do without
+    from dlpipe.cli.sweep_job import run_job
     from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
-    from dlpipe.training.callbacks.monitor import worst
-    from dlpipe.training.error_report import log_error, one_line
-    from dlpipe.training.run import resume, run  # imports torch, which Hydra's own flags do without
+    from dlpipe.training.error_report import log_error
 
-    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return run_job(cfg)
     try:
-        prepared = _prepared(cfg)
-        changed = with_changes(prepared, Path(cfg.output_dir))
-        return run(prepared) if changed is prepared else resume(changed)
+        return train(cfg)
     except DlpipeError as error:
         log.error("%s", error)
-        if in_sweep and has_diverged(Path(cfg.output_dir)):
-            return worst(cfg.recipe.monitor_mode)
-        if in_sweep:
-            raise JobError(str(error)) from None
         raise SystemExit(1) from error
     except StoppedBySignal:
         raise
     except (Exception, SystemExit) as error:  # the code of a model may raise anything
         log_error(error, cfg)
-        if in_sweep:
-            # not the exception itself: a launcher pickles it, and not every class can be unpickled
-            raise JobError(one_line(error, cfg)) from None
         raise SystemExit(1) from error
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Run a config, or resume the run in its directory; return the best value."""
+    from dlpipe.config.prepare import with_changes
+    from dlpipe.training.run import resume, run
+
+    prepared = _prepared(cfg)
+    changed = with_changes(prepared, Path(cfg.output_dir))
+    return run(prepared) if changed is prepared else resume(changed)
 
 
 def _prepared(cfg: DictConfig) -> "Prepared":

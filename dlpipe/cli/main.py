@@ -5,22 +5,20 @@ import io
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlpipe import __version__
 from dlpipe.cli.console import escape_unencodable_output, print_first_line
 from dlpipe.cli.flags import Request
+from dlpipe.cli.hand_to_hydra import hand_to_hydra
 from dlpipe.cli.request import read_request
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.errors import DlpipeError, Problem, RequestError, system_errors_in_one_line
-from dlpipe.operating_system import identify_user, interrupts_blocked_in_children
+from dlpipe.operating_system import identify_user
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
     from dlpipe.config.checks.config_checks import Job
 
 DONE, FAILED, WRONG = 0, 1, 2
@@ -147,60 +145,24 @@ def _run(request: Request, jobs: "list[Job]") -> int:
         return _print_by_hydra([*request.print_only_flags, *texts])
     if here.rank == 0:
         print_first_line(jobs, request.multirun)
+    if request.multirun:
+        from dlpipe.cli.sweep import run_sweep
+
+        return run_sweep(request, jobs)
     from dlpipe.cli import hydra_task
+    from dlpipe.config.compose import quoted
     from dlpipe.config.prepare import prepare_jobs
 
     prepared = prepare_jobs(jobs)
     if here.rank > 0:
         return hydra_task.run_nonzero_rank(jobs[0][1], prepared)
-    hydra_task.checked[:] = [] if request.multirun else [prepared]
-    key = "sweep" if request.multirun else "run"
-    directory = Path(str(jobs[0][1].hydra[key].dir))
-    # fixed here, so that this process knows where to look for the sweep's jobs afterwards
-    quoted = str(directory).replace("\\", "\\\\").replace("'", "\\'")
-    where = f"hydra.{key}.dir='{quoted}'"
-    try:
-        with interrupts_blocked_in_children() if _has_workers(jobs[0][1]) else contextlib.nullcontext():
-            return _hand_to_hydra([*(["--multirun"] if request.multirun else []), *texts, where])
-    finally:
-        if request.multirun:
-            _print_sweep_table(directory)
-
-
-def _has_workers(cfg: "DictConfig") -> bool:
-    """Whether the launcher of a sweep has workers that it kills when it is interrupted, as joblib's."""
-    return str(cfg.hydra.launcher._target_).endswith("JoblibLauncher")
+    hydra_task.checked[:] = [prepared]
+    return hand_to_hydra([*texts, f"hydra.run.dir={quoted(str(jobs[0][1].hydra.run.dir))}"])
 
 
 def _print_by_hydra(arguments: list[str]) -> int:
     """Print what Hydra prints for its flags; it would report a reader that has gone as an error in the task."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        code = _hand_to_hydra(arguments)
+        code = hand_to_hydra(arguments)
     print(output.getvalue(), end="")
     return code
-
-
-def _print_sweep_table(directory: Path) -> None:
-    """Rank what the sweep has, also where a job failed or the user interrupted it."""
-    from dlpipe.sweeps import table
-
-    jobs = table.collect(directory)
-    if jobs:
-        print(*table.lines(jobs), f"table: {table.write_table(directory, jobs)}", sep="\n")
-
-
-def _hand_to_hydra(arguments: list[str]) -> int:
-    """Let Hydra run the task; it takes its arguments from ``sys.argv`` and exits by itself when it fails."""
-    import hydra
-
-    from dlpipe.cli.hydra_task import JobError, task
-    from dlpipe.config.compose import VERSION_BASE
-
-    sys.argv = [sys.argv[0], *arguments]
-    try:
-        hydra.main(config_path=str(registry.conf_dir()), config_name="config", version_base=VERSION_BASE)(task)()
-    except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else FAILED
-    except JobError:  # with HYDRA_FULL_ERROR=1, Hydra raises it
-        return FAILED
-    return DONE

@@ -53,3 +53,9 @@ def is_group(key: str) -> bool:
     """Whether an override of ``key`` chooses a config; always for model, dataset, experiment, even if there is none."""
     group = key.partition("@")[0]
     return group in (*registry.KINDS, GROUP) or bool(options(group))
+
+
+def quoted(text: str) -> str:
+    """A text as a value in Hydra's grammar."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -17,6 +17,7 @@ from dlpipe.runs.directory import write_json
 
 log = logging.getLogger(__name__)
 LOCK = ".lock"
+PATIENCE = 0.5  # seconds: another process may only be looking, with `is_locked`
 HOLDER = ".lock_holder"  # a file of its own: on Windows no other process can read a locked file
 
 
@@ -39,11 +40,24 @@ def run_directory_lock(directory: Path) -> Iterator[None]:
             lock.release()
 
 
+def is_locked(directory: Path) -> bool:
+    """Whether a process works in the directory; False where the file system or the system has no locks."""
+    if not (directory / LOCK).is_file():
+        return False
+    try:
+        with kernel_lock(directory / LOCK):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
 def _acquire(directory: Path) -> BaseFileLock | None:
     """The directory's lock, acquired; None where the file system or the system has no locks."""
     try:
         lock = kernel_lock(directory / LOCK)
-        lock.acquire()
+        lock.acquire(timeout=PATIENCE, blocking=True)
     except Timeout as error:
         raise DlpipeError(f"{directory} is in use by {_holder(directory)}; wait for it, or end it") from error
     except OSError as error:

@@ -34,9 +34,7 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": [os.path.basename(sys.executable), *sys.argv],
         "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
-        "libraries": libraries(),
-        "plugins": {entry.distribution: entry.version for entry in registry.all_entries()},
-        "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},
+        **versions(),
         "git": _git_state(run_dir),
         "data": checksums,
         "start": start,
@@ -51,13 +49,25 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
     }
 
 
+def versions() -> dict[str, dict[str, str | None]]:
+    """The versions of libraries and plugins, and a sha256 of the code of each package."""
+    return {
+        "libraries": {**libraries()},
+        "plugins": {entry.distribution: entry.version for entry in registry.all_entries()},
+        "code": {package: _sha256_of_code(package) for package in sorted({"dlpipe", *_plugin_packages()})},
+    }
+
+
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Changes that may affect a run's numbers, one message each; keys missing from ``before`` are skipped."""
+    """Changes that may affect a run's numbers, one message each; what is missing from one of both is skipped."""
     messages = []
     for part in ("libraries", "plugins", "code", "data", "start", "machine"):
-        old, new = before.get(part, {}), now[part]
+        old, new = before.get(part, {}), now.get(part)
+        if new is None:
+            continue
         keys = sorted(key for key in old if old[key] != new.get(key))
-        messages += [f"{part}: {key} was {old.get(key)} and is {new.get(key)}" for key in keys]
+        digits = 12 if part == "code" else None
+        messages += [f"{part}: {key} was {str(old[key])[:digits]} and is {str(new.get(key))[:digits]}" for key in keys]
     return messages
 
 

@@ -23,6 +23,7 @@ from dlpipe.runs.summary import Summary, lines, summarise
 from dlpipe.training.build import build_sharded_dataset, stage_data
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.run_overview import RunOverview
+from dlpipe.training.distributed.process_group import no_process_group_left
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
 from dlpipe.training.loggers.open_loggers import open_loggers
@@ -136,7 +137,8 @@ def train_as_rank(
         DlpipeError: rank 0 cannot start; or from any step of the run.
     """
     rank, checkpoints = get_rank_info(), checkpoints or {}
-    with quiet_lightning(), system_errors_in_one_line(THEN_RESUME), _no_process_group_is_left(rank):
+    alone = no_process_group_left() if rank.world_size == 1 else contextlib.nullcontext()
+    with quiet_lightning(), system_errors_in_one_line(THEN_RESUME), alone:
         if rank.world_size > 1:
             ranks = ranks or RankStore(rank)  # keep it alive until the end: rank 0 may be its server
             if (message := ranks.broadcast_decision("")) == FINISHED:
@@ -146,21 +148,6 @@ def train_as_rank(
             prepared, checkpoints = _as_rank_0(prepared, checkpoints, rank, ranks)
         with open_loggers(prepared.config, rank, from_scratch=not checkpoints) as loggers:
             return _train_and_test(prepared, checkpoints, loggers, rank)
-
-
-@contextlib.contextmanager
-def _no_process_group_is_left(rank: RankInfo) -> Iterator[None]:
-    """Destroy the process group that ``trainer=ddp trainer.devices=1`` made: a notebook or a sweep trains on."""
-    is_callers = _has_process_group()
-    try:
-        yield
-    finally:
-        if rank.world_size == 1 and _has_process_group() and not is_callers:
-            torch.distributed.destroy_process_group()
-
-
-def _has_process_group() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[Any], rank: RankInfo) -> float | None:

@@ -53,7 +53,7 @@ print("\\n" + json.dumps([code, [name for name in {HEAVY!r} if name in sys.modul
     [
         (["model=logreg"], "model=logreg dataset=digits: importing PyTorch"),
         (["check", "model=logreg"], "model=logreg dataset=digits: importing PyTorch"),
-        (["-m", "model=logreg", "recipe.lr=0.1,0.2"], "sweep of 2 jobs: importing PyTorch"),
+        (["-m", "model=logreg", "recipe.lr=0.1,0.2"], "sweep: importing PyTorch"),
     ],
     ids=["run", "check", "sweep"],
 )

@@ -77,8 +77,13 @@ VERBS: dict[str, Arguments] = {
             "default": [],
             "help": "change what may change: a length, a logger, ...",
         },
+        "--failed": {"action": "store_true", "help": "of a sweep: also run the jobs again that have failed"},
+        "--force": {"action": "store_true", "help": "of a sweep: although code or configs are others than before"},
         **CONFIG_DIR,
         **TRUST,
+    },
+    "status": {
+        "sweep": {"metavar": "SWEEP", "help": "the directory of a sweep, running or not"},
     },
     "reproduce": RUN | TRUST,
     "inspect": {
@@ -111,7 +116,7 @@ VERBS: dict[str, Arguments] = {
 }
 
 # check says so when it has found no error without PyTorch
-IMPORT_TORCH = VERBS.keys() - {"list", "show", "check", "save"}
+IMPORT_TORCH = VERBS.keys() - {"list", "show", "check", "save", "status"}
 
 
 def run_verb(name: str, words: list[str]) -> int:

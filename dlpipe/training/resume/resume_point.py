@@ -20,7 +20,7 @@ from dlpipe.training.stages.configs import is_checkpoints, stage_config
 
 log = logging.getLogger(__name__)
 # keys that may differ between a run's config and that of its resumption
-FREE = ("output_dir", "resume")
+FREE = ("output_dir", "resume", "sweep.on_error", "sweep.max_failures")
 NAMES = ("last.ckpt", "previous.ckpt")
 
 

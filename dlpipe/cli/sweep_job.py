@@ -1,0 +1,68 @@
+"""One job of a sweep: run or resumed in its own directory, and its end recorded."""
+
+import logging
+import os
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, open_dict
+
+from dlpipe.cli.hydra_task import train
+from dlpipe.errors import DlpipeError
+from dlpipe.runs.directory import has_diverged
+from dlpipe.settings import read_settings
+from dlpipe.sweeps.record import (
+    DIVERGED,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    append,
+    append_started,
+    reason_not_to_start,
+)
+from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
+from dlpipe.training.callbacks.monitor import worst
+from dlpipe.training.error_report import log_error, one_line
+
+log = logging.getLogger(__name__)
+
+
+class JobError(DlpipeError, CompactHydraException):
+    """A job of a sweep has failed and has logged its error; Hydra prints this kind without its traceback."""
+
+
+def run_job(cfg: DictConfig) -> float | None:
+    """Run or resume the job; the value is infinite where it diverged, since NaN would end the study of a sweeper.
+
+    Raises:
+        JobError: it failed. Not the exception itself: a launcher pickles it, and not every class can be unpickled.
+    """
+    hydra = HydraConfig.get()
+    sweep_dir = Path(hydra.runtime.cwd, str(hydra.sweep.dir))
+    name = os.path.relpath(cfg.output_dir, sweep_dir)
+    if reason := reason_not_to_start(sweep_dir, name, read_settings(cfg).sweep.most_failures):
+        log.info("%s is not started: %s", name, reason)
+        return worst(cfg.recipe.monitor_mode)
+    append_started(sweep_dir, name)
+    with open_dict(cfg):
+        cfg.resume = "auto"  # the directory is this job's alone, and it may have been interrupted before
+    try:
+        value = train(cfg)
+    except DlpipeError as error:
+        log.error("%s", error)
+        diverged = has_diverged(Path(cfg.output_dir))
+        append(sweep_dir, DIVERGED if diverged else FAILED, name, error=str(error))
+        if diverged:
+            return worst(cfg.recipe.monitor_mode)
+        raise JobError(str(error)) from None
+    except (KeyboardInterrupt, StoppedBySignal):
+        append(sweep_dir, INTERRUPTED, name)
+        raise
+    except (Exception, SystemExit) as error:  # the code of a model may raise anything
+        log_error(error, cfg)
+        message = one_line(error, cfg)
+        append(sweep_dir, FAILED, name, error=message)
+        raise JobError(message) from None
+    append(sweep_dir, FINISHED, name)
+    return value

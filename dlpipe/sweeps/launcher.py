@@ -1,0 +1,189 @@
+"""Between Hydra's sweeper and its launcher: each job gets a directory by its identity, and is trained only once."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from dlpipe.config.compose import quoted
+from dlpipe.errors import DlpipeError, format_list
+from dlpipe.runs.directory import read_summary
+from dlpipe.sweeps.identity import Identity, identify
+from dlpipe.sweeps.progress import Progress
+from dlpipe.sweeps.record import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    PLANNED,
+    PRUNED,
+    RUNNING,
+    WAITING,
+    JobRecord,
+    append_all,
+    read_jobs,
+)
+from dlpipe.training.callbacks.monitor import worst
+
+log = logging.getLogger(__name__)
+POLL_SECONDS = 1.0
+SUBDIR = "hydra.sweep.subdir"
+
+
+@dataclass
+class Sweep:
+    """A sweep that this process runs.
+
+    Args:
+        directory: absolute.
+        retry_failed: run jobs again that have failed.
+        force: run jobs whose config is another than when they were planned, as new ones.
+        problem: why the sweep was refused; Hydra ends with its own exit code then.
+    """
+
+    directory: Path
+    retry_failed: bool = False
+    force: bool = False
+    problem: DlpipeError | None = field(default=None, init=False)
+
+
+class OncePerJob(Launcher):
+    """Hand to another launcher only the jobs that the sweep's record does not have as ended.
+
+    A sweeper gets the value of every job it asked for: infinity, or minus infinity where more is better, for one that
+    has none, as it would end the sweep, or its study, at an exception or NaN.
+    """
+
+    def __init__(self, launcher: Launcher, sweep: Sweep) -> None:
+        self.launcher = launcher
+        self.sweep = sweep
+        self.context: HydraContext | None = None
+        self.config: DictConfig | None = None
+        self.progress = Progress(sweep.directory)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what composes the config of a job; the inner launcher has its own."""
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run the jobs that are not done, and wait for those that other processes run; return all in their order."""
+        asked = self._plan([list(overrides) for overrides in job_overrides])
+        planned = {job.name: job for job in read_jobs(self.sweep.directory)}
+        statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))
+        self._run([job for job in planned.values() if job.name in asked and job.status in statuses], initial_job_idx)
+        elsewhere = [name for name in asked if planned[name].status == RUNNING]
+        self._wait(elsewhere)
+        ended = [job for job in read_jobs(self.sweep.directory) if job.name in elsewhere]
+        self._run([job for job in ended if job.status == INTERRUPTED], initial_job_idx)
+        return [self._return(name, list(overrides)) for name, overrides in zip(asked, job_overrides, strict=True)]
+
+    def _plan(self, job_overrides: list[list[str]]) -> list[str]:
+        """The names of the jobs; new ones are added to the record."""
+        known = read_jobs(self.sweep.directory)
+        names = {job.identity: job.name for job in known}
+        typed = {tuple(job.overrides) for job in known}
+        configs = [self._compose(overrides) for overrides in job_overrides]
+        identities = [identify(config) for config in configs]
+        new: dict[str, dict[str, Any]] = {}
+        changed = []
+        for overrides, config, identity in zip(job_overrides, configs, identities, strict=True):
+            if identity.job in names:
+                continue
+            if tuple(overrides) in typed:
+                changed.append(" ".join(overrides))
+            names[identity.job] = name = _subdir(config, len(names))
+            new[identity.job] = _planned(name, identity, overrides)
+        self._refuse(changed)
+        append_all(self.sweep.directory, list(new.values()))
+        return [names[identity.job] for identity in identities]
+
+    def _refuse(self, changed: list[str]) -> None:
+        """Refuse jobs that the same overrides compose to another config than before."""
+        if changed and not self.sweep.force:
+            jobs = f"{format_list(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
+            message = f"{self.sweep.directory}: the config of {jobs} is another than when the sweep was started"
+            self.sweep.problem = DlpipeError(
+                f"{message}; undo what has changed, start another sweep, or train them anew with: "
+                f"python -m dlpipe resume {self.sweep.directory} --force"
+            )
+            raise self.sweep.problem
+
+    def _compose(self, overrides: list[str]) -> DictConfig:
+        assert self.context is not None
+        assert self.config is not None
+        return self.context.config_loader.load_sweep_config(self.config, overrides)
+
+    def _run(self, jobs: list[JobRecord], initial_job_idx: int) -> None:
+        if not jobs:
+            return
+        overrides = [[*job.overrides, f"{SUBDIR}={quoted(job.name)}"] for job in jobs]
+        with self.progress.shown(self.launcher):
+            self.launcher.launch(overrides, initial_job_idx=initial_job_idx)
+
+    def _wait(self, names: list[str]) -> None:
+        """Wait for jobs that another process runs: a worker of a killed sweep, or a job of a cluster."""
+        if names:
+            log.info("waiting for %s, which another process runs", format_list(names))
+        while any(job.status == RUNNING for job in read_jobs(self.sweep.directory) if job.name in names):
+            time.sleep(POLL_SECONDS)
+
+    def _return(self, name: str, overrides: list[str]) -> JobReturn:
+        value = self._value(name, overrides)
+        return JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=value)
+
+    def _value(self, name: str, overrides: list[str]) -> float | None:
+        """The job's best value; None if it finished without monitoring one."""
+        summary: dict[str, Any] = {}
+        with contextlib.suppress(DlpipeError):  # damaged: it has no value
+            summary = read_summary(self.sweep.directory / name)
+        best = summary.get("best")
+        if summary.get("status") in (FINISHED, PRUNED) and (best is None or best["value"] is not None):
+            return None if best is None else float(best["value"])
+        return worst(self._compose(overrides).recipe.monitor_mode)
+
+
+@contextlib.contextmanager
+def each_job_once(sweep: Sweep) -> Iterator[None]:
+    """While a sweep of Hydra starts, put `OncePerJob` around the launcher that its sweeper makes, whichever they are.
+
+    Only the first is wrapped, and before it is used: a launcher may pickle Hydra's plugins.
+    """
+    plugins = Plugins.instance()
+    make = plugins.instantiate_launcher
+
+    def instantiate(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
+        vars(plugins).pop("instantiate_launcher", None)
+        launcher = OncePerJob(make(hydra_context, task_function, config), sweep)
+        launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        return launcher
+
+    plugins.instantiate_launcher = instantiate  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        vars(plugins).pop("instantiate_launcher", None)
+
+
+def _subdir(config: DictConfig, number: int) -> str:
+    """The folder of a new job below the sweep's, from the pattern ``hydra.sweep.subdir``."""
+    with open_dict(config):
+        config.hydra.job.num = config.hydra.job.id = number
+    return str(config.hydra.sweep.subdir)
+
+
+def _planned(name: str, identity: Identity, overrides: list[str]) -> dict[str, Any]:
+    return {
+        "event": PLANNED,
+        "job": name,
+        "identity": identity.job,
+        "setting": identity.setting,
+        "overrides": overrides,
+    }

@@ -1,0 +1,42 @@
+"""What a stored sweep of somebody else must not do when it is resumed: docs/trust.md."""
+
+import re
+from pathlib import Path
+
+from omegaconf import DictConfig, open_dict
+
+from dlpipe.config.checks.untrusted import ADVICE, untrusted_problems
+from dlpipe.config.prepare import resolved_config
+from dlpipe.errors import Problem
+from dlpipe.sweeps.sweep_file import SweepRequest
+
+# of Hydra's own keys, which may run commands: those that choose a launcher or a sweeper, and plain numbers
+HARMLESS = re.compile(
+    r"hydra/(launcher|sweeper)=\w+|hydra\.(launcher|sweeper)\.[\w.]+=(-?[\d.]+|true|false|null)", re.I
+)
+
+
+def untrusted_sweep_problems(request: SweepRequest, configs: list[DictConfig], sweep_dir: Path) -> list[Problem]:
+    """Overrides of Hydra's that may run commands, and in the jobs' configs what a run of somebody else must not have.
+
+    Args:
+        request: from the sweep's file.
+        configs: of jobs that cover every choice of it.
+        sweep_dir: the sweep's directory; jobs may write there.
+    """
+    problems = [
+        Problem(text, f"may run commands, and stands in the file of the sweep; {ADVICE}")
+        for text in request.overrides
+        if text.lstrip("+~").startswith("hydra") and not HARMLESS.fullmatch(text)
+    ]
+    problems += [
+        Problem(f"-cd {folder}", f"lies in the sweep's directory, where anybody may have put it; {ADVICE}")
+        for folder in request.config_dirs
+        if Path(folder).resolve().is_relative_to(sweep_dir.resolve())
+    ]
+    for config in configs:
+        own = config.copy()
+        with open_dict(own):
+            own.output_dir = str(sweep_dir)
+        problems += untrusted_problems(resolved_config(own))
+    return problems

@@ -1,6 +1,8 @@
 """What Hydra calls for a run, or for each job of a sweep, in this process or in a launcher's worker."""
 
 import logging
+import multiprocessing
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from omegaconf import DictConfig
 
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
-from dlpipe.operating_system import unblock_interrupts
+from dlpipe.operating_system import die_with_parent, unblock_interrupts
 
 if TYPE_CHECKING:
     from dlpipe.training.prepared import Prepared
@@ -24,6 +26,7 @@ checked: "list[Prepared]" = []
 def task(cfg: DictConfig) -> float | None:
     """Run a config; log any error in a few lines, where Hydra would show a traceback of our own code."""
     unblock_interrupts()  # in a launcher's worker
+    _end_with_parent()
     # imported here, as they import torch, which Hydra's own flags do without
     from dlpipe.cli.sweep_job import run_job
     from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
@@ -41,6 +44,12 @@ def task(cfg: DictConfig) -> float | None:
     except (Exception, SystemExit) as error:  # the code of a model may raise anything
         log_error(error, cfg)
         raise SystemExit(1) from error
+
+
+def _end_with_parent() -> None:
+    """Let a worker of joblib end when the sweep is killed: it would wait for more jobs for ever."""
+    if multiprocessing.current_process().name.startswith("LokyProcess"):
+        die_with_parent(os.getppid())
 
 
 def train(cfg: DictConfig) -> float | None:

@@ -24,7 +24,7 @@ from dlpipe.sweeps import table
 from dlpipe.sweeps.launcher import Sweep, each_job_once
 from dlpipe.sweeps.record import DIVERGED, FAILED, FINISHED, LAUNCHED, PRUNED, append, read_jobs
 from dlpipe.sweeps.sweep_file import SweepRequest, add_request, is_sweep, read_requests, write_sweep
-from dlpipe.sweeps.untrusted import untrusted_sweep_problems
+from dlpipe.sweeps.untrusted import job_problems, request_problems
 
 if TYPE_CHECKING:
     from dlpipe.config.checks.config_checks import Job
@@ -70,12 +70,13 @@ def resume_sweep(directory: Path, retry_failed: bool, force: bool, trust: bool) 
 
 
 def _run_again(sweep: Sweep, stored: SweepRequest, trust: bool) -> int:
+    refuse([] if trust else request_problems(stored, sweep.directory))
     with contextlib.suppress(FileNotFoundError):  # then paths that the request reads are absolute, or it is refused
         os.chdir(stored.working_folder)
     folders = [word for folder in stored.config_dirs for word in ("-cd", folder)]
     where = f"hydra.sweep.dir={quoted(str(sweep.directory))}"
     request, jobs = read_request([*folders, "-m", *stored.overrides, where, "resume=auto"])
-    refuse([] if trust else untrusted_sweep_problems(stored, [config for _, config in jobs], sweep.directory))
+    refuse(problem for _, config in jobs for problem in ([] if trust else job_problems(config, sweep.directory)))
     print_first_line(jobs, multirun=True)
     prepare_jobs(jobs)
     return _run(sweep, request, jobs)

@@ -1,7 +1,6 @@
 """Between Hydra's sweeper and its launcher: each job gets a directory by its identity, and is trained only once."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ from dlpipe.sweeps.record import (
 )
 from dlpipe.training.callbacks.monitor import worst
 
-log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 SUBDIR = "hydra.sweep.subdir"
 
@@ -131,7 +129,7 @@ class OncePerJob(Launcher):
     def _wait(self, names: list[str]) -> None:
         """Wait for jobs that another process runs: a worker of a killed sweep, or a job of a cluster."""
         if names:
-            log.info("waiting for %s, which another process runs", format_list(names))
+            print(f"waiting for {format_list(names)}, which another process runs", flush=True)
         while any(job.status == RUNNING for job in read_jobs(self.sweep.directory) if job.name in names):
             time.sleep(POLL_SECONDS)
 

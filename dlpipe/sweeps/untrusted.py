@@ -16,27 +16,22 @@ HARMLESS = re.compile(
 )
 
 
-def untrusted_sweep_problems(request: SweepRequest, configs: list[DictConfig], sweep_dir: Path) -> list[Problem]:
-    """Overrides of Hydra's that may run commands, and in the jobs' configs what a run of somebody else must not have.
-
-    Args:
-        request: from the sweep's file.
-        configs: of jobs that cover every choice of it.
-        sweep_dir: the sweep's directory; jobs may write there.
-    """
-    problems = [
+def request_problems(request: SweepRequest, sweep_dir: Path) -> list[Problem]:
+    """Overrides of Hydra's own keys that may run commands, and folders of YAML inside the sweep's directory."""
+    return [
         Problem(text, f"may run commands, and stands in the file of the sweep; {ADVICE}")
         for text in request.overrides
         if text.lstrip("+~").startswith("hydra") and not HARMLESS.fullmatch(text)
-    ]
-    problems += [
+    ] + [
         Problem(f"-cd {folder}", f"lies in the sweep's directory, where anybody may have put it; {ADVICE}")
         for folder in request.config_dirs
         if Path(folder).resolve().is_relative_to(sweep_dir.resolve())
     ]
-    for config in configs:
-        own = config.copy()
-        with open_dict(own):
-            own.output_dir = str(sweep_dir)
-        problems += untrusted_problems(resolved_config(own))
-    return problems
+
+
+def job_problems(config: DictConfig, sweep_dir: Path) -> list[Problem]:
+    """What the composed config of a job must not have, as the config of a stored run; it may write to the sweep's."""
+    own = config.copy()
+    with open_dict(own):
+        own.output_dir = str(sweep_dir)
+    return untrusted_problems(resolved_config(own))

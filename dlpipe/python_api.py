@@ -49,9 +49,8 @@ class Run:
     directory: Path
 
     def __init__(self, directory: str | Path) -> None:
-        object.__setattr__(
-            self, "directory", find_run(str(directory)).absolute()
-        )  # a frozen dataclass that takes a str too
+        found = find_run(str(directory)).absolute()
+        object.__setattr__(self, "directory", found)  # a frozen dataclass that takes a str too
 
     def __repr__(self) -> str:
         summary = self.summary

@@ -212,6 +212,13 @@ def test_inspect_shows_the_weights_first_with_their_total(cli):
     ]
     assert "momentum_buffer" not in "".join(lines)
     assert "after 4 updates and 2 whole epochs" in lines
+    assert "1 other tensor, such as those of the optimizer: --all shows them" in lines
+
+
+def test_inspect_of_a_run_names_the_checkpoint_to_inspect(cli):
+    result = cli("inspect", ".")
+    assert result.code == 2
+    assert ". is a folder; name a checkpoint in it, such as checkpoints/best.ckpt" in result.err
 
 
 def test_inspect_shows_optimizer_states_when_asked_for_all(cli):

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule
 
 from dlpipe.cli.console import log_to_file_and_terminal
+from dlpipe.cli.flags import use_config_dirs
 from dlpipe.config.checks import config_checks
 from dlpipe.config.prepare import prepare_jobs
 from dlpipe.config.resumption import prepare_resumption
@@ -206,7 +207,7 @@ def _installed(kind: registry.Kind) -> dict[str, str]:
 def _config_dir(folder: str | Path | None) -> Iterator[None]:
     """Add the user's folder to the config tree."""
     before = registry.user_conf_dirs[:]
-    registry.user_conf_dirs[:] = [] if folder is None else [Path(folder).absolute()]
+    use_config_dirs([] if folder is None else [str(folder)])
     try:
         yield
     finally:

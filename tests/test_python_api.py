@@ -12,7 +12,7 @@ import torch
 
 import dlpipe
 from dlpipe import python_api
-from dlpipe.errors import DlpipeError
+from dlpipe.errors import DlpipeError, RequestError
 from dlpipe.runs.directory import METRICS, WEIGHTS
 from dlpipe_supervised.lenet import LeNet
 
@@ -148,6 +148,11 @@ def test_a_folder_of_ones_own_yaml_is_used_for_that_call_alone(here):
     assert dlpipe.compose("optimizer=slow", config_dir=folder).optimizer.lr == 0.001
     with pytest.raises(dlpipe.RequestError, match="slow"):
         dlpipe.compose("optimizer=slow")
+
+
+def test_a_folder_of_ones_own_yaml_that_does_not_exist_is_refused(here):
+    with pytest.raises(RequestError, match=r"--config-dir .*nowhere: no such folder"):
+        dlpipe.compose("seed=7", config_dir="nowhere")
 
 
 def test_models_and_datasets_come_with_their_description():

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule
 
 from dlpipe.cli.console import log_to_file_and_terminal
+from dlpipe.cli.flags import use_config_dirs
 from dlpipe.config.checks import config_checks
 from dlpipe.config.prepare import prepare_jobs
 from dlpipe.config.resumption import prepare_resumption
@@ -24,6 +25,7 @@ from dlpipe.errors import Problem, refuse
 from dlpipe.plugins import class_source, registry
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import CONFIG, FIGURES, METRICS, read_summary
+from dlpipe.runs.listing import find_run
 from dlpipe.training import run as training
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.quiet import quiet_lightning
@@ -39,16 +41,17 @@ class Run:
     """A run's directory, opened: what was asked for, what came out, and the trained module.
 
     Args:
-        directory: such as ``outputs/2026-11-23/15-52-32-logreg-61a97e``.
+        directory: such as ``outputs/2026-11-23/15-52-32-logreg-61a97e``; ``last`` is the latest in ``outputs/``.
 
     Raises:
-        DlpipeError: from every attribute and method, if the directory is not a run's or its files are damaged.
+        DlpipeError: it does not exist, or an attribute or method finds that it is not a run's or has damaged files.
     """
 
     directory: Path
 
     def __init__(self, directory: str | Path) -> None:
-        object.__setattr__(self, "directory", Path(directory).absolute())  # a frozen dataclass that takes a str too
+        found = find_run(str(directory)).absolute()
+        object.__setattr__(self, "directory", found)  # a frozen dataclass that takes a str too
 
     def __repr__(self) -> str:
         summary = self.summary
@@ -204,7 +207,7 @@ def _installed(kind: registry.Kind) -> dict[str, str]:
 def _config_dir(folder: str | Path | None) -> Iterator[None]:
     """Add the user's folder to the config tree."""
     before = registry.user_conf_dirs[:]
-    registry.user_conf_dirs[:] = [] if folder is None else [Path(folder).absolute()]
+    use_config_dirs([] if folder is None else [str(folder)])
     try:
         yield
     finally:

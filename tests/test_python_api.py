@@ -12,6 +12,7 @@ import torch
 
 import dlpipe
 from dlpipe import python_api
+from dlpipe.errors import DlpipeError, RequestError
 from dlpipe.runs.directory import METRICS, WEIGHTS
 from dlpipe_supervised.lenet import LeNet
 
@@ -149,6 +150,11 @@ def test_a_folder_of_ones_own_yaml_is_used_for_that_call_alone(here):
         dlpipe.compose("optimizer=slow")
 
 
+def test_a_folder_of_ones_own_yaml_that_does_not_exist_is_refused(here):
+    with pytest.raises(RequestError, match=r"--config-dir .*nowhere: no such folder"):
+        dlpipe.compose("seed=7", config_dir="nowhere")
+
+
 def test_models_and_datasets_come_with_their_description():
     assert "lenet" in dlpipe.models()
     assert dlpipe.datasets()["digits"].startswith("1,797 grey digits")
@@ -164,6 +170,15 @@ def test_runs_are_listed_newest_first_and_opened(run):
     assert (listed.model, listed.dataset, listed.status) == ("lenet", "digits", "finished")
     assert dlpipe.Run(listed.path) == run
     assert dlpipe.runs("nowhere") == []
+
+
+def test_a_run_is_opened_as_last_and_refused_where_there_is_none(run, here):
+    with pytest.raises(DlpipeError, match=r"last: there are no runs below outputs/"):
+        dlpipe.Run("last")
+    with pytest.raises(DlpipeError, match=r"nowhere is not a run's directory: it does not exist"):
+        dlpipe.Run("nowhere")
+    (here / "outputs").symlink_to(run.directory.parent)
+    assert dlpipe.Run("last").summary == run.summary
 
 
 def test_a_finished_run_is_made_longer_with_the_bits_of_a_longer_run(here):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hydra.plugins.completion_plugin import CompletionPlugin
 
 from dlpipe.cli.verbs import VERBS
+from dlpipe.config.experiments import experiments
 from dlpipe.plugins import registry
 from dlpipe.runs.listing import LAST
 
@@ -16,15 +17,16 @@ LINE = "COMP_LINE"  # the shell's variable: the command line up to the cursor
 def offered_by_verbs() -> tuple[list[str], bool]:
     """The words that verbs offer for the command line, and whether Hydra has others to offer.
 
-    After ``check`` come overrides, and Hydra gets the line without the verb.
+    After ``check`` come overrides, as after the NAME or RUN of other verbs; Hydra gets the line without these words.
     """
     line = CompletionPlugin.strip_python_or_app_name(os.environ[LINE])
     words = [*line.split(), *([""] if not line or line[-1].isspace() else [])]
     if len(words) == 1:
         return [verb for verb in (*VERBS, "help") if verb.startswith(words[0])], True
     verb, *before, word = words
-    if verb == "check":
-        os.environ[LINE] = f"dlpipe {line.lstrip().removeprefix(verb).lstrip()}"
+    skipped = 1 if verb == "check" else 2
+    if "overrides" in VERBS.get(verb, {}) and len(words) > skipped and not word.startswith("-"):
+        os.environ[LINE] = " ".join(["dlpipe", *words[skipped:]])
         return [], True
     if verb not in VERBS and verb != "help":
         return [], True
@@ -40,6 +42,7 @@ def _choices(verb: str, before: list[str], word: str) -> Iterator[str]:
     elif verb == "show":
         yield from (entry.name for kind in registry.KINDS for entry in registry.available(kind))
         yield from registry.config_options("optimizer")
+        yield from (experiment.name for experiment in experiments())
     elif "run" in arguments and not before:
         yield LAST
         yield from (path for path in _paths(word) if path.endswith(os.sep))

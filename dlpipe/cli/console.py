@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -63,9 +63,15 @@ class ConsoleHandler(logging.Handler):
 
 def log_as_job(run_dir: Path) -> None:
     """Log to the terminal and to the run's log file, as in a job of Hydra."""
-    config = yaml.safe_load((conf_dir() / "hydra" / "job_logging" / "dlpipe.yaml").read_text(encoding="utf-8"))
+    config = _job_logging()
     config["handlers"]["file"]["filename"] = str(run_dir / LOG)
     logging.config.dictConfig(config)
+
+
+def _job_logging() -> dict[str, Any]:
+    """What Hydra sets up for a job, as ``logging.config`` takes it."""
+    config = yaml.safe_load((conf_dir() / "hydra" / "job_logging" / "dlpipe.yaml").read_text(encoding="utf-8"))
+    return dict(config)
 
 
 @contextlib.contextmanager
@@ -74,7 +80,7 @@ def log_to_file_and_terminal(run_dir: Path) -> Iterator[None]:
     root, level = logging.getLogger(), logging.getLogger().level
     console = ConsoleHandler()
     file = logging.FileHandler(run_dir / LOG, encoding="utf-8", delay=True, errors="backslashreplace")
-    file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    file.setFormatter(logging.Formatter(_job_logging()["formatters"]["dated"]["format"]))
     root.setLevel(logging.INFO)
     root.addHandler(console)
     root.addHandler(file)

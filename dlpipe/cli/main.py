@@ -101,6 +101,7 @@ def _exit_code(arguments: list[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    arguments = _with_verb_first(arguments)
     if arguments and arguments[0] in VERBS:
         return run_verb(arguments[0], arguments[1:])
     if not arguments or arguments[0] == "help" or "-h" in arguments or "--help" in arguments:
@@ -109,6 +110,15 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"dlpipe {__version__}")
         return DONE
     return _run(*read_request(arguments))
+
+
+def _with_verb_first(arguments: list[str]) -> list[str]:
+    """The arguments with the verb before its ``-cd DIR``, which stands first where no verb follows."""
+    start = 0
+    while arguments[start : start + 1] in (["-cd"], ["--config-dir"]):
+        start += 2
+    is_verb = start < len(arguments) and arguments[start] in VERBS
+    return [*arguments[start:], *arguments[:start]] if is_verb else arguments
 
 
 def _print_help(arguments: list[str]) -> int:

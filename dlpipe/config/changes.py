@@ -11,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from dlpipe.config.checks import config_checks
 from dlpipe.config.checks.overrides import ParsedOverride, parse
 from dlpipe.config.prepare import resolved_config
+from dlpipe.config.run_overrides import is_for_hydra, joined, overrides_of
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
-from dlpipe.runs.config_file import config_yaml, read_changes
-from dlpipe.runs.directory import read_provenance
+from dlpipe.runs.config_file import config_yaml
 from dlpipe.training.resume import changes as allowed
 from dlpipe.training.resume.changes import ABSENT
 
@@ -61,10 +61,10 @@ def changed(directory: Path, config: DictConfig, overrides: list[str]) -> Change
         DlpipeError: the run's own overrides cannot be composed any more.
     """
     settings, _ = parse(overrides)
-    refuse(Problem(s.text, "Hydra has set up this run already") for s in settings if _is_for_hydra(s))
-    earlier = _earlier_overrides(directory)
+    refuse(Problem(s.text, "Hydra has set up this run already") for s in settings if is_for_hydra(s))
+    earlier = [setting.text for setting in overrides_of(directory) if not is_for_hydra(setting)]
     old = _composed_again(directory, earlier, config)
-    _, new = config_checks.check(_joined(earlier, overrides), multirun=False, output_key=None)[0]
+    _, new = config_checks.check(joined(earlier, overrides), multirun=False, output_key=None)[0]
     for setting in settings:  # today's tree may have another default than the run
         if (
             not _chooses(setting, config)
@@ -83,28 +83,6 @@ def changed(directory: Path, config: DictConfig, overrides: list[str]) -> Change
     return Change(result, values, overrides)
 
 
-def _earlier_overrides(directory: Path) -> list[str]:
-    """The overrides that the run has been started with and changed by."""
-    texts: list[str] = [str(text) for text in read_provenance(directory).get("overrides", [])]
-    texts = [setting.text for setting in parse(texts)[0] if not _is_for_hydra(setting)]
-    for earlier in read_changes(directory):
-        texts = _joined(texts, earlier["overrides"])
-    return texts
-
-
-def _joined(earlier: list[str], later: list[str]) -> list[str]:
-    """Overrides after earlier ones, of which those with the same key are left out; a key that was added still is."""
-    had = {setting.key: setting.text for setting in parse(earlier)[0]}
-    keys = {setting.text: setting.key for setting in parse(later)[0]}
-    kept = [text for key, text in had.items() if key not in keys.values()]
-
-    def with_prefix(text: str) -> str:
-        before = had.get(keys.get(text, ""), "")
-        return before[: len(before) - len(before.lstrip("+"))] + text if text[0] not in "+~" else text
-
-    return kept + [with_prefix(text) for text in later]
-
-
 def _composed_again(directory: Path, overrides: list[str], config: DictConfig) -> DictConfig:
     """The config that the run's overrides give today."""
     try:
@@ -112,7 +90,7 @@ def _composed_again(directory: Path, overrides: list[str], config: DictConfig) -
     except RequestError as error:
         raise DlpipeError(
             f"{directory} cannot be changed: its own overrides cannot be composed any more:\n{error}\n"
-            "Install its plugins again; if it was started with -cd FOLDER, add that"
+            "Install its plugins again; if it was started with -cd FOLDER, add that; with DLPIPE_CONF, set it"
         ) from error
     for key in CHOICES:
         was, now = (OmegaConf.select(tree, key) for tree in (config, composed))
@@ -132,10 +110,6 @@ def _resolved(composed: DictConfig, config: DictConfig) -> DictConfig:
 def _chooses(setting: ParsedOverride, config: DictConfig) -> bool:
     """Whether an override chooses a config of a group, such as ``logger=wandb``."""
     return "." not in setting.key and isinstance(config.get(setting.key), DictConfig)
-
-
-def _is_for_hydra(setting: ParsedOverride) -> bool:
-    return setting.key.partition(".")[0].partition("/")[0] == "hydra"
 
 
 def _leaves(node: Any, path: allowed.Path = ()) -> Leaves:

@@ -19,12 +19,6 @@ class Experiment:
     path: Path
 
     @property
-    def typed_name(self) -> str:
-        """The name to type: qualified if two folders have it."""
-        same = [other for other in experiments() if other.name == self.name]
-        return self.name if len(same) == 1 else self.qualified_name
-
-    @property
     def qualified_name(self) -> str:
         """``acme/quick`` of the distribution ``dlpipe-acme``."""
         return f"{self.owner.removeprefix('dlpipe-')}/{self.name}"

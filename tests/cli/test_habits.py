@@ -120,12 +120,37 @@ def test_show_composes_the_model_with_the_overrides(cli):
         ("lenet lr=0.1", "lenet recipe.lr=0.1"),
         ("mnist lenet", "mnist model=lenet"),
         ("adam lr=0.1", "adam optimizer.lr=0.1"),
+        ("lenet --dataset mnist", "lenet dataset=mnist"),
     ],
 )
 def test_show_corrects_words_that_are_no_overrides(typed, line, cli):
     result = cli("show", *typed.split())
     assert (result.code, result.written) == (2, [])
     assert result.err.splitlines()[-1].strip() == f"python -m dlpipe show {line}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("save mine --model mlp seed=3", "save mine model=mlp seed=3"),
+        ("resume . --max-epochs 9", "resume . recipe.max_epochs=9"),
+    ],
+)
+def test_flags_after_a_verb_are_corrected_as_those_of_a_run(typed, line, cli):
+    result = cli(*typed.split())
+    assert (result.code, result.written) == (2, [])
+    assert result.err.splitlines()[-1].strip() == f"python -m dlpipe {line}"
+
+
+@pytest.mark.parametrize("flag", ["-cd", "--config-dir"])
+def test_a_folder_of_ones_own_yaml_may_stand_before_the_verb_as_before_a_run(flag, cli, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+    result = cli(flag, str(tmp_path), "show", "mine")
+    assert (result.code, result.err) == (0, "")
+    assert "seed: 7" in result.out
+    refused = cli(flag, str(tmp_path), "test", "run")
+    assert f"test: unrecognized arguments: {flag} {tmp_path}; usage: python -m dlpipe test RUN" in refused.err
 
 
 def test_show_refuses_an_override_that_a_run_would_refuse(cli):
@@ -187,6 +212,13 @@ def test_inspect_shows_the_weights_first_with_their_total(cli):
     ]
     assert "momentum_buffer" not in "".join(lines)
     assert "after 4 updates and 2 whole epochs" in lines
+    assert "1 other tensor, such as those of the optimizer: --all shows them" in lines
+
+
+def test_inspect_of_a_run_names_the_checkpoint_to_inspect(cli):
+    result = cli("inspect", ".")
+    assert result.code == 2
+    assert ". is a folder; name a checkpoint in it, such as checkpoints/best.ckpt" in result.err
 
 
 def test_inspect_shows_optimizer_states_when_asked_for_all(cli):

@@ -273,6 +273,8 @@ def test_list_show_and_completion_know_experiments(save, cli, monkeypatch):
     assert "nothing is called 'quikc'; did you mean 'quick'?" in cli("show", "quikc").err
     monkeypatch.setenv("COMP_LINE", "dlpipe experiment=q")
     assert cli("-sc", "query=bash").out.split() == ["experiment=quick"]
+    monkeypatch.setenv("COMP_LINE", "dlpipe show qu")
+    assert cli("-sc", "query=bash").out.split() == ["quick"]
     monkeypatch.delenv("DLPIPE_CONF")
     monkeypatch.setenv("COMP_LINE", f"dlpipe -cd {path.parents[1]} experiment=q")
     assert cli("-sc", "query=bash").out.split() == ["experiment=quick"]

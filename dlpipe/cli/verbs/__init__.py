@@ -164,9 +164,18 @@ class _Parser(argparse.ArgumentParser):
     def parse_words(self, words: list[str]) -> argparse.Namespace:
         arguments, others = self.parse_known_intermixed_args(words)
         if others:
+            if "overrides" in arguments:
+                self._correct(words)
             near = did_you_mean(others[0].partition("=")[0], self._option_string_actions)
             self._refuse(f"unrecognized arguments: {' '.join(others)}", near)
         return arguments
+
+    def _correct(self, words: list[str]) -> None:
+        """Refuse ``--dataset mnist`` after a verb and its NAME or RUN with the line to type, if there is one."""
+        from dlpipe.cli.corrections import correction
+
+        if problem := correction(words[1:], [self.verb, words[0]]):
+            raise RequestError([problem])
 
     def error(self, message: str) -> NoReturn:
         self._refuse(message)

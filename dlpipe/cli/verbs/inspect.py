@@ -9,11 +9,14 @@ from torch import Tensor
 
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.checkpoint_file import read_checkpoint
+from dlpipe.runs.directory import best_of
 from dlpipe.training.resume.run_state import KEY
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print the weights, versions, progress, metrics and the config; with ``--all`` every other tensor too."""
+    if arguments.file.is_dir():
+        raise DlpipeError(f"{arguments.file} is a folder; name a checkpoint in it, such as {best_of(arguments.file)}")
     checkpoint = read_checkpoint(arguments.file)
     try:
         description = list(_lines(checkpoint, arguments.all))
@@ -26,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _lines(checkpoint: dict[str, Any], all_tensors: bool) -> Iterator[str]:
     weights = list(_tensors(checkpoint.get("state_dict", {})))
-    yield f"weights: {sum(tensor.numel() for _, tensor in weights):,} numbers in {len(weights)} tensors"
+    yield f"weights: {sum(tensor.numel() for _, tensor in weights):,} numbers in {_count(weights)}"
     yield from _table(weights)
     run_state = checkpoint.get(KEY, {})
     lightning = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version", "unknown")}
@@ -41,8 +44,12 @@ def _lines(checkpoint: dict[str, Any], all_tensors: bool) -> Iterator[str]:
     if all_tensors:
         yield from ["other tensors:", *_table(others)]
     elif others:
-        yield f"{len(others)} other tensors, such as those of the optimizer: --all shows them"
+        yield f"{_count(others, 'other ')}, such as those of the optimizer: --all shows them"
     yield "it holds tensors and plain containers only: loading it calls nothing"
+
+
+def _count(tensors: list[tuple[str, Tensor]], which: str = "") -> str:
+    return f"{len(tensors)} {which}tensor{'' if len(tensors) == 1 else 's'}"
 
 
 def _table(tensors: list[tuple[str, Tensor]]) -> list[str]:

@@ -1,6 +1,7 @@
 """List the installed models, datasets, optimizers and plugins, and the experiments."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 
 from dlpipe.cli.flags import use_config_dirs
@@ -16,7 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
         rows = [(_name(entry), entry.distribution, _first_line(entry)) for entry in registry.available(kind)]
         _print_table(f"{kind}s", rows)
     _print_table("optimizers", [(name, "", "") for name in registry.config_options("optimizer")])
-    _print_table("experiments", [(item.typed_name, item.owner, "") for item in experiments()], "none")
+    _print_table("experiments", _experiment_rows(), "none")
     _print_table("plugins", _plugin_rows())
     return 0
 
@@ -32,6 +33,13 @@ def _first_line(entry: PluginEntry) -> str:
     status = health.status(entry)
     found = class_source.read_class(entry)
     return status if status != "ok" else (found.docstring.partition("\n")[0] if found else "")
+
+
+def _experiment_rows() -> list[tuple[str, str, str]]:
+    """The name to type, qualified if two folders have it, and the owner."""
+    found = experiments()
+    count = Counter(item.name for item in found)
+    return [(item.name if count[item.name] == 1 else item.qualified_name, item.owner, "") for item in found]
 
 
 def _plugin_rows() -> list[tuple[str, str, str]]:

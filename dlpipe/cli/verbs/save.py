@@ -15,16 +15,15 @@ from dlpipe.config.checks.experiment import WITHOUT_EFFECT
 from dlpipe.config.checks.overrides import ParsedOverride, parse
 from dlpipe.config.checks.untrusted import code_problems
 from dlpipe.config.compose import config_tree, is_group
-from dlpipe.config.config_files import read_text
 from dlpipe.config.experiments import GROUP, experiments
 from dlpipe.config.paths import is_path
+from dlpipe.config.run_overrides import is_for_hydra, overrides_of
 from dlpipe.errors import DlpipeError, Problem, refuse
 from dlpipe.plain_config import flat
 from dlpipe.plugins import registry
-from dlpipe.runs.directory import CONFIG, read_provenance
+from dlpipe.runs.directory import CONFIG
 
 NAME = re.compile(r"[A-Za-z_][\w-]*(/[A-Za-z_][\w-]*)*")
-OVERRIDES = ".hydra/overrides.yaml"
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -60,20 +59,14 @@ def _overrides_of(run: Path) -> tuple[list[str], list[str]]:
     """The overrides of a run, and those that are left out: paths, and what says where and how it ran."""
     if not (run / CONFIG).is_file():
         raise DlpipeError(f"{run} is not a run's directory: it has no {CONFIG}")
-    texts: Any = read_provenance(run).get("overrides")
-    if not texts and (run / OVERRIDES).is_file():
-        texts = OmegaConf.to_container(OmegaConf.create(read_text(run / OVERRIDES)))
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise DlpipeError(f"{run} has no list of its overrides in {OVERRIDES}; give the overrides themselves")
-    settings, problems = parse(texts)
-    refuse(problems)
+    settings = overrides_of(run)
     left_out = [setting.text for setting in settings if _is_of_the_run(setting)]
     return [setting.text for setting in settings if setting.text not in left_out], left_out
 
 
 def _is_of_the_run(setting: ParsedOverride) -> bool:
     root, _, name = setting.key.rpartition(".")
-    if setting.key in ("init_from", "resume") or re.match(r"hydra\b", setting.key):
+    if setting.key in ("init_from", "resume") or is_for_hydra(setting):
         return True
     return bool(root) and not setting.parsed.is_delete() and is_path(name, setting.parsed.value())
 

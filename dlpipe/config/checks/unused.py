@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dlpipe.config.checks.constructor import signature
+from dlpipe.config.experiments import GROUP
 from dlpipe.errors import Problem
 from dlpipe.plain_config import flat, plain
 from dlpipe.plugins import registry
@@ -24,14 +25,14 @@ from dlpipe.training.stages.configs import KEY, stage_config, with_stage_configs
 CHECKED = ("recipe", *STAGE_NODES)
 # nodes from which each stage has objects of its own
 OF_A_STAGE = (*STAGE_NODES, "trainer", "callbacks", "dataset")
-GLOBAL = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
+GLOBAL_PACKAGE = re.compile(r"^#\s*@package\s+_global_\s*$", re.MULTILINE)
 CHANGED = "a value that no config has"
 
 
 def unused_problems(prepared: Prepared, config: DictConfig, overrides: list[str]) -> list[Problem]:
-    """Overrides, typed or in the user's own files, whose value reaches no part of the run.
+    """Overrides, typed, of an experiment or in the user's own files, whose value reaches no part of the run.
 
-    Only what the user overrides is refused: a published recipe may state values that a run does not read.
+    Only what they override is refused: a published recipe may state values that a run does not read.
 
     Args:
         prepared: the run, whose model is built.
@@ -57,10 +58,12 @@ def unused_problems(prepared: Prepared, config: DictConfig, overrides: list[str]
 
 
 def _overridden(config: DictConfig, overrides: list[str]) -> Iterator[tuple[str, str]]:
-    """The dotted keys that the user overrides, each with ``key=value``."""
+    """The dotted keys that the user or an experiment overrides, each with ``key=value``."""
+    own = [*registry.user_conf_dirs, *registry.environment_conf_dirs()]
     for group, choice in config.hydra.runtime.choices.items() if "hydra" in config else ():
-        for folder in registry.user_conf_dirs:
-            yield from _in_file(folder / str(group).partition("@")[0] / f"{choice}.yaml")
+        name = str(group).partition("@")[0]
+        for folder in registry.added_conf_dirs().values() if name == GROUP else own:
+            yield from _in_file(folder / name / f"{choice}.yaml")
     for text in overrides:
         key = text.lstrip("+").partition("=")[0]
         if "." in key and key[0] != "~":
@@ -69,7 +72,7 @@ def _overridden(config: DictConfig, overrides: list[str]) -> Iterator[tuple[str,
 
 def _in_file(path: Path) -> Iterator[tuple[str, str]]:
     """What a file overrides that changes the whole config; one that defines a choice of its group overrides nothing."""
-    if path.is_file() and GLOBAL.search(path.read_text(encoding="utf-8")):
+    if path.is_file() and GLOBAL_PACKAGE.search(path.read_text(encoding="utf-8")):
         values = flat(OmegaConf.to_container(OmegaConf.load(path), resolve=False))
         yield from ((key, f"{key}={value}") for key, value in values.items() if "." in key)
 

@@ -1,8 +1,9 @@
 """Runs in MLflow: in the store that MLflow's own commands use, and continued by a resumed run."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 RUN_ID = "mlflow_run_id"
 VARIABLE = "MLFLOW_TRACKING_URI"
 LOCAL = ("sqlite:", "file:")
+# for the first request to a server; with MLflow's own, which hold for the others, it takes minutes to fail
+WAITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
 class ResumableMLFlowLogger(MLFlowLogger):
@@ -59,8 +62,9 @@ class ResumableMLFlowLogger(MLFlowLogger):
         self.directory = Path(directory)
         uri = check_mlflow(tracking_uri, offline)
         client = _client(uri)
-        found = _find_run(client, self.directory / RUN_ID)
-        run = found or _create_run(client, experiment_name, run_name or self.directory.name, tags or {})
+        with _short_waits():
+            found = _find_run(client, self.directory / RUN_ID)
+            run = found or _create_run(client, experiment_name, run_name or self.directory.name, tags or {})
         write_text(self.directory / RUN_ID, run.info.run_id)
         super().__init__(experiment_name, tracking_uri=uri, run_id=run.info.run_id, log_model=log_model)
         adopt_mlflow_run(self, run.info.experiment_id)
@@ -135,6 +139,18 @@ def _client(uri: str) -> "MlflowClient":
         raise DlpipeError(f"MLflow cannot use {uri}: {' '.join(str(error).split())}") from error
 
 
+@contextlib.contextmanager
+def _short_waits() -> Iterator[None]:
+    """Let requests fail after about 10 seconds, unless the environment says how often and how long to try."""
+    ours = WAITS.keys() - os.environ.keys()
+    os.environ.update({name: WAITS[name] for name in ours})
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
+
+
 def _find_run(client: "MlflowClient", path: Path) -> "Run | None":
     """The run whose id is in this file, unless MLflow's store lacks it."""
     from mlflow.exceptions import MlflowException
@@ -157,7 +173,8 @@ def _create_run(client: "MlflowClient", experiment_name: str, name: str, tags: M
     try:
         return client.create_run(_experiment_id(client, experiment_name), run_name=name, tags=resolve_tags(every))
     except MlflowException as error:
-        raise DlpipeError(f"MLflow cannot start a run: {' '.join(str(error).split())}") from error
+        advice = f"start it if it is a server, or choose another store with {VARIABLE} or logger.mlflow.tracking_uri"
+        raise DlpipeError(f"MLflow cannot start a run: {' '.join(str(error).split())}; {advice}") from error
 
 
 def _experiment_id(client: "MlflowClient", name: str) -> str:

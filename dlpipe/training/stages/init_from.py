@@ -10,6 +10,7 @@ from dlpipe.atomic import atomic_write
 from dlpipe.errors import DlpipeError, format_list
 from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.directory import BEST, CHECKPOINTS, START, best_of
+from dlpipe.runs.listing import find_run
 from dlpipe.stages import selected, stages_of
 
 
@@ -54,7 +55,7 @@ def check_start(cfg: DictConfig, model: pl.LightningModule) -> None:
     Raises:
         DlpipeError: names what is missing, and what to do.
     """
-    stages, other = stages_of(model), Path(cfg.init_from)
+    stages, other = stages_of(model), _existing(cfg.init_from)
     selected_names = [stage.name for stage in selected(stages, cfg.stages)]
     available = [stage for stage in stages if best_of(other, stage.name).is_file()]
     last = max(index for index, stage in enumerate(stages) if stage.name in selected_names)
@@ -67,3 +68,10 @@ def check_start(cfg: DictConfig, model: pl.LightningModule) -> None:
         )
     for stage in available:
         load_weights(stage.module, best_of(other, stage.name))
+
+
+def _existing(directory: str) -> Path:
+    try:
+        return find_run(directory)
+    except DlpipeError as error:
+        raise DlpipeError(f"init_from={error}") from None

@@ -1,5 +1,7 @@
 """``save``: overrides written as an experiment."""
 
+import json
+
 import pytest
 import yaml
 from omegaconf import OmegaConf
@@ -144,6 +146,21 @@ def test_a_finished_run_can_be_saved(cli):
     assert read_provenance(run)
     printed = cli("-cd", "conf", "experiment=mine", "--cfg", "job").out
     assert printed == cli("model=logreg", "recipe.max_epochs=1", "seed=3", "--cfg", "job").out
+
+
+def test_a_run_that_was_changed_when_it_was_resumed_is_saved_with_the_changes(stored, cli, tmp_path):
+    run = stored(["model=mlp", "recipe.max_epochs=1", "+trainer.profiler=simple"])
+    changes = [["recipe.max_epochs=3", "trainer.profiler=advanced"], ["logger=tensorboard", "recipe.max_epochs=5"]]
+    content = {"changes": [{"config": "", "overrides": overrides} for overrides in changes]}
+    (tmp_path / "run" / "provenance.json").write_text(json.dumps(content))
+    result = cli("save", "mine", "--run", run)
+    assert result.code == 0, result.err
+    content = yaml.safe_load((result.folder / "conf/experiment/mine.yaml").read_text())
+    assert content == {
+        "defaults": [{"override /model": "mlp"}, {"override /logger": "tensorboard"}],
+        "trainer": {"profiler": "advanced"},
+        "recipe": {"max_epochs": 5},
+    }
 
 
 def test_a_run_without_overrides_is_refused(stored, cli, tmp_path):

@@ -167,6 +167,25 @@ def test_users_own_file_is_refused_where_it_overrides_another_group_and_not_wher
     assert ("recipe.lr=0.5: nothing reads it with optimizer=adam; set optimizer.lr=0.5" in result.err) == (code == 2)
 
 
+EXPERIMENT = "# @package _global_\ndefaults: [override /optimizer: adam]\nrecipe: {lr: 0.5}\n"
+
+
+@pytest.mark.parametrize("owner", ["DLPIPE_CONF", "plugin"])
+def test_experiment_of_a_plugin_or_of_the_environment_is_refused_for_what_nothing_reads(
+    owner, cli, install, tmp_path, monkeypatch
+):
+    if owner == "plugin":
+        files = {"own/__init__.py": CODE, "own/conf/experiment/mine.yaml": EXPERIMENT}
+        install("dlpipe-own", {"own": "own:Own"}, files)
+    else:
+        (tmp_path / "experiment").mkdir()
+        (tmp_path / "experiment" / "mine.yaml").write_text(EXPERIMENT)
+        monkeypatch.setenv("DLPIPE_CONF", str(tmp_path))
+    result = cli("check", "experiment=mine", QUICK)
+    assert result.code == 2
+    assert "recipe.lr=0.5: nothing reads it; set optimizer.lr=0.5" in result.err
+
+
 def test_every_value_of_the_recipe_that_the_core_reads_is_marked():
     """Of the checks, which read values to report problems with them, none counts."""
     package = Path(dlpipe.__file__).parent

@@ -1,11 +1,14 @@
 """logger=mlflow, read back with MLflow's client: rows, stages, figures, sweeps, resumed runs, where they are stored."""
 
+import os
 import sys
+import time
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from dlpipe.training.loggers.mlflow import ResumableMLFlowLogger
+from dlpipe.errors import DlpipeError
+from dlpipe.training.loggers.mlflow import WAITS, ResumableMLFlowLogger
 
 SHORT = ("recipe.max_epochs=2", "recipe.patience=null")
 
@@ -87,6 +90,18 @@ def test_a_store_that_mlflow_cannot_use_ends_the_run_in_one_line(cli, monkeypatc
     assert result.code == 1
     assert "MLflow cannot use nowhere://store: " in result.out + result.err
     assert "Traceback" not in result.out + result.err
+
+
+def test_a_server_that_cannot_be_reached_ends_the_run_within_seconds(tmp_path, monkeypatch):
+    for name in WAITS:
+        monkeypatch.delenv(name, raising=False)
+    start = time.monotonic()
+    with pytest.raises(
+        DlpipeError, match=r"MLflow cannot start a run: .*127\.0\.0\.1.*; start it if it is a server, or choose"
+    ):
+        ResumableMLFlowLogger(str(tmp_path), tracking_uri="http://127.0.0.1:9")
+    assert time.monotonic() - start < 10
+    assert not WAITS.keys() & os.environ.keys()
 
 
 def test_a_resumed_run_that_the_store_lacks_is_another_run(tmp_path, mlflow_store, caplog):

@@ -241,9 +241,12 @@ def test_finished_stage_needs_only_its_best_weights(stacked, cli, tmp_path):
 def test_init_from_without_the_needed_weights_is_refused(stacked, cli):
     nowhere = cli("model=stacked", "stages=[finetune]", "init_from=nowhere")
     assert nowhere.code == 2
-    assert (
-        f"init_from={nowhere.folder / 'nowhere'} has no checkpoint of Stacked; name the directory of a" in nowhere.err
-    )
+    message = "is not a run's directory: it does not exist. There are no runs below outputs/"
+    assert f"init_from={nowhere.folder / 'nowhere'} {message}" in nowhere.err
+    (nowhere.folder / "empty").mkdir()
+    empty = cli("model=stacked", "stages=[finetune]", "init_from=empty")
+    assert empty.code == 2
+    assert f"init_from={empty.folder / 'empty'} has no checkpoint of Stacked; name the directory of a" in empty.err
     assert cli("model=stacked", "stages=[finetune]", "hydra.run.dir=first").code == 0
     missing = cli("model=stacked", "stages=[finetune]", "init_from=first")
     assert missing.code == 2

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 
 from dlpipe.atomic import atomic_write
 from dlpipe.contract import optional_method
+from dlpipe.metrics import is_percentage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +115,7 @@ def draw_learning_curves(metrics: Path, best: dict[str, Any] | None = None) -> N
     figure = Figure(figsize=(7, 3 * len(panels)), dpi=100, layout="constrained")
     for row, panel in enumerate(panels):
         axes = figure.add_subplot(len(panels), 1, row + 1)
-        scale, unit = (100, " (%)") if panel.rpartition("/")[2] == "error" else (1, "")
+        scale, unit = (100, " (%)") if is_percentage(panel) else (1, "")
         for name in (name for name in curves if _panel(name) == panel):
             updates, values = map(np.array, zip(*curves[name], strict=True))
             (line,) = axes.plot(updates, values * scale, label=name)

@@ -97,7 +97,7 @@ def test_a_finished_sweep_is_left_as_it_is(cli, sweep):
     before = {path: path.read_bytes() for path in sweep.glob("*/summary.json")}
     result = cli("resume", str(sweep))
     assert (result.code, result.err) == (0, "")
-    assert "jobs ranked on validation" in result.out
+    assert "settings ranked on mean validation" in result.out
     assert {path: path.read_bytes() for path in sweep.glob("*/summary.json")} == before
 
 

@@ -100,12 +100,20 @@ def _run(sweep: Sweep, request: Request, jobs: "list[Job]") -> int:
 
 @contextlib.contextmanager
 def _results_printed(directory: Path) -> Iterator[None]:
-    """Afterwards print what the sweep has, also where a job failed or the user interrupted it."""
+    """Afterwards write and print what the sweep has, also where the user interrupted it."""
     try:
         yield
-    finally:
-        if lines := write_results(directory):
-            print(*lines, sep="\n", flush=True)
+    except DlpipeError:  # the request was refused, and nothing was run
+        raise
+    except BaseException:
+        _print_results(directory)
+        raise
+    _print_results(directory)
+
+
+def _print_results(directory: Path) -> None:
+    if lines := write_results(directory):
+        print(*lines, sep="\n", flush=True)
 
 
 def _different(requests: list[SweepRequest]) -> list[SweepRequest]:

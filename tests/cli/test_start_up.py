@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 import dlpipe
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS
+from dlpipe.config import prepare as prepare_module
 
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
@@ -249,3 +250,15 @@ def test_a_folder_of_the_users_own_yaml_joins_the_tree(cli, tmp_path):
     assert result.code == 0, result.err
     assert OmegaConf.load(result.run_dir / "config.yaml").optimizer.lr == 0.001
     assert cli("optimizer=slow").code == 2
+
+
+def test_the_run_that_was_checked_is_the_one_that_is_trained(cli, monkeypatch):
+    prepared, prepare = [], prepare_module._prepare
+
+    def prepare_and_count(*arguments, **options):
+        prepared.append(prepare(*arguments, **options))
+        return prepared[-1]
+
+    monkeypatch.setattr(prepare_module, "_prepare", prepare_and_count)
+    assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
+    assert len(prepared) == 1

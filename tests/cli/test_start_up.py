@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 import dlpipe
@@ -262,3 +263,15 @@ def test_the_run_that_was_checked_is_the_one_that_is_trained(cli, monkeypatch):
     monkeypatch.setattr(prepare_module, "_prepare", prepare_and_count)
     assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
     assert len(prepared) == 1
+
+
+def test_a_run_is_composed_once_to_check_it_and_once_to_train_it(cli, monkeypatch):
+    composed, compose = [], Hydra.compose_config
+
+    def compose_and_count(hydra, *arguments, **options):
+        composed.append(options["overrides"])
+        return compose(hydra, *arguments, **options)
+
+    monkeypatch.setattr(Hydra, "compose_config", compose_and_count)
+    assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
+    assert len(composed) == 2

@@ -93,7 +93,9 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     figure = Figure(figsize=(6, 5.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
-    ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
+    display = ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
+    for text in display.text_.flat:
+        text.set_in_layout(False)  # it is inside the axes; measuring a hundred numbers would take most of the time
     axes.set(title="test set", xlabel="predicted", ylabel="true")
     return figure_to_image(figure)
 

@@ -20,12 +20,13 @@ from dlpipe.config.checks.experiment import (
 )
 from dlpipe.config.checks.override_types import has_no_yaml, is_stage_override, value_problems
 from dlpipe.config.checks.overrides import LIST_GROUPS, ParsedOverride, jobs, parse, syntax_problems
-from dlpipe.config.compose import compose, config_tree, is_group
+from dlpipe.config.compose import compose, compose_values, config_tree, is_group
 from dlpipe.config.experiments import GROUP
 from dlpipe.errors import PluginError, Problem, RequestError, refuse
 from dlpipe.plugins import registry
 
 Job = tuple[list[str], DictConfig]  # overrides, and the config composed from them
+Bases = dict[tuple[str, ...], DictConfig]  # by overrides of groups, the config composed from them alone
 
 
 def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]:
@@ -51,11 +52,12 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
                 refused_groups.add(setting.key)
         # options of a refused choice cannot be checked
         valid = [setting for setting in valid if setting.key.partition(".")[0] not in refused_groups]
-        composed = []
+        composed: list[Job] = []
+        bases: Bases = {}
         # composing takes most of the time: skip it if every override was refused
         for job in jobs(valid) if valid or not problems else []:
             try:
-                cfg = _check_job(job)
+                cfg = _check_job(job, bases)
             except RequestError as error:
                 problems += error.problems
             else:
@@ -80,21 +82,22 @@ def _saved_sweep(settings: list[ParsedOverride]) -> tuple[list[ParsedOverride], 
         return [], []  # the check of the job says what is wrong with the experiment
 
 
-def _check_job(job: list[ParsedOverride]) -> DictConfig:
+def _check_job(job: list[ParsedOverride], bases: Bases) -> DictConfig:
     """Compose one job: first only its groups, to learn which keys exist, then all overrides."""
     groups = [setting for setting in job if is_group(setting.key)]
     values = [setting for setting in job if not is_group(setting.key)]
     experiment = chosen_experiment(groups)
     try:
         refuse(default_problems(experiment) if experiment else [])
-        base = _compose([setting.text for setting in groups])
+        chosen = tuple(setting.text for setting in groups)
+        base = bases[chosen] = bases.get(chosen) or _compose(chosen)
         refuse(experiment_problems(experiment, base) if experiment else [])
         refuse(name_problems(base))
         listed = [(setting.key, name) for setting in groups if setting.key in LIST_GROUPS for name in setting.choices]
         refuse(
             [*collisions(base, listed), *(problem for setting in values for problem in value_problems(setting, base))]
         )
-        cfg = _compose([_hydra_text(setting, base) for setting in job]) if values else base
+        cfg = compose_values(base, [_hydra_text(setting, base) for setting in job]) if values else base
     except PluginError as error:
         raise RequestError([Problem("", str(error))]) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -107,10 +110,10 @@ def _check_job(job: list[ParsedOverride]) -> DictConfig:
     return cfg
 
 
-def _compose(overrides: list[str]) -> DictConfig:
+def _compose(overrides: tuple[str, ...]) -> DictConfig:
     """Compose, and check that model and dataset are installed: Hydra's message would not list those that are."""
     try:
-        cfg = compose(overrides)
+        cfg = compose(list(overrides))
     except MissingConfigException as error:
         group, _, name = str(error.missing_cfg_file).partition("/")
         if group in registry.KINDS:

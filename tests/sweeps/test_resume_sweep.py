@@ -13,6 +13,7 @@ import yaml
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.sweeps import sweep_file
 from dlpipe.sweeps.record import append, read_events, read_jobs
+from dlpipe.sweeps.untrusted import request_problems
 
 SHORT = ("recipe.max_epochs=1", "try_one_batch=false", "hydra.sweep.dir=sweep")
 FLAKY = """
@@ -254,6 +255,9 @@ def test_a_config_that_has_changed_under_the_same_overrides_is_named_and_needs_f
     ("changes", "message"),
     [
         ({"overrides": ["hydra.launcher.setup=[ls]"]}, r"hydra.launcher.setup=[ls]: may run commands"),
+        ({"overrides": ["hydra.launcher._target_=os.system"]}, "may run commands"),
+        ({"overrides": ["+hydra.sweeper.sampler._target_=os.system"]}, "may run commands"),
+        ({"overrides": ["hydra.sweeper.params={x:{_target_:os.system}}"]}, "may run commands"),
         (
             {"overrides": ["hydra.callbacks={a:{_target_:os.system}}"]},
             "hydra.callbacks={a:{_target_:os.system}}: may run",
@@ -269,6 +273,21 @@ def test_what_somebody_else_may_have_written_into_a_sweep_is_refused(changes, me
     monkeypatch.syspath_prepend(str(sweep))
     rewrite(sweep, **{key: [text.replace("{sweep}", str(sweep)) for text in texts] for key, texts in changes.items()})
     assert message in refused(cli, "resume", str(sweep))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "hydra.launcher.partition=gpu",
+        "hydra.sweeper.params={optimizer.lr: 'interval(1e-4,1e-1)'}",
+        "+hydra.sweeper.sampler_options={n_startup_trials: 2}",
+    ],
+)
+def test_options_of_launchers_and_sweepers_that_run_nothing_need_no_trust(text, tmp_path):
+    request = sweep_file.SweepRequest([text], [], "/", "", "", {})
+    assert request_problems(request, tmp_path) == []
 
 
 def test_ctrl_c_leaves_a_sweep_that_resume_ends(tmp_path, cli):

@@ -44,12 +44,19 @@ def statuses(sweep):
     return {job.name: job.status for job in read_jobs(sweep)}
 
 
-@pytest.fixture
-def sweep(cli):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
     """A finished sweep of two jobs."""
-    result = cli("-m", "model=logreg", "seed=1,2", *SHORT)
-    assert result.code == 0, result.err
-    return result.folder / "sweep"
+    folder = tmp_path_factory.mktemp("finished")
+    words = ("-m", "model=logreg", "seed=1,2", *SHORT)
+    subprocess.run([sys.executable, "-m", "dlpipe", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return folder / "sweep"
+
+
+@pytest.fixture
+def sweep(finished, cli):
+    """A copy of it, in the folder of `cli`."""
+    return shutil.copytree(finished, cli("--version").folder / "sweep")
 
 
 def test_a_sweep_killed_in_mid_epoch_and_resumed_has_the_weights_of_an_undisturbed_one(cli, tmp_path):
@@ -320,10 +327,10 @@ def test_status_counts_jobs_and_names_those_that_failed_without_torch(cli, flaky
     assert "ValueError: not mended yet" in others[0]
 
 
-def test_sweep_yaml_says_what_was_asked(sweep):
+def test_sweep_yaml_says_what_was_asked(sweep, finished):
     content = yaml.safe_load((sweep / "sweep.yaml").read_text())
     assert content["overrides"] == ["model=logreg", "seed=1,2", "recipe.max_epochs=1", "try_one_batch=false"]
     assert content["versions"]["libraries"]["torch"]
-    assert content["working_folder"] == str(sweep.parent)
+    assert content["working_folder"] == str(finished.parent)
     jobs = [json.loads(line) for line in (sweep / "jobs.jsonl").read_text().splitlines()]
     assert [job["event"] for job in jobs] == ["launched", *["planned"] * 2, *["started", "finished"] * 2]

@@ -13,7 +13,7 @@ import torch
 
 from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.data.split_cache import clear_split_cache
-from dlpipe.errors import DivergedError, DlpipeError, system_errors_in_one_line
+from dlpipe.errors import DivergedError, DlpipeError, PrunedError, system_errors_in_one_line
 from dlpipe.runs import directory as names
 from dlpipe.runs.config_file import create_run_directory, read_original_config
 from dlpipe.runs.directory import has_diverged, read_summary, write_json
@@ -47,7 +47,8 @@ def run(prepared: Prepared) -> float | None:
     """Claim the run's directory, then train, test and write all outputs, in this process or in one per device.
 
     Returns:
-        The best value of the monitored metric, which a Hydra sweeper optimises; None if nothing was monitored.
+        The best value of the monitored metric, which a Hydra sweeper optimises, also of a run that was pruned; None if
+        nothing was monitored.
 
     Raises:
         DlpipeError: from any step of the run.
@@ -161,8 +162,12 @@ def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[
         seed_rng(settings.seed, TEST, rank.rank)
         progress = _test(progress, prepared, data)
     if progress.error is not None:
+        summary = progress.summary(prepared)
         if rank.rank == 0:
-            progress.summary(prepared).write(Path(config.output_dir))
+            summary.write(Path(config.output_dir))
+        if isinstance(progress.error, PrunedError):
+            log.info("%s", progress.error)
+            return summary.best["value"] if summary.best else None
         raise _original_error(progress.error)
     return _write_outputs(prepared, progress, data, loggers, rank) if rank.rank == 0 else None
 
@@ -181,6 +186,8 @@ class _Progress:
         status = "finished"
         if isinstance(self.error, DivergedError):
             status = "diverged"
+        elif isinstance(self.error, PrunedError):
+            status = "pruned"
         elif self.error is not None:
             interrupted = self.results[-1].stopped_by == "interrupted" or not isinstance(self.error, Exception)
             status = "interrupted" if interrupted else "failed"

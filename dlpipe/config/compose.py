@@ -15,7 +15,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.config.experiments import GROUP
+from dlpipe.config.experiments import PACKAGES
 from dlpipe.config.search_path import register
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
@@ -84,9 +84,9 @@ def options(group: str) -> list[str]:
 
 
 def is_group(key: str) -> bool:
-    """Whether an override of ``key`` chooses a config; always for model, dataset, experiment, even if there is none."""
+    """Whether an override of ``key`` chooses a config; some always do, even if there is nothing to choose."""
     group = key.partition("@")[0]
-    return group in (*registry.KINDS, GROUP) or bool(options(group))
+    return group in (*registry.KINDS, *PACKAGES) or bool(options(group))
 
 
 def quoted(text: str) -> str:

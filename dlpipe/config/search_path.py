@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from dlpipe.config import resolvers
 from dlpipe.config.config_files import FileConfigSource
 from dlpipe.config.qualified_configs import QualifiedConfigs
-from dlpipe.plugins import registry
+from dlpipe.plugins import health, registry
 
 
 class PluginConfigs(SearchPathPlugin):
@@ -29,6 +29,7 @@ class PluginConfigs(SearchPathPlugin):
 def register() -> None:
     """Register the plugins' configs and our resolvers with Hydra; may be called repeatedly."""
     Plugins.instance().register(PluginConfigs)
+    _register_hydra_plugins()
     SourcesRegistry.instance().register(QualifiedConfigs)
     # `register` keeps the source that Hydra has registered under the same name
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
@@ -45,6 +46,15 @@ def register() -> None:
 
 def _no_mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> None:
     """Let the flag ``--multirun`` decide: Hydra would compose once more for ``hydra.mode``, which the checks refuse."""
+
+
+def _register_hydra_plugins() -> None:
+    """Register every plugin's sweepers and launchers: in an editable install Hydra may not find them (hydra#2359)."""
+    for entry in registry.available("hydra_plugin"):
+        try:
+            Plugins.instance().register(entry.entry_point.load())
+        except Exception as error:  # a plugin may raise any exception on import
+            health.record(entry, f"{type(error).__name__}: {error}")
 
 
 def _store(kind: str, name: str) -> None:

@@ -1,5 +1,7 @@
 """The config checks: groups, options, keys, types, missing values, without importing torch or a plugin."""
 
+from dataclasses import replace
+
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +22,7 @@ from dlpipe.config.checks.experiment import (
 )
 from dlpipe.config.checks.override_types import has_no_yaml, is_stage_override, value_problems
 from dlpipe.config.checks.overrides import LIST_GROUPS, ParsedOverride, jobs, parse, syntax_problems
+from dlpipe.config.checks.sweeper import GROUPS, not_installed, sweeper_problems
 from dlpipe.config.compose import compose, compose_values, config_tree, is_group
 from dlpipe.config.experiments import GROUP
 from dlpipe.errors import PluginError, Problem, RequestError, refuse
@@ -64,6 +67,8 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
                 composed.append(([_hydra_text(setting, cfg) for setting in job], cfg))
         if composed and output_key:
             problems += directory_problems(composed[0][1], output_key)
+        if composed and multirun and not problems:
+            problems += sweeper_problems([cfg for _, cfg in composed], _as_given_to_hydra(valid, composed))
     refuse(problems)
     return composed
 
@@ -71,8 +76,13 @@ def check(texts: list[str], multirun: bool, output_key: str | None) -> list[Job]
 def hydra_texts(texts: list[str], checked: list[Job]) -> list[str]:
     """The overrides, including sweeps, in the form that Hydra accepts; call `check` first."""
     settings, _ = parse(texts)
+    return [setting.text for setting in _as_given_to_hydra(settings, checked)]
+
+
+def _as_given_to_hydra(settings: list[ParsedOverride], checked: list[Job]) -> list[ParsedOverride]:
     without_yaml = [cfg for _, cfg in checked if any(has_no_yaml(cfg, kind) for kind in registry.KINDS)]
-    return [_hydra_text(setting, without_yaml[0] if without_yaml else checked[0][1]) for setting in settings]
+    base = without_yaml[0] if without_yaml else checked[0][1]
+    return [replace(setting, text=_hydra_text(setting, base)) for setting in settings]
 
 
 def _saved_sweep(settings: list[ParsedOverride]) -> tuple[list[ParsedOverride], list[Problem]]:
@@ -115,6 +125,9 @@ def _compose(overrides: tuple[str, ...]) -> DictConfig:
     try:
         cfg = compose(list(overrides))
     except MissingConfigException as error:
+        hydra_group, _, hydra_name = str(error.missing_cfg_file).rpartition("/")
+        if hydra_group in GROUPS:
+            raise PluginError(not_installed(hydra_group, hydra_name)) from error
         group, _, name = str(error.missing_cfg_file).partition("/")
         if group in registry.KINDS:
             registry.find(group, name)

@@ -1,0 +1,107 @@
+"""A search: trials are proposed, launched and told to the study, until there are as many as were asked for."""
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from dlpipe import DlpipeError
+from dlpipe_optuna.checks import Settings, read_settings
+from dlpipe_optuna.journal import PRUNED, open_study
+from dlpipe_optuna.samplers import NO_PRUNER, build_sampler
+from dlpipe_optuna.search_space import SearchSpace, overrides, parse_search_space
+
+log = logging.getLogger(__name__)
+# what each job has beyond its values, for the pruner
+PRUNING = "+callbacks.pruning={_target_:dlpipe_optuna.pruning.Pruning,monitor:${recipe.monitor}}"
+
+
+class SearchError(DlpipeError, CompactHydraException):
+    """A search cannot go on; Hydra prints this kind without its traceback."""
+
+
+def search(config: DictConfig, loader: ConfigLoader, launcher: Launcher, arguments: list[str]) -> None:
+    """Run the trials that have not ended yet: first those that a killed process left, with the same values.
+
+    Args:
+        config: the config of the sweep.
+        loader: composes the config of a job.
+        launcher: runs the jobs.
+        arguments: the overrides of the request, without Hydra's own.
+
+    Raises:
+        SearchError: a job has no value to optimise.
+        Exception: of the first job that has failed, at the end, where the launcher hands it over.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    settings = read_settings(config)
+    space = parse_search_space(settings.params, arguments)
+    one_job = loader.load_sweep_config(config, space.first)
+    seed = one_job.seed if settings.seed is None else settings.seed
+    sweep_dir = Path(str(config.hydra.sweep.dir))
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, sweep_dir / "multirun.yaml")  # as Hydra's own sweeper does
+    study = open_study(sweep_dir, space.dimensions, one_job.recipe.monitor_mode)
+    extra = [] if settings.pruner == NO_PRUNER else [PRUNING]
+    failed: list[JobReturn] = []
+    while trials := _next_batch(study, space, settings, seed):
+        jobs = [[*space.fixed, *overrides(trial.params), *extra] for trial in trials]
+        results = launcher.launch(jobs, initial_job_idx=trials[0].number)
+        for trial, result in zip(trials, results, strict=True):
+            _tell(study, trial, result)
+        failed += [result for result in results if result.status != JobStatus.COMPLETED]
+    if failed:
+        _ = failed[0].return_value  # raises its exception
+
+
+def _next_batch(study: optuna.Study, space: SearchSpace, settings: Settings, seed: int) -> list[FrozenTrial]:
+    """The trials to launch next; empty if all have ended.
+
+    Batches end at multiples of ``n_jobs``, so that a search that was killed while it proposed or told the trials of one
+    has the same batches afterwards.
+    """
+    trials = study.get_trials(deepcopy=False)
+    running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]
+    first = running[0] if running else len(trials)
+    end = min((first // settings.n_jobs + 1) * settings.n_jobs, settings.n_trials)
+    for number in range(first, end):
+        study.sampler = build_sampler(settings.sampler, settings.sampler_options, space.dimensions, seed, number)
+        if number >= len(trials):
+            if isinstance(study.sampler, optuna.samplers.GridSampler) and study.sampler.is_exhausted(study):
+                break
+            study.ask(dict(space.dimensions))
+        elif number in running and trials[number].params.keys() != space.dimensions.keys():
+            _complete(study, trials[number], space)
+    return [trial for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]) if trial.number < end]
+
+
+def _complete(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> None:
+    """Propose the values that a killed process has not, as `optuna.Study.ask` does; the others are kept."""
+    own = Trial(study, trial._trial_id)
+    for key, distribution in space.dimensions.items():
+        own._suggest(key, distribution)
+
+
+def _tell(study: optuna.Study, trial: FrozenTrial, result: JobReturn) -> None:
+    """Tell the study how a trial ended."""
+    study.sampler = optuna.samplers.RandomSampler()  # a grid's, at its last point, would stop `optuna.Study.optimize`
+    value: Any = result.return_value if result.status == JobStatus.COMPLETED else math.nan
+    same = (other for other in study.get_trials(deepcopy=False) if other.params == trial.params)  # trained only once
+    is_pruned = any(PRUNED in other.user_attrs for other in same)
+    if is_pruned:
+        study.tell(trial.number, state=TrialState.PRUNED)
+    elif value is not None and math.isfinite(value):
+        study.tell(trial.number, float(value))
+    else:
+        study.tell(trial.number, state=TrialState.FAIL)
+    if value is None and not is_pruned:
+        message = "monitors nothing, so there is nothing to optimise; choose a metric with recipe.monitor=METRIC"
+        raise SearchError(f"trial {trial.number} {message}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import to_absolute_path
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from dlpipe import DlpipeError, Problem
@@ -54,7 +54,7 @@ def problems(configs: Sequence[DictConfig], overrides: Sequence[str]) -> list[Pr
     found = [*_value_problems(settings)]
     if found:
         return found
-    space = parse_search_space(settings.params, overrides)
+    space = parse_search_space(settings.params, overrides, GlobalHydra.instance().config_loader())
     found = [Problem(text, message) for text, message in space.errors.items()]
     if not found and not space.dimensions:
         message = f"needs something to search; give a value an interval, a range or choices, such as {EXAMPLE}"
@@ -107,7 +107,7 @@ def _study_problems(configs: Sequence[DictConfig], space: SearchSpace) -> Iterat
         message = "differs between the trials, which have one objective; search over one of them at a time"
         yield Problem(f"recipe.monitor_mode={','.join(modes)}", message)
         return
-    sweep_dir = Path(to_absolute_path(str(configs[0].hydra.sweep.dir)))
+    sweep_dir = Path(str(configs[0].hydra.sweep.dir)).absolute()
     try:
         problem = study_problem(sweep_dir, space.dimensions, modes[0])
     except DlpipeError as error:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from dlpipe import DlpipeError
 from dlpipe_optuna.checks import Settings, read_settings
 from dlpipe_optuna.journal import PRUNED, open_study
-from dlpipe_optuna.samplers import NO_PRUNER, build_sampler
+from dlpipe_optuna.samplers import NO_PRUNER, build_sampler, grid
 from dlpipe_optuna.search_space import SearchSpace, overrides, parse_search_space
 
 log = logging.getLogger(__name__)
@@ -43,13 +44,16 @@ def search(config: DictConfig, loader: ConfigLoader, launcher: Launcher, argumen
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = read_settings(config)
-    space = parse_search_space(settings.params, arguments)
+    space = parse_search_space(settings.params, arguments, loader)
     one_job = loader.load_sweep_config(config, space.first)
     seed = one_job.seed if settings.seed is None else settings.seed
     sweep_dir = Path(str(config.hydra.sweep.dir))
     sweep_dir.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, sweep_dir / "multirun.yaml")  # as Hydra's own sweeper does
     study = open_study(sweep_dir, space.dimensions, one_job.recipe.monitor_mode)
+    if settings.sampler == "grid":
+        points = math.prod(len(values) for values in grid(space.dimensions).values())
+        settings = replace(settings, n_trials=min(settings.n_trials, points))
     extra = [] if settings.pruner == NO_PRUNER else [PRUNING]
     failed: list[JobReturn] = []
     while trials := _next_batch(study, space, settings, seed):
@@ -75,8 +79,6 @@ def _next_batch(study: optuna.Study, space: SearchSpace, settings: Settings, see
     for number in range(first, end):
         study.sampler = build_sampler(settings.sampler, settings.sampler_options, space.dimensions, seed, number)
         if number >= len(trials):
-            if isinstance(study.sampler, optuna.samplers.GridSampler) and study.sampler.is_exhausted(study):
-                break
             study.ask(dict(space.dimensions))
         elif number in running and trials[number].params.keys() != space.dimensions.keys():
             _complete(study, trials[number], space)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Sweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -33,9 +33,14 @@ class SearchSpace:
         return [*self.fixed, *overrides({key: first_value(own) for key, own in self.dimensions.items()})]
 
 
-def parse_search_space(params: Mapping[str, Any] | None, arguments: Sequence[str]) -> SearchSpace:
-    """The space of a request; as in Hydra's own sweeper, ``arguments`` replace ``hydra.sweeper.params``."""
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+def parse_search_space(
+    params: Mapping[str, Any] | None, arguments: Sequence[str], loader: ConfigLoader | None
+) -> SearchSpace:
+    """The space of a request; as in Hydra's own sweeper, ``arguments`` replace ``hydra.sweeper.params``.
+
+    ``loader`` knows the options of a group, for ``glob``.
+    """
+    parser = OverridesParser.create(config_loader=loader)
     texts = [*(f"{key}={value}" for key, value in (params or {}).items()), *arguments]
     by_key = {override.get_key_element(): override for override in parser.parse_overrides(texts)}
     space = SearchSpace([], {}, {})

@@ -167,7 +167,7 @@ def test_a_missing_optuna_is_told_with_the_extra(cli, monkeypatch):
 
 
 def test_a_missing_cmaes_is_told_with_the_extra(cli, monkeypatch):
-    def refuse(name, *arguments):
+    def refuse(*arguments, **named):
         raise ImportError("Tried to import 'cmaes'\nbut failed")
 
     monkeypatch.setattr("dlpipe_optuna.checks.build_sampler", refuse)

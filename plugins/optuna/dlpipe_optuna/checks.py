@@ -1,5 +1,6 @@
 """What is wrong with a search, before anything is written."""
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,10 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from dlpipe import DlpipeError, Problem
+from dlpipe import DlpipeError, Problem, load_plugin
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe_optuna.journal import JOURNAL, study_problem
-from dlpipe_optuna.samplers import PRUNERS, SAMPLERS, build_pruner, build_sampler
+from dlpipe_optuna.samplers import NO_PRUNER, PRUNERS, SAMPLERS, build_pruner, build_sampler
 from dlpipe_optuna.search_space import SearchSpace, parse_search_space
 
 EXAMPLE = "optimizer.lr=interval(1e-4,1e-1)"
@@ -59,7 +60,11 @@ def problems(configs: Sequence[DictConfig], overrides: Sequence[str]) -> list[Pr
     if not found and not space.dimensions:
         message = f"needs something to search; give a value an interval, a range or choices, such as {EXAMPLE}"
         found.append(Problem("hydra/sweeper=optuna", message))
-    return found or [*_option_problems(settings, space), *_study_problems(configs, space)]
+    return found or [
+        *_option_problems(settings, space),
+        *_pruner_problems(configs, settings),
+        *_study_problems(configs, space),
+    ]
 
 
 def _value_problems(settings: Settings) -> Iterator[Problem]:
@@ -99,6 +104,16 @@ def _option_problems(settings: Settings, space: SearchSpace) -> Iterator[Problem
         build_pruner(settings.pruner, settings.pruner_options)
     except (TypeError, ValueError) as error:
         yield Problem(f"hydra.sweeper.pruner={settings.pruner}", str(error))
+
+
+def _pruner_problems(configs: Sequence[DictConfig], settings: Settings) -> Iterator[Problem]:
+    """Pruning compares the validations of trials, and those of one stage say nothing about another's."""
+    if settings.pruner == NO_PRUNER:
+        return
+    for name in sorted({str(config.model.name) for config in configs if len(config.stages or []) != 1}):
+        if inspect.isfunction(getattr(load_plugin("model", name), "stages", None)):
+            message = f"cannot prune model={name}, which is trained in stages; choose one with stages=, or no pruner"
+            yield Problem(f"hydra.sweeper.pruner={settings.pruner}", message)
 
 
 def _study_problems(configs: Sequence[DictConfig], space: SearchSpace) -> Iterator[Problem]:

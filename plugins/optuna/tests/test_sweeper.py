@@ -105,6 +105,10 @@ BAD = {
     "logarithm of 0": (["optimizer.lr=tag(log,interval(0,1))"], "a logarithm needs numbers above 0"),
     "another tag": (["optimizer.lr=tag(lgo,interval(0.1,1))"], "the only tag is log"),
     "value that is refused at an end": (["optimizer.lr=interval(-1,1)"], "optimizer.lr=-1.0: Invalid learning rate"),
+    "pruner of stages": (
+        ["hydra.sweeper.pruner=median", "model=sda", "recipe.batch_size=10,20"],
+        "hydra.sweeper.pruner=median: cannot prune model=sda, which is trained in stages; choose one with stages=",
+    ),
     "two objectives": (["recipe.monitor_mode=min,max", "recipe.monitor=val/error", RATE], "differs between the trials"),
 }
 

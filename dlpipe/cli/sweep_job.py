@@ -10,13 +10,14 @@ from omegaconf import DictConfig, open_dict
 
 from dlpipe.cli.hydra_task import train
 from dlpipe.errors import DlpipeError
-from dlpipe.runs.directory import has_diverged
+from dlpipe.runs.directory import has_diverged, read_summary
 from dlpipe.settings import read_settings
 from dlpipe.sweeps.record import (
     DIVERGED,
     FAILED,
     FINISHED,
     INTERRUPTED,
+    PRUNED,
     append,
     append_started,
     reason_not_to_start,
@@ -64,5 +65,6 @@ def run_job(cfg: DictConfig) -> float | None:
         message = one_line(error, cfg)
         append(sweep_dir, FAILED, name, error=message)
         raise JobError(message) from None
-    append(sweep_dir, FINISHED, name)
+    pruned = read_summary(Path(cfg.output_dir)).get("status") == PRUNED
+    append(sweep_dir, PRUNED if pruned else FINISHED, name)
     return value

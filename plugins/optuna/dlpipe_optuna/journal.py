@@ -19,6 +19,7 @@ JOURNAL = "optuna.journal"
 LOCK = ".optuna.lock"
 STUDY = "sweep"
 SPACE = "search_space"  # user attribute: the distribution of each key
+RETRY_OF = "retry_of"  # user attribute of a trial: the number of the failed one
 PRUNED = "pruned_after"  # user attribute of a trial: validations
 DIRECTIONS = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 

@@ -127,6 +127,18 @@ def test_a_job_without_a_finite_value_is_a_failed_trial_and_the_study_goes_on(ru
     assert states(read_trials()) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
 
 
+def test_a_failed_trial_that_has_a_value_later_is_a_trial_once_more(run_search, read_trials):
+    values = iter([1.0, math.inf, 2.0])
+    run_search(*SPACE, n_trials=3, value=lambda _: next(values))
+    assert list(run_search(*SPACE, n_trials=3, value=lambda _: math.inf).seen) == [1]  # it has failed again
+    assert list(run_search(*SPACE, n_trials=3, value=lambda _: 3.0).seen) == [1]
+    assert run_search(*SPACE, n_trials=3).seen == {}
+    trials = read_trials()
+    assert [trial.value for trial in trials] == [1.0, None, 2.0, 3.0]
+    assert trials[3].params == trials[1].params
+    assert list(run_search(*SPACE, n_trials=4).seen) == [4]  # four that were proposed
+
+
 def test_a_failed_job_is_a_failed_trial_and_its_error_is_raised_at_the_end(run_search, read_trials, monkeypatch):
     original = Jobs.launch
 

@@ -46,7 +46,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 
-groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment
+groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment search
 models      {models}
 datasets    {datasets}
 

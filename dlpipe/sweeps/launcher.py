@@ -72,7 +72,11 @@ class OncePerJob(Launcher):
         self.context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run the jobs that are not done, and wait for those that other processes run; return all in their order."""
+        """Run the jobs that are not done, and wait for those that other processes run; return all in their order.
+
+        Raises:
+            SystemExit: a job was not run, as too many have failed, or not to its end; Hydra ends then.
+        """
         asked = self._plan([list(overrides) for overrides in job_overrides])
         planned = {job.name: job for job in read_jobs(self.sweep.directory)}
         statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))
@@ -81,6 +85,8 @@ class OncePerJob(Launcher):
         self._wait(elsewhere)
         ended = [job for job in read_jobs(self.sweep.directory) if job.name in elsewhere]
         self._run([job for job in ended if job.status == INTERRUPTED], initial_job_idx)
+        if any(job.status in (WAITING, INTERRUPTED) for job in read_jobs(self.sweep.directory) if job.name in asked):
+            raise SystemExit(1)  # a sweeper must not take a value for a job that was not run, or a worker that died
         return [self._return(name, list(overrides)) for name, overrides in zip(asked, job_overrides, strict=True)]
 
     def _plan(self, job_overrides: list[list[str]]) -> list[str]:

@@ -108,7 +108,7 @@ def _swept(overrides: dict[str, str], shared: dict[str, str]) -> dict[str, str]:
 
 
 def _title(what: str, how: str, is_ranked: bool, shared: dict[str, str]) -> str:
-    common = " ".join(f"{key}={value}" for key, value in shared.items())
+    common = " ".join(f"{key}={value}" for key, value in shared.items() if not value.startswith("{"))
     return f"{what}{how if is_ranked else ', not ranked'}{', all with ' + common if common else ''}:"
 
 

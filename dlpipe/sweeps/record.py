@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlpipe.errors import DlpipeError
-from dlpipe.operating_system import is_alive, kernel_lock
+from dlpipe.operating_system import is_alive, kernel_lock, sync_path
 from dlpipe.runs.directory import read_summary
 from dlpipe.runs.lock import is_locked
 
@@ -70,8 +70,7 @@ def append_all(sweep_dir: Path, events: list[dict[str, Any]]) -> None:
                 file.seek(end - 1)
                 text = text if file.read(1) == b"\n" else "\n" + text
             file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        sync_path(sweep_dir / JOBS)
     finally:
         if lock is not None:
             lock.release()

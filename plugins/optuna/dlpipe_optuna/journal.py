@@ -1,7 +1,6 @@
 """The study of a search, in a journal in the sweep's directory."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,6 @@ def remove_cut_line(sweep_dir: Path) -> None:
         content = file.read()
         if not content.endswith(b"\n"):
             file.truncate(content.rfind(b"\n") + 1)
-            os.fsync(file.fileno())
 
 
 def open_study(sweep_dir: Path, dimensions: Mapping[str, BaseDistribution], monitor_mode: str) -> optuna.Study:

@@ -19,8 +19,8 @@ from dlpipe.training.resume.run_state import KEY
 from dlpipe.training.stages.configs import is_checkpoints, stage_config
 
 log = logging.getLogger(__name__)
-# keys that may differ between a run's config and that of its resumption
-FREE = ("output_dir", "resume", "sweep.on_error", "sweep.max_failures")
+# top-level keys that may differ between a run's config and that of its resumption
+FREE = ("output_dir", "resume", "sweep")
 NAMES = ("last.ckpt", "previous.ckpt")
 
 
@@ -109,7 +109,7 @@ def same_run(cfg: DictConfig, asked: DictConfig, directory: Path) -> None:
     """
     had, wanted = (flat(OmegaConf.to_container(config, resolve=True)) for config in (cfg, asked))
     different = []
-    for key in sorted((had.keys() | wanted.keys()) - set(FREE)):
+    for key in sorted(key for key in had.keys() | wanted.keys() if key.partition(".")[0] not in FREE):
         old, new = had.get(key), wanted.get(key)
         if old != new and str(old).replace(str(had["output_dir"]), str(wanted["output_dir"])) != str(new):
             different.append(f"{key} ({old}, asked for {new})")

@@ -1,6 +1,7 @@
 """The W&B run of a sweep itself, beside those of its jobs: its summary as a table, and its pictures."""
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def _log(sweep_dir: Path, options: dict[str, Any], settings: list[Setting], pict
         }
     )
     finish_run(run, failed=False)
+    # W&B leaves the temporary folder of a table to the end of the process
+    warnings.filterwarnings("ignore", message="Implicitly cleaning up <TemporaryDirectory", category=ResourceWarning)
 
 
 def _wandb_options(sweep_dir: Path, rows: list[Row]) -> dict[str, Any] | None:

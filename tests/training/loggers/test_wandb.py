@@ -436,7 +436,9 @@ def test_everything_is_in_the_run_directories(sweep):
     directory = sweep[0]
     work = directory.parents[2]
     assert [path.name for path in work.iterdir()] == ["outputs"]
-    assert sorted(path.name for path in directory.iterdir()) == ["0-logreg", "1-logreg", "multirun.yaml", "sweep.csv"]
+    files = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
+    results = {"sweep.csv", "sweep-summary.csv", "wandb", "wandb_run_id"}
+    assert files == {"0-logreg", "1-logreg", "multirun.yaml", "sweep.yaml", "jobs.jsonl", *results}
 
 
 def test_service_process_ends_with_the_command(sweep):

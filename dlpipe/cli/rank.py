@@ -74,7 +74,8 @@ def _become_job(config: "DictConfig", hydra_node: dict[str, Any] | None) -> None
     if hydra_node is None:
         log_as_job(Path(config.output_dir))
     else:
-        hydra_node["mode"] = RunMode[hydra_node["mode"]]
+        mode = hydra_node["mode"]  # None where the config was composed in Python
+        hydra_node["mode"] = None if mode is None else RunMode[mode]
         job_config = OmegaConf.create({**config, "hydra": hydra_node})
         HydraConfig.instance().cfg = job_config  # type: ignore[assignment]  # of the fields of HydraConf
         configure_log(job_config.hydra.job_logging, job_config.hydra.verbose)

@@ -9,6 +9,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, open_dict
 
 from dlpipe.cli.hydra_task import train
+from dlpipe.config.job_resources import pin_joblib_worker
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import has_diverged
 from dlpipe.settings import read_settings
@@ -21,6 +22,7 @@ from dlpipe.sweeps.record import (
     append_started,
     reason_not_to_start,
 )
+from dlpipe.sweeps.requeue import requeued_on_announcement
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.callbacks.monitor import worst
 from dlpipe.training.error_report import log_error, one_line
@@ -45,8 +47,15 @@ def run_job(cfg: DictConfig) -> float | None:
         log.info("%s is not started: %s", name, reason)
         return worst(cfg.recipe.monitor_mode)
     append_started(sweep_dir, name)
+    pin_joblib_worker(cfg.trainer.accelerator, cfg.trainer.devices)
     with open_dict(cfg):
         cfg.resume = "auto"  # the directory is this job's alone, and it may have been interrupted before
+    with requeued_on_announcement():
+        return _train(cfg, sweep_dir, name)
+
+
+def _train(cfg: DictConfig, sweep_dir: Path, name: str) -> float | None:
+    """Train the job, and record how it ended."""
     try:
         value = train(cfg)
     except DlpipeError as error:

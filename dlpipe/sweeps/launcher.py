@@ -34,6 +34,7 @@ from dlpipe.training.callbacks.monitor import worst
 
 POLL_SECONDS = 1.0
 SUBDIR = "hydra.sweep.subdir"
+PRESET = "launcher="  # is the sweep's, not a job's: the sweep may be resumed with another one
 
 
 @dataclass
@@ -73,7 +74,7 @@ class OncePerJob(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run the jobs that are not done, and wait for those that other processes run; return all in their order."""
-        asked = self._plan([list(overrides) for overrides in job_overrides])
+        asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
         planned = {job.name: job for job in read_jobs(self.sweep.directory)}
         statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))
         self._run([job for job in planned.values() if job.name in asked and job.status in statuses], initial_job_idx)
@@ -122,9 +123,12 @@ class OncePerJob(Launcher):
     def _run(self, jobs: list[JobRecord], initial_job_idx: int) -> None:
         if not jobs:
             return
+        assert self.config is not None
+        size = self.config.sweep.max_batch_size or len(jobs)
         overrides = [[*job.overrides, f"{SUBDIR}={quoted(job.name)}"] for job in jobs]
         with self.progress.shown(self.launcher):
-            self.launcher.launch(overrides, initial_job_idx=initial_job_idx)
+            for start in range(0, len(jobs), size):
+                self.launcher.launch(overrides[start : start + size], initial_job_idx=initial_job_idx + start)
 
     def _wait(self, names: list[str]) -> None:
         """Wait for jobs that another process runs: a worker of a killed sweep, or a job of a cluster."""

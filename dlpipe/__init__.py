@@ -7,15 +7,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dlpipe.config.stored_run import load as load
-    from dlpipe.errors import DataError, DlpipeError, PluginError, RequestError
+    from dlpipe.errors import DataError, DlpipeError, PluginError, Problem, PrunedError, RequestError
     from dlpipe.plugins.load_class import load_class as load_plugin
     from dlpipe.python_api import Run, compose, datasets, models, run
+    from dlpipe.training.callbacks.monitor import monitored
 
 __version__ = "0.1.0"
 __all__ = [
     "DataError",
     "DlpipeError",
     "PluginError",
+    "Problem",
+    "PrunedError",
     "RequestError",
     "Run",
     "__version__",
@@ -24,14 +27,16 @@ __all__ = [
     "load",
     "load_plugin",
     "models",
+    "monitored",
     "run",
     "runs",
 ]
 
 _MODULES = {
-    "errors": ("DataError", "DlpipeError", "PluginError", "RequestError"),
+    "errors": ("DataError", "DlpipeError", "PluginError", "Problem", "PrunedError", "RequestError"),
     "python_api": ("Run", "compose", "datasets", "models", "run"),
     "config.stored_run": ("load",),
+    "training.callbacks.monitor": ("monitored",),
     "plugins.load_class": ("load_plugin",),
 }
 

@@ -28,6 +28,10 @@ class DivergedError(DlpipeError):
     """Training gave numbers that are not finite, and was stopped."""
 
 
+class PrunedError(DlpipeError):
+    """Training was stopped because the run is hopeless beside others; raised by a callback, it is no failure."""
+
+
 class DataError(DlpipeError):
     """Data is missing, damaged, or does not match its config."""
 

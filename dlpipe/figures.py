@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 
 from dlpipe.atomic import atomic_write
 from dlpipe.contract import optional_method
+from dlpipe.metrics import is_percentage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,9 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     figure = Figure(figsize=(6, 5.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     matrix = confusion_matrix(labels, predicted, labels=range(num_classes))
-    ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
+    display = ConfusionMatrixDisplay(matrix).plot(ax=axes, colorbar=False, cmap="Blues")
+    for text in display.text_.flat:
+        text.set_in_layout(False)  # it is inside the axes; measuring a hundred numbers would take most of the time
     axes.set(title="test set", xlabel="predicted", ylabel="true")
     return figure_to_image(figure)
 
@@ -114,7 +117,7 @@ def draw_learning_curves(metrics: Path, best: dict[str, Any] | None = None) -> N
     figure = Figure(figsize=(7, 3 * len(panels)), dpi=100, layout="constrained")
     for row, panel in enumerate(panels):
         axes = figure.add_subplot(len(panels), 1, row + 1)
-        scale, unit = (100, " (%)") if panel.rpartition("/")[2] == "error" else (1, "")
+        scale, unit = (100, " (%)") if is_percentage(panel) else (1, "")
         for name in (name for name in curves if _panel(name) == panel):
             updates, values = map(np.array, zip(*curves[name], strict=True))
             (line,) = axes.plot(updates, values * scale, label=name)

@@ -13,8 +13,13 @@ def format_metric(name: str, value: float) -> str:
 
 
 def format_value(name: str, value: float) -> str:
-    """The value alone; an ``error``, but not a ``mean_error``, is a fraction that is printed in per cent."""
-    return f"{100 * value:f} %" if name.rpartition("/")[2] == "error" else f"{value:f}"
+    """The value alone; an ``error`` is a fraction that is printed in per cent."""
+    return f"{100 * value:f} %" if is_percentage(name) else f"{value:f}"
+
+
+def is_percentage(name: str) -> bool:
+    """Whether a metric is shown in per cent: an ``error``, but not a ``mean_error``."""
+    return name.rpartition("/")[2] == "error"
 
 
 def equal_or_nan(one: float, other: float) -> bool:

@@ -13,7 +13,15 @@ ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "dlpipe").rglob("*.py"))
 PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("dlpipe_*/**/*.py") if "tests" not in path.parts)
 # what a plugin may import of the core
-PUBLIC = {"dlpipe", "dlpipe.data", "dlpipe.epoch_mean", "dlpipe.figures", "dlpipe.stages", "dlpipe.testing"}
+PUBLIC = {
+    "dlpipe",
+    "dlpipe.data",
+    "dlpipe.did_you_mean",
+    "dlpipe.epoch_mean",
+    "dlpipe.figures",
+    "dlpipe.stages",
+    "dlpipe.testing",
+}
 # pure functions: torch, the standard library and one another only
 MATHS = [
     path

@@ -37,6 +37,8 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe doctor                            import every plugin and report errors
   python -m dlpipe check model=lenet recipe.lr=0.05  check a request without running it
   python -m dlpipe resume RUN [recipe.max_epochs=9]  resume an interrupted run, or train a finished one longer
+  python -m dlpipe resume SWEEP [--failed]           run what is missing of a sweep, and resume what is half done
+  python -m dlpipe status SWEEP                      show how far a sweep is, and the best so far
   python -m dlpipe reproduce RUN                     run it again and compare every weight
   python -m dlpipe inspect FILE                      show what a checkpoint contains, without executing anything in it
   python -m dlpipe test RUN                          test a finished run again
@@ -44,7 +46,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 
-groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment
+groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment search
 models      {models}
 datasets    {datasets}
 
@@ -58,7 +60,7 @@ datasets    {datasets}
 -h, --help         print this; after a verb, the verb's own arguments
 
 Override any value of the composed config as key=value. Runs are written to outputs/;
-RUN is a run's directory, or last for the latest.
+RUN is a run's directory, or last for the latest; SWEEP is a sweep's.
 Exit codes: 0 finished; 1 failed or diverged; 2 the request was wrong, nothing was written; 128 + n stopped by signal n.
 """
 

@@ -20,9 +20,9 @@ from dlpipe.errors import DlpipeError, format_list, refuse
 from dlpipe.operating_system import interrupts_blocked_in_children
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.provenance import differences, versions
-from dlpipe.sweeps import table
 from dlpipe.sweeps.launcher import Sweep, each_job_once
 from dlpipe.sweeps.record import DIVERGED, FAILED, FINISHED, LAUNCHED, PRUNED, append, read_jobs
+from dlpipe.sweeps.results import write_results
 from dlpipe.sweeps.sweep_file import SweepRequest, add_request, is_sweep, read_requests, write_sweep
 from dlpipe.sweeps.untrusted import job_problems, request_problems
 
@@ -100,13 +100,20 @@ def _run(sweep: Sweep, request: Request, jobs: "list[Job]") -> int:
 
 @contextlib.contextmanager
 def _results_printed(directory: Path) -> Iterator[None]:
-    """Afterwards print what the sweep has, also where a job failed or the user interrupted it."""
+    """Afterwards write and print what the sweep has, also where the user interrupted it."""
     try:
         yield
-    finally:
-        jobs = table.collect(directory)
-        if jobs:
-            print(*table.lines(jobs), f"table: {table.write_table(directory, jobs)}", sep="\n", flush=True)
+    except DlpipeError:  # the request was refused, and nothing was run
+        raise
+    except BaseException:
+        _print_results(directory)
+        raise
+    _print_results(directory)
+
+
+def _print_results(directory: Path) -> None:
+    if lines := write_results(directory):
+        print(*lines, sep="\n", flush=True)
 
 
 def _different(requests: list[SweepRequest]) -> list[SweepRequest]:

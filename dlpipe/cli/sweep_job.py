@@ -6,18 +6,20 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
 from dlpipe.cli.hydra_task import train
 from dlpipe.config.job_resources import pin_joblib_worker
 from dlpipe.errors import DlpipeError
-from dlpipe.runs.directory import has_diverged
+from dlpipe.runs.directory import has_diverged, read_summary
 from dlpipe.settings import read_settings
+from dlpipe.sweeps.launcher import PRESET
 from dlpipe.sweeps.record import (
     DIVERGED,
     FAILED,
     FINISHED,
     INTERRUPTED,
+    PRUNED,
     append,
     append_started,
     reason_not_to_start,
@@ -41,6 +43,8 @@ def run_job(cfg: DictConfig) -> float | None:
         JobError: it failed. Not the exception itself: a launcher pickles it, and not every class can be unpickled.
     """
     hydra = HydraConfig.get()
+    with read_write(hydra.overrides):  # the launcher is no part of the job: not of its provenance, nor of a table
+        hydra.overrides.task = [text for text in hydra.overrides.task if not text.startswith(PRESET)]
     sweep_dir = Path(hydra.runtime.cwd, str(hydra.sweep.dir))
     name = os.path.relpath(cfg.output_dir, sweep_dir)
     if reason := reason_not_to_start(sweep_dir, name, read_settings(cfg).sweep.most_failures):
@@ -73,5 +77,6 @@ def _train(cfg: DictConfig, sweep_dir: Path, name: str) -> float | None:
         message = one_line(error, cfg)
         append(sweep_dir, FAILED, name, error=message)
         raise JobError(message) from None
-    append(sweep_dir, FINISHED, name)
+    pruned = read_summary(Path(cfg.output_dir)).get("status") == PRUNED
+    append(sweep_dir, PRUNED if pruned else FINISHED, name)
     return value

@@ -1,22 +1,28 @@
 """One config tree from the core's ``conf/`` and every plugin's, composed by Hydra; no plugin is imported."""
 
 import contextlib
+import copy
+import re
 from collections.abc import Iterator
 from typing import cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import ConfigCompositionException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.config.experiments import GROUP
+from dlpipe.config.experiments import PACKAGES
 from dlpipe.config.search_path import register
 from dlpipe.plugins import registry
 from dlpipe.plugins.registry import conf_dir
 
 VERSION_BASE = "1.3"
+# keys of Hydra's own whose values it reads while it composes
+READ_WHILE_COMPOSING = re.compile(r"hydra(\.(job|searchpath)(\..*)?)?$")
 
 
 @contextlib.contextmanager
@@ -34,6 +40,34 @@ def compose(overrides: list[str]) -> DictConfig:
         cfg = hydra_compose("config", overrides=overrides, return_hydra_config=True)
     except RecursionError as error:
         raise ConfigCompositionException("a defaults list leads back to its own file") from error
+    return _with_placeholder(cfg)
+
+
+def compose_values(base: DictConfig, overrides: list[str]) -> DictConfig:
+    """The same config as `compose` returns, in a tenth of the time: Hydra sets values after it has merged all files.
+
+    Args:
+        base: composed from the overrides that choose configs.
+        overrides: those, and the ones that set values.
+    """
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    values = [override for override in parsed if not is_group(str(override.key_or_group))]
+    if any(READ_WHILE_COMPOSING.match(str(override.key_or_group)) for override in values):
+        return compose(overrides)
+    cfg = copy.deepcopy(base)
+    OmegaConf.clear_cache(cfg)
+    try:
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+    except (HydraException, OmegaConfBaseException):
+        return compose(overrides)  # raises Hydra's own error
+    typed = [override for override in parsed if not override.is_hydra_override()]
+    cfg.hydra.overrides.hydra = [override.input_line for override in parsed if override.is_hydra_override()]
+    cfg.hydra.overrides.task = [override.input_line for override in typed]
+    cfg.hydra.job.override_dirname = get_overrides_dirname(typed, **cfg.hydra.job.config.override_dirname)
+    return _with_placeholder(cfg)
+
+
+def _with_placeholder(cfg: DictConfig) -> DictConfig:
     if OmegaConf.is_interpolation(cfg, "output_dir"):
         cfg.output_dir = "RUN_DIRECTORY"
     return cfg
@@ -50,9 +84,9 @@ def options(group: str) -> list[str]:
 
 
 def is_group(key: str) -> bool:
-    """Whether an override of ``key`` chooses a config; always for model, dataset, experiment, even if there is none."""
+    """Whether an override of ``key`` chooses a config; some always do, even if there is nothing to choose."""
     group = key.partition("@")[0]
-    return group in (*registry.KINDS, GROUP) or bool(options(group))
+    return group in (*registry.KINDS, *PACKAGES) or bool(options(group))
 
 
 def quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf.errors import OmegaConfBaseException
 
-from dlpipe.config.experiments import GROUP
+from dlpipe.config.experiments import PACKAGES
 from dlpipe.errors import PluginError
 from dlpipe.yaml_limits import read_yaml
 
@@ -52,8 +52,10 @@ class FileConfigSource(file_config_source.FileConfigSource):  # of the same name
             raise
         except UNREADABLE as error:
             raise _unreadable(path, error) from error
-        if config_path.startswith(f"{GROUP}/") and result.header["package"] != "_global_":
-            raise PluginError(f"{path} must begin with the line '# @package _global_', as every experiment")
+        group = config_path.partition("/")[0]
+        package = PACKAGES.get(group)
+        if package and result.header["package"] != package:
+            raise PluginError(f"{path} must begin with the line '# @package {package}', as every {group}")
         return result
 
 

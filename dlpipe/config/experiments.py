@@ -8,6 +8,10 @@ from dlpipe.errors import PluginError, format_list
 from dlpipe.plugins import registry
 
 GROUP = "experiment"
+# the other group of files for sweeps: search/NAME.yaml has hydra.sweeper.params alone
+SEARCH = "search"
+# what the first line of every file of a group says
+PACKAGES = {GROUP: "_global_", SEARCH: "hydra.sweeper.params"}
 
 
 @dataclass(frozen=True)

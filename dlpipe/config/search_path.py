@@ -2,6 +2,7 @@
 
 import secrets
 
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
@@ -12,7 +13,7 @@ from omegaconf import OmegaConf
 from dlpipe.config import resolvers
 from dlpipe.config.config_files import FileConfigSource
 from dlpipe.config.qualified_configs import QualifiedConfigs
-from dlpipe.plugins import registry
+from dlpipe.plugins import health, registry
 
 
 class PluginConfigs(SearchPathPlugin):
@@ -28,9 +29,11 @@ class PluginConfigs(SearchPathPlugin):
 def register() -> None:
     """Register the plugins' configs and our resolvers with Hydra; may be called repeatedly."""
     Plugins.instance().register(PluginConfigs)
+    _register_hydra_plugins()
     SourcesRegistry.instance().register(QualifiedConfigs)
     # `register` keeps the source that Hydra has registered under the same name
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+    Hydra.get_mode = _no_mode  # type: ignore[assignment, method-assign]
     resolvers.register()
     OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), replace=True, use_cache=True)
     OmegaConf.register_new_resolver("slug", lambda name: str(name).replace("/", "-"), replace=True)
@@ -39,6 +42,19 @@ def register() -> None:
             if registry.yaml_of(entry) is None:
                 _store(kind, entry.name)
                 _store(kind, entry.qualified_name)
+
+
+def _no_mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> None:
+    """Let the flag ``--multirun`` decide: Hydra would compose once more for ``hydra.mode``, which the checks refuse."""
+
+
+def _register_hydra_plugins() -> None:
+    """Register every plugin's sweepers and launchers: in an editable install Hydra may not find them (hydra#2359)."""
+    for entry in registry.available("hydra_plugin"):
+        try:
+            Plugins.instance().register(entry.entry_point.load())
+        except Exception as error:  # a plugin may raise any exception on import
+            health.record(entry, f"{type(error).__name__}: {error}")
 
 
 def _store(kind: str, name: str) -> None:

@@ -1,7 +1,7 @@
 """What is installed, read from package metadata; no plugin is imported here.
 
-A plugin is a distribution with entry points in ``dlpipe.models`` (LightningModule classes) or
-``dlpipe.datasets`` (LightningDataModule classes). The core registers its own datasets in the same way.
+A plugin is a distribution with entry points in ``dlpipe.models`` (LightningModule classes), ``dlpipe.datasets``
+(LightningDataModule classes) or another of `GROUPS`. The core registers its own datasets in the same way.
 """
 
 import functools
@@ -18,8 +18,13 @@ from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, PluginError, format_list
 from dlpipe.operating_system import expand_user
 
-Kind = Literal["model", "dataset", "energy"]
-GROUPS: dict[Kind, str] = {"model": "dlpipe.models", "dataset": "dlpipe.datasets", "energy": "dlpipe.energies"}
+Kind = Literal["model", "dataset", "energy", "hydra_plugin"]
+GROUPS: dict[Kind, str] = {
+    "model": "dlpipe.models",
+    "dataset": "dlpipe.datasets",
+    "energy": "dlpipe.energies",
+    "hydra_plugin": "dlpipe.hydra_plugins",  # sweepers and launchers, in modules of the package hydra_plugins
+}
 # a config chooses these by name; an energy is an option of a model
 KINDS: tuple[Kind, ...] = ("model", "dataset")
 CORE = "dlpipe"

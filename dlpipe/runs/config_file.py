@@ -93,6 +93,7 @@ def relocate_config(config: DictConfig, directory: str) -> DictConfig:
         return directory + node[len(original) :] if inside else node
 
     result: DictConfig = OmegaConf.create(relocated(OmegaConf.to_container(config)))
+    result.output_dir = directory  # also where it is Hydra's, an interpolation
     return result
 
 

@@ -13,7 +13,7 @@ from dlpipe.runs.stage_result import StageResult
 
 @dataclass
 class Summary:
-    """The numbers of one run; ``status`` is finished, interrupted, diverged or failed.
+    """The numbers of one run; ``status`` is finished, interrupted, diverged, pruned or failed.
 
     ``max_chunk_batches`` is the most minibatches that one step of Lightning's loop took. For a model with stages,
     updates and seconds are totals, epochs and best are those of the last stage, and ``stages`` has each stage's.

@@ -69,11 +69,17 @@ class OncePerJob(Launcher):
         self.progress = Progress(sweep.directory)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what composes the config of a job; the inner launcher has its own."""
+        """Keep what composes the config of a job, and give a job the preset of now: another may have planned it."""
         self.context, self.config = hydra_context, config
+        preset = [text for text in config.hydra.overrides.task if text.startswith(PRESET)]
+        config.hydra.overrides.hydra = [*preset, *config.hydra.overrides.hydra]  # the inner launcher has this config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run the jobs that are not done, and wait for those that other processes run; return all in their order."""
+        """Run the jobs that are not done, and wait for those that other processes run; return all in their order.
+
+        Raises:
+            SystemExit: a job was not run, as too many have failed, or not to its end; Hydra ends then.
+        """
         asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
         planned = {job.name: job for job in read_jobs(self.sweep.directory)}
         statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))
@@ -82,6 +88,8 @@ class OncePerJob(Launcher):
         self._wait(elsewhere)
         ended = [job for job in read_jobs(self.sweep.directory) if job.name in elsewhere]
         self._run([job for job in ended if job.status == INTERRUPTED], initial_job_idx)
+        if any(job.status in (WAITING, INTERRUPTED) for job in read_jobs(self.sweep.directory) if job.name in asked):
+            raise SystemExit(1)  # a sweeper must not take a value for a job that was not run, or a worker that died
         return [self._return(name, list(overrides)) for name, overrides in zip(asked, job_overrides, strict=True)]
 
     def _plan(self, job_overrides: list[list[str]]) -> list[str]:

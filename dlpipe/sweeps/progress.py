@@ -15,6 +15,7 @@ from dlpipe.errors import DlpipeError
 from dlpipe.metrics import format_metric
 from dlpipe.runs.directory import read_summary
 from dlpipe.sweeps.record import ENDED, FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, WAITING, JobRecord, read_jobs
+from dlpipe.sweeps.rows import read_rows
 
 POLL_SECONDS = 1.0
 SHOWN = 5  # jobs of a kind that status lists
@@ -85,7 +86,9 @@ def status_lines(sweep_dir: Path) -> list[str]:
     """How many jobs are done, running, failed and waiting, the best so far, the time to go, and what failed."""
     jobs = read_jobs(sweep_dir)
     lines = [f"{sweep_dir}: {counts_line(jobs)}"]
-    if best := _best(sweep_dir, jobs):
+    ranked = [row for row in read_rows(sweep_dir) if row.is_ranked]
+    if len({row.best.metric for row in ranked if row.best}) == 1:
+        (best,) = [job for job in jobs if job.name == ranked[0].name]
         lines.append(f"  best: {job_line(sweep_dir, best)}")
     for status in (RUNNING, FAILED, INTERRUPTED):
         own = [job for job in jobs if job.status == status]
@@ -123,17 +126,6 @@ def job_line(sweep_dir: Path, job: JobRecord) -> str:
             result = format_metric(best["metric"], best["value"])
     text = " ".join([job.name, *(override.lstrip("+") for override in job.overrides), job.status])
     return f"{text}: {result}" if result else text
-
-
-def _best(sweep_dir: Path, jobs: list[JobRecord]) -> JobRecord | None:
-    """The finished job with the best validation; None if none monitored a metric, or they monitored several."""
-    found = []
-    for job in jobs:
-        with contextlib.suppress(DlpipeError):
-            best = read_summary(sweep_dir / job.name).get("best") if job.status == FINISHED else None
-            if best and best["value"] is not None:
-                found.append((best["metric"], -best["value"] if best.get("mode") == "max" else best["value"], job))
-    return min(found, key=lambda one: one[1])[2] if len({metric for metric, _, _ in found}) == 1 else None
 
 
 def _duration(seconds: float) -> str:

@@ -151,7 +151,7 @@ def _status(run_dir: Path, last: dict[str, Any]) -> str:
         return RUNNING
     with contextlib.suppress(DlpipeError):  # damaged: it cannot be finished
         own = read_summary(run_dir).get("status")
-        if own in (FINISHED, DIVERGED):
+        if own in (FINISHED, DIVERGED, PRUNED):
             return str(own)
     return INTERRUPTED if event == STARTED else event
 

@@ -10,9 +10,10 @@ from dlpipe.config.prepare import resolved_config
 from dlpipe.errors import Problem
 from dlpipe.sweeps.sweep_file import SweepRequest
 
-# of Hydra's own keys, which may run commands: those that choose a launcher or a sweeper, and plain numbers
+# of Hydra's own keys: the choice of a launcher or a sweeper, options of a sweeper, single words for a launcher; others
+# may run commands, such as the list of submitit's setup
 HARMLESS = re.compile(
-    r"hydra/(launcher|sweeper)=\w+|hydra\.(launcher|sweeper)\.[\w.]+=(-?[\d.]+|true|false|null)", re.I
+    r"hydra/(launcher|sweeper)=\w+|(?!.*_target_)(hydra\.sweeper\..*|hydra\.launcher\.[\w.]+=-?[\w.]+)", re.DOTALL
 )
 
 
@@ -21,7 +22,7 @@ def request_problems(request: SweepRequest, sweep_dir: Path) -> list[Problem]:
     return [
         Problem(text, f"may run commands, and stands in the file of the sweep; {ADVICE}")
         for text in request.overrides
-        if text.lstrip("+~").startswith("hydra") and not HARMLESS.fullmatch(text)
+        if text.lstrip("+~").startswith("hydra") and not HARMLESS.fullmatch(text.lstrip("+"))
     ] + [
         Problem(f"-cd {folder}", f"lies in the sweep's directory, where anybody may have put it; {ADVICE}")
         for folder in request.config_dirs

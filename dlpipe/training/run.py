@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import torch
 
 from dlpipe.atomic import DAY, remove_leftovers
 from dlpipe.data.split_cache import clear_split_cache
-from dlpipe.errors import DivergedError, DlpipeError, system_errors_in_one_line
+from dlpipe.errors import DlpipeError, PrunedError, system_errors_in_one_line
 from dlpipe.runs import directory as names
 from dlpipe.runs.config_file import create_run_directory, read_original_config
 from dlpipe.runs.directory import has_diverged, read_summary, write_json
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.stage_result import StageResult
-from dlpipe.runs.summary import Summary, lines, summarise
+from dlpipe.runs.summary import lines
 from dlpipe.training.build import build_sharded_dataset, stage_data
 from dlpipe.training.callbacks.console_reporter import ConsoleReporter
 from dlpipe.training.callbacks.run_overview import RunOverview
@@ -32,6 +32,7 @@ from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.resume.resume_point import checkpoints_to_resume, note_resumption, same_run
 from dlpipe.training.resume.rng import TEST, restore_rng_state, seed_rng
 from dlpipe.training.run_files import draw, export_weights, module_of_one_process, provenance_of
+from dlpipe.training.run_progress import RunProgress
 from dlpipe.training.speed.memory import tune_memory
 from dlpipe.training.stages.init_from import start_from
 from dlpipe.training.stages.train import restore_finished_stage, train_stage
@@ -47,7 +48,8 @@ def run(prepared: Prepared) -> float | None:
     """Claim the run's directory, then train, test and write all outputs, in this process or in one per device.
 
     Returns:
-        The best value of the monitored metric, which a Hydra sweeper optimises; None if nothing was monitored.
+        The best value of the monitored metric, which a Hydra sweeper optimises, also of a run that was pruned; None if
+        nothing was monitored.
 
     Raises:
         DlpipeError: from any step of the run.
@@ -161,35 +163,19 @@ def _train_and_test(prepared: Prepared, checkpoints: Checkpoints, loggers: list[
         seed_rng(settings.seed, TEST, rank.rank)
         progress = _test(progress, prepared, data)
     if progress.error is not None:
+        summary = progress.summary(prepared)
         if rank.rank == 0:
-            progress.summary(prepared).write(Path(config.output_dir))
+            summary.write(Path(config.output_dir))
+        if isinstance(progress.error, PrunedError):
+            log.info("%s", progress.error)
+            return summary.best["value"] if summary.best else None
         raise _original_error(progress.error)
     return _write_outputs(prepared, progress, data, loggers, rank) if rank.rank == 0 else None
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """How far a run got: its stages, its test, and the exception that ended it, if any."""
-
-    results: list[StageResult]
-    trainer: pl.Trainer | None = None
-    test: dict[str, float] = field(default_factory=dict)
-    error: BaseException | None = None
-
-    def summary(self, prepared: Prepared) -> Summary:
-        """The summary of the run so far."""
-        status = "finished"
-        if isinstance(self.error, DivergedError):
-            status = "diverged"
-        elif self.error is not None:
-            interrupted = self.results[-1].stopped_by == "interrupted" or not isinstance(self.error, Exception)
-            status = "interrupted" if interrupted else "failed"
-        return summarise(prepared.config, self.results, status, self.test)
-
-
 def _train_stages(
     prepared: Prepared, checkpoints: Checkpoints, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
-) -> _Progress:
+) -> RunProgress:
     """Train the selected stages, but restore those that had finished before the run was resumed."""
     stages, selected = prepared.stages, prepared.selected_stages
     results: list[StageResult] = []
@@ -212,11 +198,11 @@ def _train_stages(
         results.append(fit.result)
         trainer = fit.trainer
         if fit.error is not None:
-            return _Progress(results, trainer, error=fit.error)
-    return _Progress(results, trainer)
+            return RunProgress(results, trainer, error=fit.error)
+    return RunProgress(results, trainer)
 
 
-def _test(progress: _Progress, prepared: Prepared, data: pl.LightningDataModule) -> _Progress:
+def _test(progress: RunProgress, prepared: Prepared, data: pl.LightningDataModule) -> RunProgress:
     """Test the best weights, and add the number of evaluated examples to the last stage's result."""
     assert progress.trainer is not None
     try:
@@ -230,7 +216,7 @@ def _test(progress: _Progress, prepared: Prepared, data: pl.LightningDataModule)
 
 
 def _write_outputs(
-    prepared: Prepared, progress: _Progress, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
+    prepared: Prepared, progress: RunProgress, data: pl.LightningDataModule, loggers: list[Any], rank: RankInfo
 ) -> float | None:
     """Write weights, figures and summary of a finished run; return its best value."""
     directory, summary = Path(prepared.config.output_dir), progress.summary(prepared)

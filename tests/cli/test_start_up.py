@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 import dlpipe
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS
+from dlpipe.config import prepare as prepare_module
 
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
@@ -252,3 +254,27 @@ def test_a_folder_of_the_users_own_yaml_joins_the_tree(cli, tmp_path):
     assert result.code == 0, result.err
     assert OmegaConf.load(result.run_dir / "config.yaml").optimizer.lr == 0.001
     assert cli("optimizer=slow").code == 2
+
+
+def test_the_run_that_was_checked_is_the_one_that_is_trained(cli, monkeypatch):
+    prepared, prepare = [], prepare_module._prepare
+
+    def prepare_and_count(*arguments, **options):
+        prepared.append(prepare(*arguments, **options))
+        return prepared[-1]
+
+    monkeypatch.setattr(prepare_module, "_prepare", prepare_and_count)
+    assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
+    assert len(prepared) == 1
+
+
+def test_a_run_is_composed_once_to_check_it_and_once_to_train_it(cli, monkeypatch):
+    composed, compose = [], Hydra.compose_config
+
+    def compose_and_count(hydra, *arguments, **options):
+        composed.append(options["overrides"])
+        return compose(hydra, *arguments, **options)
+
+    monkeypatch.setattr(Hydra, "compose_config", compose_and_count)
+    assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
+    assert len(composed) == 2

@@ -1,9 +1,11 @@
 """The composed config for a model, a dataset and an optimizer."""
 
 import pytest
+from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from dlpipe.config.checks import config_checks
+from dlpipe.config.compose import compose, compose_values, config_tree
 
 
 def composed(*overrides):
@@ -68,3 +70,35 @@ def test_constructor_arguments_follow_the_dataset():
         "l1": 0.0,
         "l2": 0.0001,
     }
+
+
+@pytest.mark.parametrize(
+    ("groups", "values"),
+    [
+        (["model=mlp"], ["recipe.lr=0.3", "+trainer.log_every_n_steps=3", "~callbacks.patience", "hydra.run.dir=a b"]),
+        (["optimizer=adam"], ["optimizer.lr=${recipe.lr}", "hydra.sweep.dir=a", "seed=3"]),
+        (["model=dbn", "logger=[csv,wandb]"], ["++recipe.stages.pretrain.lr=0.5", "logger.wandb.project='a,b'"]),
+        ([], ["hydra.job.config.override_dirname.item_sep=/", "hydra.job.name=x", "seed=3", "threads=2"]),
+    ],
+)
+def test_values_set_in_a_composed_config_give_what_hydra_composes_from_all_overrides(groups, values):
+    with config_tree():
+        overrides = [*values[:1], *groups, *values[1:]]
+        hydras, ours = compose(overrides), compose_values(compose(groups), overrides)
+    assert OmegaConf.to_container(ours) == OmegaConf.to_container(hydras)
+    assert OmegaConf.is_struct(ours)
+
+
+def test_a_value_that_cannot_be_set_raises_hydras_error():
+    with config_tree(), pytest.raises(ConfigCompositionException, match=r"Could not override 'recipe\.none'"):
+        compose_values(compose([]), ["recipe.none=1"])
+
+
+def test_the_jobs_of_a_sweep_share_what_their_choices_of_configs_give(monkeypatch):
+    composed = []
+    monkeypatch.setattr(config_checks, "compose", lambda overrides: composed.append(overrides) or compose(overrides))
+    jobs = config_checks.check(["model=logreg,mlp", "recipe.lr=0.1,0.2,0.3"], multirun=True, output_key="sweep")
+    assert [(cfg.model.name, cfg.recipe.lr) for _, cfg in jobs] == [
+        (model, lr) for model in ("logreg", "mlp") for lr in (0.1, 0.2, 0.3)
+    ]
+    assert composed == [["model=logreg"], ["model=mlp"]]

@@ -13,6 +13,7 @@ import yaml
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.sweeps import sweep_file
 from dlpipe.sweeps.record import append, read_events, read_jobs
+from dlpipe.sweeps.untrusted import request_problems
 
 SHORT = ("recipe.max_epochs=1", "try_one_batch=false", "hydra.sweep.dir=sweep")
 FLAKY = """
@@ -43,12 +44,19 @@ def statuses(sweep):
     return {job.name: job.status for job in read_jobs(sweep)}
 
 
-@pytest.fixture
-def sweep(cli):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
     """A finished sweep of two jobs."""
-    result = cli("-m", "model=logreg", "seed=1,2", *SHORT)
-    assert result.code == 0, result.err
-    return result.folder / "sweep"
+    folder = tmp_path_factory.mktemp("finished")
+    words = ("-m", "model=logreg", "seed=1,2", *SHORT)
+    subprocess.run([sys.executable, "-m", "dlpipe", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return folder / "sweep"
+
+
+@pytest.fixture
+def sweep(finished, cli):
+    """A copy of it, in the folder of `cli`."""
+    return shutil.copytree(finished, cli("--version").folder / "sweep")
 
 
 def test_a_sweep_killed_in_mid_epoch_and_resumed_has_the_weights_of_an_undisturbed_one(cli, tmp_path):
@@ -97,7 +105,7 @@ def test_a_finished_sweep_is_left_as_it_is(cli, sweep):
     before = {path: path.read_bytes() for path in sweep.glob("*/summary.json")}
     result = cli("resume", str(sweep))
     assert (result.code, result.err) == (0, "")
-    assert "jobs ranked on validation" in result.out
+    assert "settings ranked on mean validation" in result.out
     assert {path: path.read_bytes() for path in sweep.glob("*/summary.json")} == before
 
 
@@ -254,6 +262,9 @@ def test_a_config_that_has_changed_under_the_same_overrides_is_named_and_needs_f
     ("changes", "message"),
     [
         ({"overrides": ["hydra.launcher.setup=[ls]"]}, r"hydra.launcher.setup=[ls]: may run commands"),
+        ({"overrides": ["hydra.launcher._target_=os.system"]}, "may run commands"),
+        ({"overrides": ["+hydra.sweeper.sampler._target_=os.system"]}, "may run commands"),
+        ({"overrides": ["hydra.sweeper.params={x:{_target_:os.system}}"]}, "may run commands"),
         (
             {"overrides": ["hydra.callbacks={a:{_target_:os.system}}"]},
             "hydra.callbacks={a:{_target_:os.system}}: may run",
@@ -269,6 +280,21 @@ def test_what_somebody_else_may_have_written_into_a_sweep_is_refused(changes, me
     monkeypatch.syspath_prepend(str(sweep))
     rewrite(sweep, **{key: [text.replace("{sweep}", str(sweep)) for text in texts] for key, texts in changes.items()})
     assert message in refused(cli, "resume", str(sweep))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "hydra.launcher.partition=gpu",
+        "hydra.sweeper.params={optimizer.lr: 'interval(1e-4,1e-1)'}",
+        "+hydra.sweeper.sampler_options={n_startup_trials: 2}",
+    ],
+)
+def test_options_of_launchers_and_sweepers_that_run_nothing_need_no_trust(text, tmp_path):
+    request = sweep_file.SweepRequest([text], [], "/", "", "", {})
+    assert request_problems(request, tmp_path) == []
 
 
 def test_ctrl_c_leaves_a_sweep_that_resume_ends(tmp_path, cli):
@@ -301,10 +327,10 @@ def test_status_counts_jobs_and_names_those_that_failed_without_torch(cli, flaky
     assert "ValueError: not mended yet" in others[0]
 
 
-def test_sweep_yaml_says_what_was_asked(sweep):
+def test_sweep_yaml_says_what_was_asked(sweep, finished):
     content = yaml.safe_load((sweep / "sweep.yaml").read_text())
     assert content["overrides"] == ["model=logreg", "seed=1,2", "recipe.max_epochs=1", "try_one_batch=false"]
     assert content["versions"]["libraries"]["torch"]
-    assert content["working_folder"] == str(sweep.parent)
+    assert content["working_folder"] == str(finished.parent)
     jobs = [json.loads(line) for line in (sweep / "jobs.jsonl").read_text().splitlines()]
     assert [job["event"] for job in jobs] == ["launched", *["planned"] * 2, *["started", "finished"] * 2]

@@ -13,21 +13,22 @@ import pytest
 
 from dlpipe.cli.flags import parse
 from dlpipe.runs import config_file
-from dlpipe.sweeps import table as sweep_table
+from dlpipe.sweeps import csv_files
+from dlpipe.sweeps.rows import read_rows
+from dlpipe.sweeps.table import lines
 
 SHORT = "recipe.max_epochs=1"
 
 
 def table(folder):
-    with (folder / sweep_table.TABLE).open(newline="") as file:
+    with (folder / csv_files.JOBS_CSV).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def printed_jobs(out):
     """The job column of the printed table, from the top."""
-    lines = out.splitlines()
-    head = next(place for place, line in enumerate(lines) if line.startswith("job "))
-    return [line.split()[0] for line in lines[head + 1 :] if not line.startswith("table:")]
+    table = out[out.index("\njob ") :].splitlines()[2:]
+    return [line.split()[0] for line in table if re.match(r"\d+-\S+  ", line)]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def grid(tmp_path_factory):
 
 def test_grid_has_one_directory_a_job(grid):
     directory, _ = grid
-    jobs = sorted(path.name for path in directory.iterdir() if path.is_dir())
+    jobs = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name != "figures")
     assert jobs == ["0-logreg", "1-logreg", "2-mlp", "3-mlp"]
 
 
@@ -78,9 +79,9 @@ def test_printed_table_is_in_the_order_of_sweep_csv(grid):
 
 def test_printed_table_fits_a_terminal_of_80_columns(grid):
     _, out = grid
-    lines = out.splitlines()
-    first = next(place for place, line in enumerate(lines) if line.startswith("jobs ranked"))
-    assert max(len(line) for line in lines[first:-1]) <= 80
+    printed = out.splitlines()
+    first = next(place for place, line in enumerate(printed) if line.startswith("jobs ranked"))
+    assert max(len(line) for line in printed[first:-1]) <= 80
 
 
 def test_last_line_says_where_the_table_is(grid):
@@ -210,46 +211,35 @@ def test_two_sweeps_of_one_second_get_two_directories(cli, monkeypatch):
     assert len(list(result.folder.glob("outputs/2026-01-01/12-00-00-sweep-*"))) == 2
 
 
-def write_job(folder, number, overrides, value, metric="val/error", mode="min"):
-    job = folder / f"{number}-job"
-    (job / ".hydra").mkdir(parents=True)
-    (job / ".hydra" / "overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
-    (job / "config.yaml").write_text("model: {name: x}\n")
-    if value is not None:
-        best = {"metric": metric, "value": value, "update": 5, "epoch": 1, "mode": mode}
-        (job / "summary.json").write_text(json.dumps({"status": "finished", "best": best, "test": {}}))
-    return job
-
-
 def names(jobs):
     return [job.name for job in jobs]
 
 
-def test_the_largest_value_is_first_where_more_is_better(tmp_path):
+def test_the_largest_value_is_first_where_more_is_better(tmp_path, write_job):
     for number, value in enumerate((0.5, 0.9, 0.7)):
         write_job(tmp_path, number, [f"seed={number}"], value, metric="val/accuracy", mode="max")
-    assert names(sweep_table.collect(tmp_path)) == ["1-job", "2-job", "0-job"]
+    assert names(read_rows(tmp_path)) == ["1-job", "2-job", "0-job"]
 
 
-def test_jobs_without_a_result_are_last_in_the_order_they_ran(tmp_path):
-    for number in (10, 9, 2):
+def test_jobs_without_a_result_are_last_in_the_order_they_ran(tmp_path, write_job):
+    for number in (2, 9, 10):
         write_job(tmp_path, number, [f"seed={number}"], None)
     write_job(tmp_path, 11, ["seed=11"], 0.5)
-    assert names(sweep_table.collect(tmp_path)) == ["11-job", "2-job", "9-job", "10-job"]
+    assert names(read_rows(tmp_path)) == ["11-job", "2-job", "9-job", "10-job"]
 
 
-def test_values_of_different_metrics_are_not_compared(tmp_path):
+def test_values_of_different_metrics_are_not_compared(tmp_path, write_job):
     for number, (metric, value) in enumerate([("val/loss", 0.2), ("val/error", 0.3), ("val/loss", 0.1)]):
         write_job(tmp_path, number, [f"seed={number}"], value, metric=metric)
-    assert names(sweep_table.collect(tmp_path)) == ["1-job", "2-job", "0-job"]
+    assert names(read_rows(tmp_path)) == ["1-job", "2-job", "0-job"]
 
 
-def test_a_thousand_jobs_are_ranked_without_reading_their_configs(tmp_path, monkeypatch):
+def test_a_thousand_jobs_are_ranked_without_reading_their_configs(tmp_path, monkeypatch, write_job):
     for number in range(1000):
         write_job(tmp_path, number, [f"seed={number}"], 1000 - number)
     read = []
     monkeypatch.setattr(config_file, "_read", read.append)
-    jobs = sweep_table.collect(tmp_path)
+    jobs = read_rows(tmp_path)
     assert names(jobs) == [f"{number}-job" for number in reversed(range(1000))]
     assert read == []
 
@@ -261,47 +251,45 @@ DAMAGE = {
     "best of no number": ("summary.json", '{"best": {"metric": "val/error", "value": "x", "epoch": 1}}', "'x'"),
     "test of no numbers": ("summary.json", '{"status": "finished", "test": {"test/error": [1]}}', "list"),
     "test of a list": ("summary.json", '{"status": "finished", "test": [1]}', "list"),
-    "provenance of no JSON": ("provenance.json", "{", "provenance.json is damaged: "),
-    "overrides of no YAML": (".hydra/overrides.yaml", "- [", "overrides.yaml"),
 }
 
 
 @pytest.mark.parametrize(("file", "content", "message"), DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_job_costs_only_its_own_row(file, content, message, tmp_path):
+def test_a_damaged_job_costs_only_its_own_row(file, content, message, tmp_path, write_job):
     for number, value in enumerate((0.25, 0.125, 0.5)):
-        job = write_job(tmp_path, number, [f"seed={number}", "trainer=cpu"], value)
+        job = write_job(tmp_path, number, [f"optimizer.lr={number}", "trainer=cpu"], value)
     (job / file).write_text(content)
-    jobs = sweep_table.collect(tmp_path)
+    jobs = read_rows(tmp_path)
     assert names(jobs) == ["1-job", "0-job", "2-job"]
     assert [job.status for job in jobs[:2]] == ["finished", "finished"]
-    assert jobs[2].status.startswith("damaged: ")
-    assert message in jobs[2].status
-    assert sweep_table.lines(jobs)[0] == "jobs ranked on validation, all with trainer=cpu:"
-    sweep_table.write_table(tmp_path, jobs)
+    assert jobs[2].status == "damaged"
+    assert message in jobs[2].error
+    assert lines(jobs)[0] == "jobs ranked on validation, all with trainer=cpu:"
+    csv_files.write_jobs(tmp_path, jobs)
     assert [row["status"] for row in table(tmp_path)] == [job.status for job in jobs]
 
 
-def test_a_best_value_that_is_not_finite_is_ranked_last(tmp_path):
+def test_a_best_value_that_is_not_finite_is_ranked_last(tmp_path, write_job):
     job = write_job(tmp_path, 0, ["seed=0"], 0.5)
     summary = (job / "summary.json").read_text()
     (job / "summary.json").write_text(summary.replace("0.5", "null"))
     write_job(tmp_path, 1, ["seed=1"], 0.25)
-    assert names(sweep_table.collect(tmp_path)) == ["1-job", "0-job"]
+    assert names(read_rows(tmp_path)) == ["1-job", "0-job"]
 
 
-def test_a_summary_without_a_mode_is_ranked_by_the_least_value(tmp_path):
+def test_a_summary_without_a_mode_is_ranked_by_the_least_value(tmp_path, write_job):
     for number, value in enumerate((0.5, 0.25)):
         job = write_job(tmp_path, number, [f"seed={number}"], value)
         summary = json.loads((job / "summary.json").read_text())
         del summary["best"]["mode"]
         (job / "summary.json").write_text(json.dumps(summary))
-    assert names(sweep_table.collect(tmp_path)) == ["1-job", "0-job"]
+    assert names(read_rows(tmp_path)) == ["1-job", "0-job"]
 
 
-def test_printed_table_shows_what_differs_and_names_the_rest_once(tmp_path):
+def test_printed_table_shows_what_differs_and_names_the_rest_once(tmp_path, write_job):
     write_job(tmp_path, 0, ["optimizer.lr=0.1", "seed=7"], 0.5)
     write_job(tmp_path, 1, ["optimizer.lr=0.01", "seed=7"], 0.25)
-    assert sweep_table.lines(sweep_table.collect(tmp_path)) == [
+    assert lines(read_rows(tmp_path)) == [
         "jobs ranked on validation, all with seed=7:",
         "job    optimizer.lr  best val/error  epoch",
         "1-job  0.01          25.000000 %     1",
@@ -309,14 +297,13 @@ def test_printed_table_shows_what_differs_and_names_the_rest_once(tmp_path):
     ]
 
 
-def test_a_sweep_gone_on_with_under_other_values_is_refused_and_keeps_its_labels(cli):
+def test_a_sweep_that_is_asked_for_again_trains_nothing_and_other_values_are_other_jobs(cli):
     words = ["-m", "model=logreg", "recipe.max_epochs=1", "hydra.sweep.dir=sweep", "resume=auto"]
     assert cli(*words, "optimizer.lr=0.1,0.01").code == 0
     again = cli(*words, "optimizer.lr=0.1,0.01")
     assert again.code == 0
-    assert again.out.count("nothing is left to train") == 2
-    other = cli(*words, "optimizer.lr=0.5,0.2")
-    assert other.code == 1
-    assert "holds another run: optimizer.lr (0.1, asked for 0.5)" in other.out + other.err
+    assert "run directory:" not in again.out
+    other = cli(*words, "optimizer.lr=0.5,0.1")
+    assert other.code == 0
     with (other.folder / "sweep" / "sweep.csv").open(newline="") as file:
-        assert {row["optimizer.lr"] for row in csv.DictReader(file)} == {"0.1", "0.01"}
+        assert sorted(row["optimizer.lr"] for row in csv.DictReader(file)) == ["0.01", "0.1", "0.5"]

@@ -84,6 +84,7 @@ VERBS: dict[str, Arguments] = {
     },
     "status": {
         "sweep": {"metavar": "SWEEP", "help": "the directory of a sweep, running or not"},
+        "--significance": {"action": "store_true", "help": "compare the two best settings over the seeds they share"},
     },
     "reproduce": RUN | TRUST,
     "inspect": {

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dlpipe.sweeps.progress import status_lines
+from dlpipe.sweeps.significance import significance_line
 from dlpipe.sweeps.sweep_file import read_requests
 
 
@@ -12,4 +13,6 @@ def main(arguments: argparse.Namespace) -> int:
     directory = Path(arguments.sweep)
     read_requests(directory)  # refuses a directory that is no sweep's, or a damaged one
     print(*status_lines(directory), sep="\n")
+    if arguments.significance:
+        print(significance_line(directory))
     return 0

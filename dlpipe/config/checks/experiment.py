@@ -1,5 +1,6 @@
 """What is wrong with an experiment: the groups and the values in its file, checked as on the command line."""
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
@@ -18,7 +19,7 @@ from dlpipe.config.checks.overrides import (
 )
 from dlpipe.config.compose import compose, is_group
 from dlpipe.config.config_files import read_options
-from dlpipe.config.experiments import GROUP, Experiment, find
+from dlpipe.config.experiments import GROUP, PACKAGES, Experiment, find
 from dlpipe.errors import Problem
 from dlpipe.plain_config import flat
 from dlpipe.plugins import registry
@@ -90,13 +91,14 @@ def sweep_problems(setting: ParsedOverride) -> list[Problem]:
 
 
 def saved_sweep(settings: list[ParsedOverride]) -> tuple[list[ParsedOverride], list[Problem]]:
-    """The sweep that the chosen experiment holds, ``hydra.sweeper.params``, as overrides."""
-    chosen = [setting for setting in settings if setting.key == GROUP and not setting.parsed.is_sweep_override()]
+    """The sweep that the chosen experiment and search hold, ``hydra.sweeper.params``, as overrides."""
+    chosen = [one for one in settings if one.key in PACKAGES and not one.parsed.is_sweep_override()]
     experiment = chosen_experiment(chosen)
-    if not experiment or default_problems(experiment):
+    if not chosen or (experiment and default_problems(experiment)):
         return [], []
-    params = OmegaConf.select(compose([chosen[-1].text]), "hydra.sweeper.params")
-    return parse([f"{key}={value}" for key, value in params.items()] if params else [], experiment.path)
+    params = OmegaConf.select(compose([one.text for one in chosen]), "hydra.sweeper.params")
+    file = experiment.path if experiment else Path(chosen[-1].text.replace("=", "/") + ".yaml")
+    return parse([f"{key}={value}" for key, value in params.items()] if params else [], file)
 
 
 def experiment_problems(experiment: Experiment, cfg: DictConfig) -> list[Problem]:

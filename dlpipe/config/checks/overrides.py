@@ -1,6 +1,7 @@
 """The overrides of the command line, parsed with Hydra's grammar, expanded into single jobs, and checked."""
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,18 @@ def _problem(setting: ParsedOverride) -> str | None:
     # Hydra would list all values first
     if isinstance(value, RangeSweep) and any(number == MOST_JOBS for number, _ in enumerate(value.range())):
         return f"a sweep of more than {MOST_JOBS} values; choose fewer"
+    if isinstance(value, IntervalSweep) and not _is_interval(value):
+        return f"an interval needs two numbers, the lower first, such as interval(1e-4,1e-1); it has {_ends(value)}"
     return None
+
+
+def _is_interval(value: IntervalSweep) -> bool:
+    start, end = value.start, value.end
+    return start is not None and end is not None and -math.inf < start < end < math.inf
+
+
+def _ends(value: IntervalSweep) -> str:
+    return f"{value.start} and {value.end}"
 
 
 def expand_sweep(setting: ParsedOverride) -> list[ParsedOverride]:
@@ -158,6 +170,9 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
         return [
             Problem(setting.where, "several values are a sweep: add --multirun, or quote text that contains commas")
         ]
+    if key == experiments.SEARCH and (not multirun or override.is_sweep_override()):
+        message = "one search at a time" if multirun else "a search is a sweep: add --multirun"
+        return [Problem(setting.where, message)]
     if is_group(key):
         return _choice_problems(setting, key.partition("@")[0])
     if override.is_add() and root not in OPEN_NODES:

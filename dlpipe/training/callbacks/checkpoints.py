@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from dlpipe.atomic import atomic_write, link_or_copy
-from dlpipe.errors import DivergedError, DlpipeError
+from dlpipe.errors import DivergedError, DlpipeError, PrunedError
 from dlpipe.runs.checkpoint_file import read_checkpoint
 from dlpipe.runs.plain_content import plain_content
 from dlpipe.training.callbacks.divergence import divergence
@@ -184,7 +184,9 @@ class BestAndLast(Checkpoint):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Log how to resume."""
-        if not isinstance(exception, DivergedError) and (self.last_path.exists() or self.previous_path.exists()):
+        if not isinstance(exception, (DivergedError, PrunedError)) and (
+            self.last_path.exists() or self.previous_path.exists()
+        ):
             log.info("to resume from the last checkpoint: python -m dlpipe resume %s", trainer.default_root_dir)
 
     def state_dict(self) -> dict[str, Any]:

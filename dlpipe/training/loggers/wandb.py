@@ -41,24 +41,34 @@ def wandb_logger(
     unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
     and a resumed run has the same: see `ResumableWandbLogger`.
     """
-    identify_user()
-    # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    mode = wandb_mode(offline)
-    run = _start(
-        mode,
-        dir=directory,
-        project=project,
+    run = start_run(
+        directory,
+        project,
+        offline,
         name=name or Path(directory).name,
         group=group or sweep_of_job(),
         tags=list(dict.fromkeys(override[:64] for override in overrides_of_job())),  # W&B refuses longer ones
         job_type="train",
-        id=None if mode == "disabled" else _run_id(Path(directory)),
     )
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
-    log.info(_where(run))
     return ResumableWandbLogger(run, project, directory)
+
+
+def start_run(directory: str, project: str, offline: bool, **options: Any) -> wandb.Run:
+    """Start the W&B run of a directory, the same one each time; ``options`` are those of ``wandb.init``.
+
+    Raises:
+        DlpipeError: as `check_environment`.
+    """
+    identify_user()
+    # W&B's crash reports are posted from offline runs too, and hold up the exit where nothing answers
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    mode = wandb_mode(offline)
+    run_id = None if mode == "disabled" else _run_id(Path(directory))
+    run = _start(mode, dir=directory, project=project, id=run_id, **options)
+    log.info(_where(run))
+    return run
 
 
 class ResumableWandbLogger(WandbLogger):
@@ -176,8 +186,12 @@ def _run_settings() -> wandb.Settings:
 
 
 def finish(logger: WandbLogger, failed: bool) -> None:
-    """Close the logger's run, as failed or finished; a server that does not take the rest of it is not waited for."""
-    run = logger.experiment
+    """Close the logger's run, as failed or finished."""
+    finish_run(logger.experiment, failed)
+
+
+def finish_run(run: wandb.Run, failed: bool) -> None:
+    """Close a run, as failed or finished; a server that does not take the rest of it is not waited for."""
     try:
         run.finish(exit_code=int(failed))
     except TimeoutError:

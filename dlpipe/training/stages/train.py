@@ -10,7 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from dlpipe.errors import DivergedError, DlpipeError
+from dlpipe.errors import DivergedError, DlpipeError, PrunedError
 from dlpipe.runs.best_weights import load_weights
 from dlpipe.runs.directory import STAGE, best_of, write_json
 from dlpipe.runs.stage_result import StageResult
@@ -142,6 +142,8 @@ def _result(stage: Stage, trainer: pl.Trainer, error: BaseException | None) -> S
 def _stopped_by(trainer: pl.Trainer, error: BaseException | None) -> str:
     if isinstance(error, DivergedError):
         return "diverged"
+    if isinstance(error, PrunedError):
+        return "pruned"
     if error is not None:
         signalled = find_callback(trainer, GracefulStop).received is not None  # a rank fails if another stopped first
         return "interrupted" if signalled or not isinstance(error, Exception) else "failed"

@@ -73,6 +73,22 @@ CONFIG_CHECKS = {
     ),
     "sweep with one bad choice": ("-m model=logreg,lenett", r"model=lenett: no model 'lenett'"),
     "sweep with one bad value": ("-m optimizer.lr=0.1,abc", r"optimizer.lr=abc: must be a number"),
+    "interval without a sweeper that searches": (
+        "-m optimizer.lr=interval(1e-3,1e-1)",
+        r"optimizer.lr=interval\(1e-3,1e-1\): an interval needs a sweeper .*: add hydra/sweeper=optuna",
+    ),
+    "interval with its ends swapped": (
+        "-m hydra/sweeper=optuna optimizer.lr=interval(1,0.1)",
+        r"an interval needs two numbers, the lower first, such as interval\(1e-4,1e-1\); it has 1.0 and 0.1",
+    ),
+    "interval without an end": ("-m optimizer.lr=interval(0.1,inf)", r"it has 0.1 and inf"),
+    "sweeper that is not installed": (
+        "-m hydra/sweeper=optun optimizer.lr=0.1,0.2",
+        r"no hydra/sweeper 'optun'; did you mean 'optuna'\? there are basic, optuna",
+    ),
+    "search that does not exist": ("-m search=rates", r"search=rates: no such search; there are none"),
+    "search without -m": ("search=rates", r"search=rates: a search is a sweep: add --multirun"),
+    "several searches": ("-m search=rates,others", r"search=rates,others: one search at a time"),
     "sweep over a key only one model has": ("-m model=mlp,logreg model.l1=0,0.1", r"model.l1=0: no such key"),
     "learning rate that is not a number": ("optimizer.lr=nan", r"optimizer.lr=nan: must be a number"),
     "sweep by its mode": ("hydra.mode=MULTIRUN", r"hydra.mode=MULTIRUN: use --multirun for a sweep"),

@@ -429,7 +429,7 @@ def test_printed_sync_command_names_the_run(sweep, first):
     commands = re.findall(r"send this run later with: (.*)", sweep[1])
     (log,) = Path(shlex.split(commands[0])[-1]).glob("*.wandb")
     assert log.is_relative_to(first)
-    assert len(commands) == 2
+    assert len(commands) == 3  # of two jobs and of the sweep itself
 
 
 def test_everything_is_in_the_run_directories(sweep):

@@ -74,10 +74,12 @@ NEEDED_BY = {
 
 
 class SweepSettings(Strict):
-    """When a sweep stops starting jobs."""
+    """When a sweep stops starting jobs, and how many it starts at once; ``conf/launcher`` reads ``jobs_per_gpu``."""
 
     on_error: Literal["continue", "stop"]
     max_failures: Positive | None
+    max_batch_size: Positive | None
+    jobs_per_gpu: Positive
 
     @property
     def most_failures(self) -> int | None:

@@ -37,6 +37,12 @@ def run(tmp_path_factory):
     return made
 
 
+def test_run_trains_on_two_devices(tmp_path):
+    run = dlpipe.run("trainer=ddp", "trainer.devices=2", "recipe.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
+    assert run.summary["status"] == "finished"
+    assert "epoch 1, minibatch 11/11" in (tmp_path / "run" / "dlpipe.log").read_text()
+
+
 def test_a_run_has_the_numbers_of_the_command_line(run, cli):
     result = cli("model=lenet", "recipe.max_epochs=2", "hydra.run.dir=run")
     assert result.code == 0, result.err

@@ -71,13 +71,15 @@ def _become_job(config: "DictConfig", hydra_node: dict[str, Any] | None) -> None
 
     setup_globals()
     register()
-    if hydra_node is None:
-        log_as_job(Path(config.output_dir))
-    else:
-        hydra_node["mode"] = RunMode[hydra_node["mode"]]
+    mode = hydra_node["mode"] if hydra_node else None  # None also where the config was composed in Python
+    if hydra_node:
+        hydra_node["mode"] = mode and RunMode[mode]
         job_config = OmegaConf.create({**config, "hydra": hydra_node})
         HydraConfig.instance().cfg = job_config  # type: ignore[assignment]  # of the fields of HydraConf
+    if mode:
         configure_log(job_config.hydra.job_logging, job_config.hydra.verbose)
+    else:
+        log_as_job(Path(config.output_dir))
     if get_rank_info().rank > 0:
         logging.getLogger().setLevel(logging.WARNING)
 

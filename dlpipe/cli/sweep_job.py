@@ -6,12 +6,14 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
 from dlpipe.cli.hydra_task import train
+from dlpipe.config.job_resources import pin_joblib_worker
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.directory import has_diverged, read_summary
 from dlpipe.settings import read_settings
+from dlpipe.sweeps.launcher import PRESET
 from dlpipe.sweeps.record import (
     DIVERGED,
     FAILED,
@@ -22,6 +24,7 @@ from dlpipe.sweeps.record import (
     append_started,
     reason_not_to_start,
 )
+from dlpipe.sweeps.requeue import requeued_on_announcement
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.callbacks.monitor import worst
 from dlpipe.training.error_report import log_error, one_line
@@ -40,14 +43,23 @@ def run_job(cfg: DictConfig) -> float | None:
         JobError: it failed. Not the exception itself: a launcher pickles it, and not every class can be unpickled.
     """
     hydra = HydraConfig.get()
+    with read_write(hydra.overrides):  # the launcher is no part of the job: not of its provenance, nor of a table
+        hydra.overrides.task = [text for text in hydra.overrides.task if not text.startswith(PRESET)]
     sweep_dir = Path(hydra.runtime.cwd, str(hydra.sweep.dir))
     name = os.path.relpath(cfg.output_dir, sweep_dir)
     if reason := reason_not_to_start(sweep_dir, name, read_settings(cfg).sweep.most_failures):
         log.info("%s is not started: %s", name, reason)
         return worst(cfg.recipe.monitor_mode)
     append_started(sweep_dir, name)
+    pin_joblib_worker(cfg.trainer.accelerator, cfg.trainer.devices)
     with open_dict(cfg):
         cfg.resume = "auto"  # the directory is this job's alone, and it may have been interrupted before
+    with requeued_on_announcement():
+        return _train(cfg, sweep_dir, name)
+
+
+def _train(cfg: DictConfig, sweep_dir: Path, name: str) -> float | None:
+    """Train the job, and record how it ended."""
     try:
         value = train(cfg)
     except DlpipeError as error:

@@ -1,10 +1,12 @@
-"""OmegaConf resolvers that sample hyper-parameters; the same key gives the same value in every process."""
+"""OmegaConf resolvers: those that sample hyper-parameters are here; the same key gives the same value everywhere."""
 
 import random
 from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
+
+from dlpipe.config.job_resources import cores_of_job, gpus_of_job, jobs_at_once
 
 
 def uniform(low: float, high: float, *key: Any) -> float:
@@ -18,6 +20,6 @@ def choice(values: Sequence[Any], *key: Any) -> Any:
 
 
 def register() -> None:
-    """Register both with OmegaConf."""
-    for resolver in (uniform, choice):
+    """Register all with OmegaConf."""
+    for resolver in (uniform, choice, jobs_at_once, cores_of_job, gpus_of_job):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

@@ -34,6 +34,7 @@ from dlpipe.training.callbacks.monitor import worst
 
 POLL_SECONDS = 1.0
 SUBDIR = "hydra.sweep.subdir"
+PRESET = "launcher="  # is the sweep's, not a job's: the sweep may be resumed with another one
 
 
 @dataclass
@@ -68,8 +69,10 @@ class OncePerJob(Launcher):
         self.progress = Progress(sweep.directory)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what composes the config of a job; the inner launcher has its own."""
+        """Keep what composes the config of a job, and give a job the preset of now: another may have planned it."""
         self.context, self.config = hydra_context, config
+        preset = [text for text in config.hydra.overrides.task if text.startswith(PRESET)]
+        config.hydra.overrides.hydra = [*preset, *config.hydra.overrides.hydra]  # the inner launcher has this config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run the jobs that are not done, and wait for those that other processes run; return all in their order.
@@ -77,7 +80,7 @@ class OncePerJob(Launcher):
         Raises:
             SystemExit: a job was not run, as too many have failed, or not to its end; Hydra ends then.
         """
-        asked = self._plan([list(overrides) for overrides in job_overrides])
+        asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
         planned = {job.name: job for job in read_jobs(self.sweep.directory)}
         statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))
         self._run([job for job in planned.values() if job.name in asked and job.status in statuses], initial_job_idx)
@@ -128,9 +131,12 @@ class OncePerJob(Launcher):
     def _run(self, jobs: list[JobRecord], initial_job_idx: int) -> None:
         if not jobs:
             return
+        assert self.config is not None
+        size = self.config.sweep.max_batch_size or len(jobs)
         overrides = [[*job.overrides, f"{SUBDIR}={quoted(job.name)}"] for job in jobs]
         with self.progress.shown(self.launcher):
-            self.launcher.launch(overrides, initial_job_idx=initial_job_idx)
+            for start in range(0, len(jobs), size):
+                self.launcher.launch(overrides[start : start + size], initial_job_idx=initial_job_idx + start)
 
     def _wait(self, names: list[str]) -> None:
         """Wait for jobs that another process runs: a worker of a killed sweep, or a job of a cluster."""

@@ -43,7 +43,11 @@ class SweepRequest:
     def asks_for_the_same(self, other: "SweepRequest") -> bool:
         """Whether both choose the same jobs; another launcher may run them."""
         own, others = (
-            [text for text in request.overrides if not text.startswith(("hydra/launcher=", "hydra.launcher."))]
+            [
+                text
+                for text in request.overrides
+                if not text.startswith(("launcher=", "hydra/launcher=", "hydra.launcher."))
+            ]
             for request in (self, other)
         )
         return (own, self.config_dirs, self.working_folder) == (others, other.config_dirs, other.working_folder)

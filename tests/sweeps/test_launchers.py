@@ -1,5 +1,8 @@
-"""Sweeps by joblib's and submitit's launchers, whose jobs run in processes of their own."""
+"""Sweeps by joblib's, submitit's and Ray's launchers, whose jobs run in processes of their own."""
 
+import importlib.util
+import itertools
+import os
 import pickle
 import signal
 import subprocess
@@ -7,13 +10,24 @@ import sys
 import time
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
+import dlpipe
+from dlpipe.config import job_resources
+from dlpipe.config.checks.config_checks import check
 from dlpipe.operating_system import is_alive
 from dlpipe.runs.directory import read_ranks, read_summary
 from dlpipe.sweeps.record import read_events, read_jobs
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
 SHORT = ("recipe.max_epochs=1", "hydra.sweep.dir=sweep")
+GRID = ("seed=1,2", "trainer=default,ddp")  # ddp: two devices
+JOBS = {
+    "0-logreg": ["seed=1"],
+    "1-logreg": ["seed=1", "trainer=ddp"],
+    "2-logreg": ["seed=2"],
+    "3-logreg": ["seed=2", "trainer=ddp"],
+}
 BROKEN = """
 import pytorch_lightning as pl
 
@@ -29,23 +43,112 @@ class Broken(pl.LightningModule):
 """
 
 
-@pytest.fixture(params=["joblib", "submitit_local"])
+@pytest.fixture(params=["joblib", "submitit"])
 def launcher(request):
     """The override that chooses it."""
-    return f"hydra/launcher={request.param}"
+    return f"launcher={request.param}"
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """By job, the weights that it has when it is not part of a sweep."""
+    folder = tmp_path_factory.mktemp("alone")
+    for name, overrides in JOBS.items():
+        dlpipe.run(*overrides, SHORT[0], f"hydra.run.dir={folder / name}")
+    return {name: weights(folder / name) for name in JOBS}
 
 
 def sweep(folder, *overrides):
     command = [sys.executable, "-m", "dlpipe", "-m", *overrides, *SHORT]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}  # or Ray writes a token into the user's home
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def test_each_job_trains_on_two_devices(launcher, tmp_path):
-    done = sweep(tmp_path, launcher, "seed=1,2", "trainer=ddp", "trainer.devices=2")
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    for job in ("0-logreg", "1-logreg"):
-        assert read_summary(tmp_path / "sweep" / job)["status"] == "finished"
+def weights(run_dir):
+    return (run_dir / "weights.safetensors").read_bytes()
+
+
+def jobs_at_once(sweep_dir):
+    """The largest number of jobs that ran at the same time."""
+    changes = [{"started": 1, "finished": -1}.get(event["event"], 0) for event in read_events(sweep_dir)]
+    return max(itertools.accumulate(changes))
+
+
+def wait_until_ended(pids):
+    deadline = time.monotonic() + 20
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"{pids} still run"
+        time.sleep(0.1)
+
+
+def check_sweep(done, folder, alone):
+    """Each job has a directory of its own and the weights of the same job alone, and no process of a job is left."""
+    assert done.returncode == 0, done.stderr
+    assert {job.name: job.status for job in read_jobs(folder)} == dict.fromkeys(JOBS, "finished")
+    assert {path.parent.name for path in folder.rglob("summary.json")} == set(JOBS)
+    assert {name: weights(folder / name) for name in JOBS} == alone
+    wait_until_ended([event["pid"] for event in read_events(folder) if event["event"] == "started"])
+
+
+def test_each_job_on_one_device_or_two_has_the_weights_of_the_same_job_alone(launcher, tmp_path, alone):
+    limit = "hydra.launcher.n_jobs=2" if launcher == "launcher=joblib" else "sweep.max_batch_size=2"
+    done = sweep(tmp_path, launcher, limit, *GRID)
+    check_sweep(done, tmp_path / "sweep", alone)
+    assert done.stderr == ""
+    assert jobs_at_once(tmp_path / "sweep") == 2
+    for job in ("1-logreg", "3-logreg"):
         assert len(read_ranks(tmp_path / "sweep" / job)) == 2
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("hydra_plugins.hydra_ray_launcher"), reason="Ray is not installed")
+def test_each_job_on_ray_has_the_weights_of_the_same_job_alone(tmp_path, alone):
+    """docs/launchers.md says how to run it."""
+    done = sweep(tmp_path, "launcher=ray", "hydra.launcher.ray.init.num_cpus=2", *GRID)
+    check_sweep(done, tmp_path / "sweep", alone)
+    assert jobs_at_once(tmp_path / "sweep") <= 2
+
+
+def test_a_sweep_is_resumed_with_another_launcher_and_its_jobs_do_not_say_which(cli):
+    words = ("-m", "seed=1,2", *SHORT, "sweep.max_batch_size=1")
+    assert cli(*words).code == 0
+    result = cli(*words, "launcher=joblib", "resume=auto")
+    assert (result.code, result.err) == (0, "")
+    events = read_events(result.folder / "sweep")
+    assert [event["event"] for event in events].count("started") == 2
+    assert "launcher" not in (result.folder / "sweep" / "sweep.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("preset", "hydras", "extra"),
+    [
+        ("joblib", "joblib", "joblib"),
+        ("submitit", "submitit_local", "submitit"),
+        ("slurm", "submitit_slurm", "submitit"),
+        ("ray", "ray", "ray"),
+    ],
+)
+def test_a_launcher_that_is_not_installed_is_refused_with_its_extra(cli, monkeypatch, preset, hydras, extra):
+    monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{hydras}.yaml", raising=False)
+    for choice in (f"launcher={preset}", f"hydra/launcher={hydras}"):
+        result = cli("-m", choice, "seed=1,2")
+        assert result.code == 2
+        assert f"no hydra/launcher '{hydras}'; to install it: pip install 'dlpipe[{extra}]'" in result.err
+        assert result.written == []
+
+
+def test_the_users_own_number_of_jobs_wins_over_the_presets(monkeypatch):
+    monkeypatch.setattr(job_resources, "usable_cores", lambda: 8)
+
+    def composed(*overrides):
+        ((_, config),) = check(list(overrides), multirun=True, output_key=None)
+        return config
+
+    assert composed("launcher=joblib", "threads=2").hydra.launcher.n_jobs == 4
+    assert composed("launcher=joblib", "hydra.launcher.n_jobs=3").hydra.launcher.n_jobs == 3
+    assert composed("launcher=submitit", "trainer=ddp", "trainer.devices=4").sweep.max_batch_size == 2
+    assert composed("launcher=submitit", "sweep.max_batch_size=3").sweep.max_batch_size == 3
+    slurm = composed("launcher=slurm", "threads=2", "trainer=ddp").hydra.launcher
+    assert (slurm.cpus_per_task, slurm.gpus_per_node) == (4, None)
 
 
 def test_an_exception_that_cannot_be_unpickled_fails_its_own_job_only(launcher, tmp_path, install):
@@ -59,7 +162,7 @@ def test_an_exception_that_cannot_be_unpickled_fails_its_own_job_only(launcher, 
 
 
 def test_no_worker_outlives_a_killed_sweep(tmp_path):
-    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2", "recipe.max_epochs=100000"]
+    words = ["launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2", "recipe.max_epochs=100000"]
     command = [sys.executable, "-m", "dlpipe", "-m", *words, "recipe.patience=null", "hydra.sweep.dir=sweep"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not all((tmp_path / "sweep" / job / "metrics.csv").exists() for job in ("0-logreg", "1-logreg")):
@@ -70,10 +173,7 @@ def test_no_worker_outlives_a_killed_sweep(tmp_path):
     workers = [event["pid"] for event in read_events(tmp_path / "sweep") if event["event"] == "started"]
     assert len(set(workers)) == 2
     assert process.pid not in workers
-    deadline = time.monotonic() + 20
-    while any(is_alive(pid) for pid in workers):
-        assert time.monotonic() < deadline, f"{workers} still run"
-        time.sleep(0.1)
+    wait_until_ended(workers)
     assert [job.status for job in read_jobs(tmp_path / "sweep")] == ["interrupted", "interrupted"]
 
 

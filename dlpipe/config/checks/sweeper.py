@@ -18,10 +18,11 @@ GROUPS = ("hydra/sweeper", "hydra/launcher")
 
 
 def not_installed(group: str, name: str) -> str:
-    """The message for a sweeper or launcher that Hydra does not know; an extra of dlpipe may have its name."""
+    """The message for a sweeper or launcher that Hydra does not know; an extra of dlpipe may be named after it."""
     known = options(group)
     extras = metadata(registry.CORE).get_all("Provides-Extra") or []
-    install = f"; to install it: pip install 'dlpipe[{name}]'" if name in extras else ""
+    extra = name.partition("_")[0]  # of submitit_local and submitit_slurm
+    install = f"; to install it: pip install 'dlpipe[{extra}]'" if extra in extras else ""
     return f"no {group} {name!r}{install}; {did_you_mean(name, known)}there are {format_list(known)}"
 
 

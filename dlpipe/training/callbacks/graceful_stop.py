@@ -15,7 +15,7 @@ from dlpipe.training.distributed.rank_info import get_rank_info
 
 log = logging.getLogger(__name__)
 # Ctrl-C, what ends a batch job, and what announces that end
-SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGUSR1")
+SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 # for all ranks to reach a safe point; after 30 their launcher kills them, and no summary would be written
 GRACE_SECONDS = 15
 
@@ -33,7 +33,7 @@ class StoppedBySignal(SystemExit):
 
 
 class GracefulStop(pl.Callback):
-    """While training, let SIGINT, SIGTERM and SIGUSR1 stop the run after the current step, with a checkpoint.
+    """While training, let SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 stop the run after the current step, with a checkpoint.
 
     A second Ctrl-C stops it at once. In a distributed run all ranks stop together, whichever one received the signal.
     """

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 RANK_SCRIPT = Path(__file__).parents[2] / "cli" / "rank.py"
 # errors of a rank whose peer is gone, or that the launcher ends
 CONSEQUENCES = re.compile(rf"{PEER_GONE}|KeyboardInterrupt|SystemExit")
-SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
+SIGNALS = existing_signals("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
 def launch(run_dir: Path, processes: int, checkpoints: dict[str, Path]) -> None:

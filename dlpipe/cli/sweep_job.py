@@ -43,7 +43,7 @@ def run_job(cfg: DictConfig) -> float | None:
         JobError: it failed. Not the exception itself: a launcher pickles it, and not every class can be unpickled.
     """
     hydra = HydraConfig.get()
-    with read_write(hydra.overrides):  # the launcher is no part of the job: not of its provenance, nor of a table
+    with read_write(hydra.overrides):  # type: ignore[arg-type]  # a config; the launcher is no part of the job: not of its provenance, nor of a table
         hydra.overrides.task = [text for text in hydra.overrides.task if not text.startswith(PRESET)]
     sweep_dir = Path(hydra.runtime.cwd, str(hydra.sweep.dir))
     name = os.path.relpath(cfg.output_dir, sweep_dir)

@@ -23,7 +23,7 @@ class Identity(NamedTuple):
 
 def identify(config: DictConfig) -> Identity:
     """The identity of a composed config, whose relative paths start at the folder where the command was typed."""
-    own = config.copy()
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     with open_dict(own):
         own.output_dir = "RUN_DIRECTORY"
     values = flat(OmegaConf.to_container(resolved_config(own), resolve=True))

@@ -215,7 +215,9 @@ def test_on_nan_is_stop_or_warn(cli):
 def test_a_sweep_ranks_a_diverged_job_last_marks_it_and_runs_the_others(models, cli):
     result = cli("-m", "model=Explodes,Late,Judge", *SHORT[:2], "hydra.sweep.dir=s")
     assert result.code == 0
-    table = [line.split() for line in result.out.splitlines() if line.startswith(("0-", "1-", "2-"))]
+    printed = result.out.splitlines()
+    head = next(place for place, line in enumerate(printed) if line.startswith("job "))
+    table = [line.split() for line in printed[head + 1 : head + 4]]
     assert [row[0] for row in table] == ["2-Judge", "0-Explodes", "1-Late"]
     assert ["diverged" in row for row in table] == [False, True, True]
 

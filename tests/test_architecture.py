@@ -154,6 +154,7 @@ def test_every_key_and_choice_of_the_config_is_documented():
         *config_options("logger"),
         *config_options("trainer"),
         *config_options("scheduler"),
+        *config_options("launcher"),
     ]
     assert [word for word in words if f"`{word}`" not in text and f"={word}`" not in text] == []
 

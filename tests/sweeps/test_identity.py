@@ -24,6 +24,9 @@ def mlp():
         ("resume=auto",),
         ("hydra.run.dir=elsewhere",),
         ("hydra/launcher=joblib",),
+        ("launcher=joblib",),
+        ("launcher=submitit",),  # sets a value of sweep
+        ("launcher=slurm", "sweep.jobs_per_gpu=2"),
         ("try_one_batch=false",),
         ("sweep.on_error=stop",),
         ("recipe.lr=0.2",),  # the recipe's own value

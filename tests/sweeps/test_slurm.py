@@ -11,29 +11,19 @@ import pytest
 import dlpipe
 from dlpipe.sweeps.record import read_events
 
-LONG = ("recipe.max_epochs=400", "recipe.patience=null", "seed=1")
-# runs each task of the array in turn, again if it was put back into the queue
-SBATCH = """#!{python}
-import os, pathlib, re, shutil, subprocess, sys
-text = pathlib.Path(sys.argv[-1]).read_text()
-shutil.copy(sys.argv[-1], "{folder}/submitted.sh")
-print("Submitted batch job 7", flush=True)
-if os.fork():
-    os._exit(0)
-os.setsid()
-for task in range(int(re.search(r"--array=0-(\\d+)", text)[1]) + 1 if "--array" in text else 1):
-    os.environ.update(SLURM_JOB_ID="7", SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID=str(task), SLURM_NTASKS="1")
-    os.environ.update(SLURM_PROCID="0", SLURM_LOCALID="0", SLURM_NODEID="0", SLURM_STEP_ID="0")
-    os.environ.update(SLURM_JOB_NUM_NODES="1", SLURM_JOB_NODELIST="localhost")
-    requeued = pathlib.Path(f"{folder}/requeued-7_{{task}}")
-    while True:
-        requeued.unlink(missing_ok=True)
-        subprocess.run(["bash", "{folder}/submitted.sh"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if not requeued.exists():
-            break
+LONG = ("recipe.max_epochs=200", "recipe.patience=null", "seed=1")
+# runs the job, and again as often as it was put back into the queue
+SBATCH = """#!/bin/bash
+cp "${{!#}}" {folder}/submitted.sh
+echo "Submitted batch job 7"
+export SLURM_JOB_ID=7 SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0 SLURM_STEP_ID=0
+export SLURM_JOB_NUM_NODES=1 SLURM_JOB_NODELIST=localhost
+(
+  while rm -f {folder}/requeued; bash {folder}/submitted.sh; [ -e {folder}/requeued ]; do :; done
+) < /dev/null > {folder}/output.log 2>&1 &
 """
 SRUN = '#!/bin/bash\nshift 5\nexec "$@"\n'  # after --unbuffered --output FILE --error FILE
-SCONTROL = '#!/bin/bash\necho "$@" >> {folder}/scontrol.log\ntouch {folder}/requeued-$2\n'
+SCONTROL = '#!/bin/bash\necho "$@" >> {folder}/scontrol.log\ntouch {folder}/requeued\n'
 SACCT = "#!/bin/bash\necho 'JobID|State|NodeList'\n"
 
 
@@ -43,7 +33,7 @@ def slurm(tmp_path):
     folder = tmp_path / "slurm"
     folder.mkdir()
     for name, text in (("sbatch", SBATCH), ("srun", SRUN), ("scontrol", SCONTROL), ("sacct", SACCT)):
-        text = text if name == "srun" else text.format(python=sys.executable, folder=folder)
+        text = text if name == "srun" else text.format(folder=folder)
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     return folder, os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
@@ -55,15 +45,17 @@ def test_a_job_whose_time_ends_is_requeued_and_has_the_weights_of_an_undisturbed
     words = (*LONG, f"trainer={trainer}")
     command = [sys.executable, "-m", "dlpipe", "-m", "launcher=slurm", *words, "hydra.sweep.dir=sweep"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
     while not (tmp_path / "sweep" / "0-logreg" / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline, (folder / "output.log").read_text()
         time.sleep(0.01)
     os.kill(read_events(tmp_path / "sweep")[-1]["pid"], signal.SIGUSR2)
     _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, b"")
     events = [event["event"] for event in read_events(tmp_path / "sweep") if event["job"] == "0-logreg"]
     assert events == ["planned", "started", "interrupted", "started", "finished"]
-    assert (folder / "scontrol.log").read_text() == "requeue 7_0\n"
+    assert (folder / "scontrol.log").read_text() == "requeue 7\n"
     dlpipe.run(*words, f"hydra.run.dir={tmp_path / 'alone'}")
     weights = [(tmp_path / run / "weights.safetensors").read_bytes() for run in ("sweep/0-logreg", "alone")]
     assert weights[0] == weights[1]
@@ -72,5 +64,5 @@ def test_a_job_whose_time_ends_is_requeued_and_has_the_weights_of_an_undisturbed
 
 def check_request(script, cores):
     """It is requeued, warned two minutes before its end, and gets a core for each process."""
-    asked = {"--requeue", "--signal=USR2@120", f"--cpus-per-task={cores}", "--time=240", "--array=0-0%1"}
+    asked = {"--requeue", "--signal=USR2@120", f"--cpus-per-task={cores}", "--time=240"}
     assert asked <= {line.split()[-1] for line in script.splitlines() if line.startswith("#SBATCH")}

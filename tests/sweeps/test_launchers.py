@@ -115,7 +115,7 @@ def test_submitit_trains_each_job_as_it_does_alone_in_groups(tmp_path, alone):
 @pytest.mark.parametrize("trainer", ["default", "ddp"])
 def test_each_job_on_ray_trains_as_it_does_alone(tmp_path, alone, trainer):
     """docs/launchers.md says how to run it."""
-    done = sweep(tmp_path, "launcher=ray", "hydra.launcher.ray.init.num_cpus=2", "seed=1,2", f"trainer={trainer}")
+    done = sweep(tmp_path, "launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", "seed=1,2", f"trainer={trainer}")
     check_jobs(done, tmp_path / "sweep", alone(trainer))
     assert jobs_at_once(tmp_path / "sweep") <= 2
 

@@ -3,10 +3,11 @@
 import logging
 import os
 from pathlib import Path
+from typing import cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, Node, open_dict, read_write
 
 from dlpipe.cli.hydra_task import train
 from dlpipe.config.job_resources import pin_joblib_worker
@@ -43,7 +44,8 @@ def run_job(cfg: DictConfig) -> float | None:
         JobError: it failed. Not the exception itself: a launcher pickles it, and not every class can be unpickled.
     """
     hydra = HydraConfig.get()
-    with read_write(hydra.overrides):  # type: ignore[arg-type]  # a config; the launcher is no part of the job: not of its provenance, nor of a table
+    # the launcher is no part of the job: neither of its provenance nor of the sweep's table
+    with read_write(cast(Node, hydra.overrides)):
         hydra.overrides.task = [text for text in hydra.overrides.task if not text.startswith(PRESET)]
     sweep_dir = Path(hydra.runtime.cwd, str(hydra.sweep.dir))
     name = os.path.relpath(cfg.output_dir, sweep_dir)

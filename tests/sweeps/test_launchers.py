@@ -1,5 +1,6 @@
 """Sweeps by joblib's, submitit's and Ray's launchers, whose jobs run in processes of their own."""
 
+import functools
 import importlib.util
 import itertools
 import os
@@ -21,13 +22,7 @@ from dlpipe.sweeps.record import read_events, read_jobs
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 
 SHORT = ("recipe.max_epochs=1", "hydra.sweep.dir=sweep")
-GRID = ("seed=1,2", "trainer=default,ddp")  # ddp: two devices
-JOBS = {
-    "0-logreg": ["seed=1"],
-    "1-logreg": ["seed=1", "trainer=ddp"],
-    "2-logreg": ["seed=2"],
-    "3-logreg": ["seed=2", "trainer=ddp"],
-}
+JOBS = {"0-logreg": "seed=1", "1-logreg": "seed=2"}
 BROKEN = """
 import pytorch_lightning as pl
 
@@ -51,11 +46,16 @@ def launcher(request):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """By job, the weights that it has when it is not part of a sweep."""
-    folder = tmp_path_factory.mktemp("alone")
-    for name, overrides in JOBS.items():
-        dlpipe.run(*overrides, SHORT[0], f"hydra.run.dir={folder / name}")
-    return {name: weights(folder / name) for name in JOBS}
+    """By job, the weights that it has when it is not part of a sweep, with the trainer's name as argument."""
+
+    @functools.cache
+    def weights_alone(trainer):
+        folder = tmp_path_factory.mktemp(trainer)
+        for name, seed in JOBS.items():
+            dlpipe.run(seed, f"trainer={trainer}", SHORT[0], f"hydra.run.dir={folder / name}")
+        return {name: weights(folder / name) for name in JOBS}
+
+    return weights_alone
 
 
 def sweep(folder, *overrides):
@@ -81,7 +81,7 @@ def wait_until_ended(pids):
         time.sleep(0.1)
 
 
-def check_sweep(done, folder, alone):
+def check_jobs(done, folder, alone):
     """Each job has a directory of its own and the weights of the same job alone, and no process of a job is left."""
     assert done.returncode == 0, done.stderr
     assert {job.name: job.status for job in read_jobs(folder)} == dict.fromkeys(JOBS, "finished")
@@ -90,21 +90,33 @@ def check_sweep(done, folder, alone):
     wait_until_ended([event["pid"] for event in read_events(folder) if event["event"] == "started"])
 
 
-def test_each_job_on_one_device_or_two_has_the_weights_of_the_same_job_alone(launcher, tmp_path, alone):
+def test_each_job_trains_on_two_devices_as_it_does_alone(launcher, tmp_path, alone):
     limit = "hydra.launcher.n_jobs=2" if launcher == "launcher=joblib" else "sweep.max_batch_size=2"
-    done = sweep(tmp_path, launcher, limit, *GRID)
-    check_sweep(done, tmp_path / "sweep", alone)
+    done = sweep(tmp_path, launcher, limit, "seed=1,2", "trainer=ddp", "trainer.devices=2")
+    check_jobs(done, tmp_path / "sweep", alone("ddp"))
     assert done.stderr == ""
     assert jobs_at_once(tmp_path / "sweep") == 2
-    for job in ("1-logreg", "3-logreg"):
-        assert len(read_ranks(tmp_path / "sweep" / job)) == 2
+    assert [len(read_ranks(tmp_path / "sweep" / job)) for job in JOBS] == [2, 2]
+
+
+def test_each_job_of_joblib_trains_as_it_does_alone(tmp_path, alone):
+    check_jobs(sweep(tmp_path, "launcher=joblib", "seed=1,2"), tmp_path / "sweep", alone("default"))
+
+
+@pytest.mark.slow
+def test_submitit_trains_each_job_as_it_does_alone_in_groups(tmp_path, alone):
+    check_jobs(
+        sweep(tmp_path, "launcher=submitit", "sweep.max_batch_size=1", "seed=1,2"), tmp_path / "sweep", alone("default")
+    )
+    assert jobs_at_once(tmp_path / "sweep") == 1
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("hydra_plugins.hydra_ray_launcher"), reason="Ray is not installed")
-def test_each_job_on_ray_has_the_weights_of_the_same_job_alone(tmp_path, alone):
+@pytest.mark.parametrize("trainer", ["default", "ddp"])
+def test_each_job_on_ray_trains_as_it_does_alone(tmp_path, alone, trainer):
     """docs/launchers.md says how to run it."""
-    done = sweep(tmp_path, "launcher=ray", "hydra.launcher.ray.init.num_cpus=2", *GRID)
-    check_sweep(done, tmp_path / "sweep", alone)
+    done = sweep(tmp_path, "launcher=ray", "+hydra.launcher.ray.init.num_cpus=2", "seed=1,2", f"trainer={trainer}")
+    check_jobs(done, tmp_path / "sweep", alone(trainer))
     assert jobs_at_once(tmp_path / "sweep") <= 2
 
 

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from dlpipe.config.checks.overrides import SAME_JOB
 from dlpipe.config.prepare import resolved_config
 from dlpipe.plain_config import flat
 
-# top-level keys of a config that change nothing about the trained weights
-NOT_IN_IDENTITY = ("output_dir", "hydra", "resume", "offline", "logger", "try_one_batch", "sweep")
+NOT_IN_IDENTITY = ("output_dir", "hydra", *SAME_JOB)
 DIGITS = 16  # of a sha256
 
 

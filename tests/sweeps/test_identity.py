@@ -74,3 +74,14 @@ def test_a_path_that_is_read_counts_from_where_the_command_was_typed(tmp_path, m
     assert here == identity(f"init_from={tmp_path}/run")
     monkeypatch.chdir("/")
     assert here != identity("init_from=run")
+
+
+@pytest.mark.parametrize(
+    "override", ["logger=csv,tensorboard", "offline=true,false", "sweep.max_failures=1,2", "launcher=none,joblib"]
+)
+def test_a_sweep_over_what_makes_no_other_job_is_refused(override, cli):
+    result = cli("-m", override)
+    assert (result.code, result.written) == (2, [])
+    key = override.partition("=")[0]
+    assert f"{override}: jobs that differ in {key} alone would be one job: choose one value" in result.err
+    assert ("write logger=[csv,tensorboard]" in result.err) == (key == "logger")

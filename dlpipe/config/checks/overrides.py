@@ -27,6 +27,8 @@ HYDRA_KEYS = {
     "hydra.output_subdir": "the table of a sweep reads the overrides there",
     "hydra.sweep.subdir": "jobs would share a folder; keep ${hydra.job.num} in it",
 }
+# top-level keys and groups that change nothing about the trained weights: jobs that differ only there are one
+SAME_JOB = ("logger", "launcher", "offline", "resume", "sweep", "try_one_batch")
 NO_LOGGER = ("none", "null", "false")
 MOST_JOBS = 10_000
 
@@ -170,6 +172,9 @@ def syntax_problems(setting: ParsedOverride, multirun: bool) -> list[Problem]:
         return [
             Problem(setting.where, "several values are a sweep: add --multirun, or quote text that contains commas")
         ]
+    if root in SAME_JOB and override.is_sweep_override():
+        several = "; for several loggers at once write logger=[csv,tensorboard]" if root == "logger" else ""
+        return [Problem(setting.where, f"jobs that differ in {key} alone would be one job: choose one value{several}")]
     if key == experiments.SEARCH and (not multirun or override.is_sweep_override()):
         message = "one search at a time" if multirun else "a search is a sweep: add --multirun"
         return [Problem(setting.where, message)]

@@ -101,6 +101,15 @@ def test_a_job_asked_for_twice_is_trained_once(cli):
     assert starts(result.folder / "sweep") == {"0-logreg": 1}
 
 
+def test_a_finished_job_whose_directory_was_deleted_is_trained_again(cli, sweep):
+    before = weights(sweep)
+    shutil.rmtree(sweep / "0-logreg")
+    result = cli("resume", str(sweep))
+    assert result.code == 0, result.err
+    assert weights(sweep) == before
+    assert starts(sweep) == {"0-logreg": 2, "1-logreg": 1}
+
+
 def test_a_finished_sweep_is_left_as_it_is(cli, sweep):
     before = {path: path.read_bytes() for path in sweep.glob("*/summary.json")}
     result = cli("resume", str(sweep))

@@ -84,6 +84,9 @@ class OncePerJob(Launcher):
             SystemExit: a job was not run, as too many have failed, or not to its end; Hydra ends then.
         """
         asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
+        if (different := len(set(asked))) < len(asked):
+            same = "others differ from these in nothing that changes the weights"
+            print(f"{len(asked)} jobs were asked for, which are {different}: {same}", flush=True)
         self._plan_again_where_deleted(asked)
         planned = {job.name: job for job in read_jobs(self.sweep.directory)}
         statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))

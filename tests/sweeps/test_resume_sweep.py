@@ -95,9 +95,10 @@ def test_a_larger_grid_trains_only_the_new_jobs_and_resume_knows_all(cli, sweep)
     assert starts(sweep) == {"0-logreg": 1, "1-logreg": 2, "2-logreg": 2}
 
 
-def test_a_job_asked_for_twice_is_trained_once(cli):
+def test_a_job_asked_for_twice_is_trained_once_and_the_sweep_says_so(cli):
     result = cli("-m", "model=logreg", "optimizer.lr=0.1,0.10", *SHORT)
     assert result.code == 0, result.err
+    assert "2 jobs were asked for, which are 1: others differ from these in nothing that changes" in result.out
     assert starts(result.folder / "sweep") == {"0-logreg": 1}
 
 

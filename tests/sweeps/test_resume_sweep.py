@@ -197,8 +197,15 @@ def test_two_processes_do_not_run_one_sweep(cli, sweep):
 def test_a_folder_that_is_no_sweep_is_refused(cli, sweep, tmp_path):
     assert f"{tmp_path} is not a run's directory" in refused(cli, "resume", str(tmp_path))
     assert "it has no sweep.yaml" in refused(cli, "status", str(tmp_path))
+    assert "typo is not a sweep's directory: it does not exist" in refused(cli, "status", "typo")
     assert "--failed: is for a sweep" in refused(cli, "resume", str(sweep / "0-logreg"), "--failed")
     assert "--force: is for a sweep" in refused(cli, "resume", str(sweep / "0-logreg"), "--force")
+
+
+def test_a_job_names_the_sweep_that_it_belongs_to(cli, sweep):
+    job = str(sweep / "0-logreg")
+    assert f"it is a job of a sweep: python -m dlpipe status {sweep}" in refused(cli, "status", job)
+    assert f"one job of a sweep; all of them: python -m dlpipe resume {sweep}" in cli("resume", job).out
 
 
 def test_a_sweep_takes_no_overrides_when_it_is_resumed(cli, sweep):

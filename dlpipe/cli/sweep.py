@@ -21,7 +21,7 @@ from dlpipe.operating_system import interrupts_blocked_in_children
 from dlpipe.runs.lock import run_directory_lock
 from dlpipe.runs.provenance import differences, versions
 from dlpipe.sweeps.launcher import Sweep, each_job_once
-from dlpipe.sweeps.record import DIVERGED, FAILED, FINISHED, LAUNCHED, PRUNED, append, read_jobs
+from dlpipe.sweeps.record import DONE, FAILED, LAUNCHED, append, read_jobs
 from dlpipe.sweeps.results import write_results
 from dlpipe.sweeps.sweep_file import SweepRequest, add_request, is_sweep, read_requests, write_sweep
 from dlpipe.sweeps.untrusted import job_problems, request_problems
@@ -163,7 +163,7 @@ def _has_workers(config: DictConfig) -> bool:
 def _exit_code(directory: Path) -> int:
     """0 if every job has ended without failing; says what to do about the others."""
     jobs = read_jobs(directory)
-    left = [job for job in jobs if job.status not in (FINISHED, DIVERGED, PRUNED)]
+    left = [job for job in jobs if job.status not in DONE]
     if not left:
         return 0
     failed = sum(job.status == FAILED for job in left)

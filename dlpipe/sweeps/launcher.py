@@ -20,6 +20,7 @@ from dlpipe.runs.directory import read_summary
 from dlpipe.sweeps.identity import Identity, identify
 from dlpipe.sweeps.progress import Progress
 from dlpipe.sweeps.record import (
+    DONE,
     FAILED,
     FINISHED,
     INTERRUPTED,
@@ -28,6 +29,7 @@ from dlpipe.sweeps.record import (
     RUNNING,
     WAITING,
     JobRecord,
+    append,
     append_all,
     read_jobs,
 )
@@ -82,6 +84,10 @@ class OncePerJob(Launcher):
             SystemExit: a job was not run, as too many have failed, or not to its end; Hydra ends then.
         """
         asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
+        if (different := len(set(asked))) < len(asked):
+            same = "others differ from these in nothing that changes the weights"
+            print(f"{len(asked)} jobs were asked for, which are {different}: {same}", flush=True)
+        self._plan_again_where_deleted(asked)
         planned = {job.name: job for job in read_jobs(self.sweep.directory)}
         statuses = (WAITING, INTERRUPTED, *([FAILED] if self.sweep.retry_failed else []))
         self._run([job for job in planned.values() if job.name in asked and job.status in statuses], initial_job_idx)
@@ -112,6 +118,13 @@ class OncePerJob(Launcher):
         self._refuse(changed)
         append_all(self.sweep.directory, list(new.values()))
         return [names[identity.job] for identity in identities]
+
+    def _plan_again_where_deleted(self, names: list[str]) -> None:
+        """Record jobs as interrupted that had ended, and whose directory the user has deleted."""
+        jobs = [job for job in read_jobs(self.sweep.directory) if job.name in names and job.status in DONE]
+        for job in jobs:
+            if not (self.sweep.directory / job.name).exists():
+                append(self.sweep.directory, INTERRUPTED, job.name)
 
     def _subdir(self, config: DictConfig, number: int) -> str:
         """The folder of a new job below the sweep's, from the pattern ``hydra.sweep.subdir`` of the request."""

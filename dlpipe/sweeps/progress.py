@@ -14,12 +14,23 @@ from omegaconf import DictConfig
 from dlpipe.errors import DlpipeError
 from dlpipe.metrics import format_metric
 from dlpipe.runs.directory import read_summary
-from dlpipe.sweeps.record import ENDED, FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, WAITING, JobRecord, read_jobs
+from dlpipe.sweeps.record import (
+    DIVERGED,
+    ENDED,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    PRUNED,
+    RUNNING,
+    WAITING,
+    JobRecord,
+    read_jobs,
+)
 from dlpipe.sweeps.rows import read_rows
 
 POLL_SECONDS = 1.0
 SHOWN = 5  # jobs of a kind that status lists
-ORDER = (FINISHED, PRUNED, "diverged", FAILED, RUNNING, INTERRUPTED, WAITING)
+ORDER = (FINISHED, PRUNED, DIVERGED, FAILED, RUNNING, INTERRUPTED, WAITING)
 
 
 class Progress:

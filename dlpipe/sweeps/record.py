@@ -21,7 +21,8 @@ STARTING_SECONDS = 60.0
 LOCK_SECONDS = 60.0  # writing a line takes less than one
 # how a job ends; one that has failed may be run again
 FINISHED, FAILED, DIVERGED, PRUNED = "finished", "failed", "diverged", "pruned"
-ENDED = (FINISHED, FAILED, DIVERGED, PRUNED)
+DONE = (FINISHED, DIVERGED, PRUNED)  # not to be run again
+ENDED = (*DONE, FAILED)
 WAITING, RUNNING, INTERRUPTED = "waiting", "running", "interrupted"
 PLANNED, STARTED = "planned", "started"
 LAUNCHED = "launched"  # by a process that runs the sweep: failures before it do not count any more
@@ -107,7 +108,7 @@ def reason_not_to_start(sweep_dir: Path, job: str, most_failures: int | None) ->
     """Why a job must not start now: another process has ended it meanwhile, or too many jobs have failed."""
     events = read_events(sweep_dir)
     own = [str(event["event"]) for event in events if event["job"] == job]
-    if own and own[-1] in (FINISHED, DIVERGED, PRUNED):
+    if own and own[-1] in DONE:
         return f"another process has run it: {own[-1]}"
     launched = [place for place, event in enumerate(events) if event["event"] == LAUNCHED]
     failures = sum(event["event"] == FAILED for event in events[launched[-1] if launched else 0 :])
@@ -150,7 +151,7 @@ def _status(run_dir: Path, last: dict[str, Any]) -> str:
         return RUNNING
     with contextlib.suppress(DlpipeError):  # damaged: it cannot be finished
         own = read_summary(run_dir).get("status")
-        if own in (FINISHED, DIVERGED, PRUNED):
+        if own in DONE:
             return str(own)
     return INTERRUPTED if event == STARTED else event
 

@@ -71,6 +71,11 @@ def is_sweep(directory: Path) -> bool:
     return (directory / SWEEP).is_file()
 
 
+def sweep_of(run_dir: Path) -> Path | None:
+    """The sweep's directory that a job's is in; None for another run."""
+    return next((folder for folder in run_dir.absolute().parents if is_sweep(folder)), None)
+
+
 def read_requests(sweep_dir: Path) -> list[SweepRequest]:
     """The request in sweep.yaml, and those that were added later, in order.
 
@@ -83,7 +88,7 @@ def read_requests(sweep_dir: Path) -> list[SweepRequest]:
 
 def _read(path: Path) -> SweepRequest:
     if not path.is_file():
-        raise DlpipeError(f"{path.parent} is not a sweep's directory: it has no {SWEEP}")
+        raise DlpipeError(f"{path.parent} is not a sweep's directory: {_why_no_sweep(path.parent)}")
     try:
         with system_errors_in_one_line():
             text = read_yaml(path)
@@ -98,6 +103,13 @@ def _read(path: Path) -> SweepRequest:
     if content.pop("digest") != _digest(content):
         raise DlpipeError(f"{path} is damaged: a part is missing or was changed; take a good copy")
     return _request({key: value for key, value in content.items() if key not in ("format", "started")}, path.parent)
+
+
+def _why_no_sweep(directory: Path) -> str:
+    if not directory.exists():
+        return "it does not exist"
+    sweep = sweep_of(directory)
+    return f"it is a job of a sweep: python -m dlpipe status {sweep}" if sweep else f"it has no {SWEEP}"
 
 
 def _request(content: Any, sweep_dir: Path) -> SweepRequest:

@@ -95,10 +95,20 @@ def test_a_larger_grid_trains_only_the_new_jobs_and_resume_knows_all(cli, sweep)
     assert starts(sweep) == {"0-logreg": 1, "1-logreg": 2, "2-logreg": 2}
 
 
-def test_a_job_asked_for_twice_is_trained_once(cli):
+def test_a_job_asked_for_twice_is_trained_once_and_the_sweep_says_so(cli):
     result = cli("-m", "model=logreg", "optimizer.lr=0.1,0.10", *SHORT)
     assert result.code == 0, result.err
+    assert "2 jobs were asked for, which are 1: others differ from these in nothing that changes" in result.out
     assert starts(result.folder / "sweep") == {"0-logreg": 1}
+
+
+def test_a_finished_job_whose_directory_was_deleted_is_trained_again(cli, sweep):
+    before = weights(sweep)
+    shutil.rmtree(sweep / "0-logreg")
+    result = cli("resume", str(sweep))
+    assert result.code == 0, result.err
+    assert weights(sweep) == before
+    assert starts(sweep) == {"0-logreg": 2, "1-logreg": 1}
 
 
 def test_a_finished_sweep_is_left_as_it_is(cli, sweep):
@@ -187,8 +197,15 @@ def test_two_processes_do_not_run_one_sweep(cli, sweep):
 def test_a_folder_that_is_no_sweep_is_refused(cli, sweep, tmp_path):
     assert f"{tmp_path} is not a run's directory" in refused(cli, "resume", str(tmp_path))
     assert "it has no sweep.yaml" in refused(cli, "status", str(tmp_path))
+    assert "typo is not a sweep's directory: it does not exist" in refused(cli, "status", "typo")
     assert "--failed: is for a sweep" in refused(cli, "resume", str(sweep / "0-logreg"), "--failed")
     assert "--force: is for a sweep" in refused(cli, "resume", str(sweep / "0-logreg"), "--force")
+
+
+def test_a_job_names_the_sweep_that_it_belongs_to(cli, sweep):
+    job = str(sweep / "0-logreg")
+    assert f"it is a job of a sweep: python -m dlpipe status {sweep}" in refused(cli, "status", job)
+    assert f"one job of a sweep; all of them: python -m dlpipe resume {sweep}" in cli("resume", job).out
 
 
 def test_a_sweep_takes_no_overrides_when_it_is_resumed(cli, sweep):

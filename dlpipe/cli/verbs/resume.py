@@ -10,7 +10,7 @@ from dlpipe.cli.sweep import resume_sweep
 from dlpipe.config.resumption import prepare_resumption
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError, Problem, refuse
-from dlpipe.sweeps.sweep_file import is_sweep
+from dlpipe.sweeps.sweep_file import is_sweep, sweep_of
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.distributed.rank_info import get_rank_info
 from dlpipe.training.error_report import log_error
@@ -28,6 +28,8 @@ def main(arguments: argparse.Namespace) -> int:
         return resume_sweep(directory, arguments.failed, arguments.force, arguments.trust)
     for flag in ("failed", "force"):
         refuse([Problem(f"--{flag}", f"is for a sweep, and {directory} is none")] if vars(arguments)[flag] else [])
+    if rank == 0 and (sweep := sweep_of(directory)):
+        print(f"{directory} is one job of a sweep; all of them: python -m dlpipe resume {sweep}", flush=True)
     use_config_dirs(arguments.config_dir)
     resumption = prepare_resumption(directory, arguments.overrides, arguments.trust)
     if resumption is None:

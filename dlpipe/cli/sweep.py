@@ -47,7 +47,9 @@ def run_sweep(request: Request, jobs: "list[Job]") -> int:
     prepare_jobs(jobs)
     sweep = Sweep(Path(str(jobs[0][1].hydra.sweep.dir)).absolute())
     with _results_printed(sweep.directory):
-        return _run(sweep, request, jobs) or _exit_code(sweep.directory)
+        code = _run(sweep, request, jobs)
+        left = _code_of_jobs_left(sweep.directory)  # says how to run them
+        return code or left
 
 
 def resume_sweep(directory: Path, retry_failed: bool, force: bool, trust: bool) -> int:
@@ -65,8 +67,13 @@ def resume_sweep(directory: Path, retry_failed: bool, force: bool, trust: bool) 
     """
     sweep = Sweep(directory, retry_failed, force)
     with _results_printed(directory):
-        codes = [_run_again(sweep, request, trust) for request in _different(read_requests(directory))]
-        return next(filter(None, codes), 0) or _exit_code(directory)
+        code = 0
+        for request in _different(read_requests(directory)):
+            code = _run_again(sweep, request, trust) or code
+            if code > 1:  # by a signal
+                break
+        left = _code_of_jobs_left(directory)
+        return code or left
 
 
 def _run_again(sweep: Sweep, stored: SweepRequest, trust: bool) -> int:
@@ -160,8 +167,8 @@ def _has_workers(config: DictConfig) -> bool:
     return str(config.hydra.launcher._target_).endswith("JoblibLauncher")
 
 
-def _exit_code(directory: Path) -> int:
-    """0 if every job has ended without failing; says what to do about the others."""
+def _code_of_jobs_left(directory: Path) -> int:
+    """The exit code: 0 if every job has ended without failing; says what to do about the others."""
     jobs = read_jobs(directory)
     left = [job for job in jobs if job.status not in DONE]
     if not left:

@@ -148,7 +148,7 @@ def test_a_sweep_that_is_to_stop_at_a_failure_starts_no_more_jobs(how, cli, flak
     result = cli("-m", "model=flaky", "model.step=1,0", *SHORT, how)
     sweep = result.folder / "sweep"
     assert result.code == 1
-    assert f"2 of 2 jobs are not done; run them: python -m dlpipe resume {sweep}" not in result.err
+    assert result.err.endswith(f"dlpipe: 1 of 2 jobs failed; run them: python -m dlpipe resume {sweep}\n")
     assert statuses(sweep) == {"0-flaky": "failed", "1-flaky": "waiting"}
     assert cli("resume", str(sweep)).code == 1
     assert statuses(sweep) == {"0-flaky": "failed", "1-flaky": "finished"}
@@ -326,6 +326,7 @@ def test_ctrl_c_leaves_a_sweep_that_resume_ends(tmp_path, cli):
     out = process.communicate()[0].decode()
     assert process.returncode == 128 + signal.SIGINT, out
     assert "Traceback" not in out
+    assert f"2 of 2 jobs are not done; run them: python -m dlpipe resume {tmp_path / 'sweep'}\n" in out
     assert statuses(tmp_path / "sweep") == {"0-logreg": "interrupted", "1-logreg": "waiting"}
     assert cli("resume", str(tmp_path / "sweep")).code == 0
     assert set(statuses(tmp_path / "sweep").values()) == {"finished"}

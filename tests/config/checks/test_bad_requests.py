@@ -31,7 +31,7 @@ CONFIG_CHECKS = {
         "logger=[csv,tensorbord]",
         r"logger=tensorbord: no such logger; did you mean 'tensorboard'\? there are csv, mlflow, tensorboard, wandb",
     ),
-    "misspelt list in a sweep": ("-m logger=[csv,wndb],csv", r"logger=wndb: no such logger; did you mean 'wandb'\?"),
+    "misspelt list in a sweep": ("-m callbacks=[default,defalt],default", r"callbacks=defalt: .* mean 'default'\?"),
     "unknown callbacks in a list": (
         "callbacks=[default,mine]",
         r"callbacks=mine: no such callbacks; there are default",

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 
 import dlpipe
 from dlpipe.config import job_resources
@@ -140,6 +141,7 @@ def test_a_sweep_is_resumed_with_another_launcher_and_its_jobs_do_not_say_which(
     ],
 )
 def test_a_launcher_that_is_not_installed_is_refused_with_its_extra(cli, monkeypatch, preset, hydras, extra):
+    Plugins.instance()  # registers the launchers that are installed
     monkeypatch.delitem(ConfigStore.instance().repo["hydra"]["launcher"], f"{hydras}.yaml", raising=False)
     for choice in (f"launcher={preset}", f"hydra/launcher={hydras}"):
         result = cli("-m", choice, "seed=1,2")

@@ -81,9 +81,14 @@ class OncePerJob(Launcher):
         """Run the jobs that are not done, and wait for those that other processes run; return all in their order.
 
         Raises:
-            SystemExit: a job was not run, as too many have failed, or not to its end; Hydra ends then.
+            SystemExit: ``sweep.problem`` says why the sweep is refused; or a job was not run, as too many failed, or
+                not to its end. Hydra ends then, and would print the traceback of another exception.
         """
-        asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
+        try:
+            asked = self._plan([[text for text in own if not text.startswith(PRESET)] for own in job_overrides])
+        except DlpipeError as error:
+            self.sweep.problem = error
+            raise SystemExit(2) from error
         if (different := len(set(asked))) < len(asked):
             same = "others differ from these in nothing that changes the weights"
             print(f"{len(asked)} jobs were asked for, which are {different}: {same}", flush=True)
@@ -139,11 +144,10 @@ class OncePerJob(Launcher):
         if changed and not self.sweep.force:
             jobs = f"{format_list(changed[:3])}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
             message = f"{self.sweep.directory}: the config of {jobs} is another than when the sweep was started"
-            self.sweep.problem = DlpipeError(
+            raise DlpipeError(
                 f"{message}; undo what has changed, start another sweep, or train them anew with: "
                 f"python -m dlpipe resume {self.sweep.directory} --force"
             )
-            raise self.sweep.problem
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         """The config of a job, in a tenth of the time that Hydra's launchers take to compose it."""

@@ -270,6 +270,7 @@ def test_a_config_that_has_changed_under_the_same_overrides_is_named_and_needs_f
     message = refused(cli, "resume", str(sweep))
     assert f"{sweep}: the config of experiment=mine seed=1 recipe.max_epochs=1" in message
     assert "is another than when the sweep was started" in message
+    assert message.count("\n") == 1
     assert len(weights(sweep)) == 2
     assert cli("resume", str(sweep), "--force").code == 0
     assert len(weights(sweep)) == 4

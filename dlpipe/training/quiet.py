@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's hints about hardware, workers and logging intervals."""
+    """Silence Lightning's hints about hardware, workers and logging intervals; log its other messages as our own."""
     for name in ("pytorch_lightning", "lightning_fabric", "lightning", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the table that trainer.profiler asks for
-    with warnings.catch_warnings():
+    with _logged_by_the_root(logging.getLogger("pytorch_lightning")), warnings.catch_warnings():
         # 16 and bf16 are short for 16-mixed and bf16-mixed
         warnings.filterwarnings("ignore", message=".*is supported for historical reasons")
         # minibatches are slices, so workers would not help; csv rows are written once per epoch
@@ -29,3 +29,14 @@ def quiet_lightning() -> Iterator[None]:
         # the user removed a callback when the run was resumed
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
         yield
+
+
+@contextlib.contextmanager
+def _logged_by_the_root(logger: logging.Logger) -> Iterator[None]:
+    """Lightning gives its logger a handler of its own, for stderr alone, if it is imported before logging is set up."""
+    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [], True
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate

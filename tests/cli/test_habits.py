@@ -1,5 +1,7 @@
 """What users of Hydra and Lightning type from habit works, or is refused with the line to type instead."""
 
+import logging
+
 import pytest
 import torch
 
@@ -225,7 +227,9 @@ def test_inspect_shows_optimizer_states_when_asked_for_all(cli):
     assert "  optimizer_states.0.state.0.momentum_buffer  3  float32" in checkpoint_lines(cli, "--all")
 
 
-def test_the_simple_profiler_prints_its_table_and_the_others_write_files_into_the_run(cli):
+@pytest.mark.parametrize("propagates", [True, False])  # False: Lightning was imported before logging was set up
+def test_the_simple_profiler_prints_its_table_and_logs_it(propagates, cli, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("pytorch_lightning"), "propagate", propagates)
     result = cli("model=logreg", "recipe.max_epochs=1", "+trainer.profiler=simple")
     assert result.code == 0, result.err
     assert "FIT Profiler Report" in result.out

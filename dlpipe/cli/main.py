@@ -21,7 +21,7 @@ from dlpipe.training.distributed.rank_info import get_rank_info
 if TYPE_CHECKING:
     from dlpipe.config.checks.config_checks import Job
 
-DONE, FAILED, WRONG = 0, 1, 2
+DONE, WRONG = 0, 2
 READER_GONE = 141  # 128 + SIGPIPE, as a shell reports it
 
 HELP = """\

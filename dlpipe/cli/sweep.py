@@ -141,7 +141,7 @@ def _claim(directory: Path, request: SweepRequest, force: bool) -> None:
     if different and not force:
         more = f" (and {len(different) - 3} more)" if len(different) > 3 else ""
         message = f"{directory} was run with others: {format_list(different[:3])}{more}"
-        advice = f"jobs may end in other numbers; go on with python -m dlpipe resume {directory} --force"
+        advice = f"jobs may end in other numbers; continue with python -m dlpipe resume {directory} --force"
         raise DlpipeError(f"{message}; {advice}")
     if different or not any(request.asks_for_the_same(earlier) for earlier in requests):
         add_request(directory, request)

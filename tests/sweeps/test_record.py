@@ -1,4 +1,4 @@
-"""jobs.jsonl: what it says of each job, whoever writes it, and after a kill."""
+"""jobs.jsonl: the status of each job, with several writers, and after a kill."""
 
 import json
 import multiprocessing

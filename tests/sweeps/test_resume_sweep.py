@@ -255,7 +255,7 @@ def test_other_versions_are_named_and_need_force(cli, sweep):
     for words in (("resume", str(sweep)), ("-m", "model=logreg", "seed=1,2", *SHORT, "resume=auto")):
         message = refused(cli, *words)
         assert f"{sweep} was run with others: libraries: torch was 0.1 and is" in message
-        assert message.endswith(f"go on with python -m dlpipe resume {sweep} --force\n")
+        assert message.endswith(f"continue with python -m dlpipe resume {sweep} --force\n")
     assert cli("resume", str(sweep), "--force").code == 0
     assert cli("resume", str(sweep)).code == 0  # the new versions are recorded
 

@@ -1,4 +1,4 @@
-"""A search: trials are proposed, launched and told to the study, until there are as many as were asked for."""
+"""A search: trials are proposed, run and recorded in the study, until there are as many as were asked for."""
 
 import logging
 import math
@@ -92,8 +92,8 @@ def _retry_failed(study: optuna.Study, launch: Callable[[list[FrozenTrial]], Seq
 def _next_batch(study: optuna.Study, space: SearchSpace, settings: Settings, seed: int) -> list[FrozenTrial]:
     """The trials to launch next; empty if all have ended.
 
-    Batches end at multiples of ``n_jobs``, so that a search that was killed while it proposed or told the trials of one
-    has the same batches afterwards.
+    Batches end at multiples of ``n_jobs``, so that a search that was killed while it proposed or recorded the trials of
+    one has the same batches afterwards.
     """
     trials = study.get_trials(deepcopy=False)
     running = [trial.number for trial in trials if trial.state == TrialState.RUNNING]

@@ -45,11 +45,17 @@ def elman_backwards(inputs: Tensor, weight: Tensor, initial: Tensor, lengths: Te
 def elman_by_tanh(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
     """As `elman`, in one call: sigmoid(z) = (1 + tanh(z / 2)) / 2, so that g = 2 h - 1 are tanh units."""
     half = torch.eye(len(weight), dtype=weight.dtype, device=weight.device) / 2
-    weights = [half, weight.t() / 4, weight.sum(0) / 4, torch.zeros_like(initial)]
+    weights = _in_one_buffer(half, weight.t() / 4, weight.sum(0) / 4, torch.zeros_like(initial))
     before = (2 * initial - 1).expand(1, len(inputs), -1).contiguous()
     # a layer with biases, without dropout, forward, examples first; in training cuDNN saves what backward needs
     units, _ = torch.rnn_tanh(inputs, before, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return (units + 1) / 2
+
+
+def _in_one_buffer(*weights: Tensor) -> list[Tensor]:
+    """The same weights, one after the other in memory, where cuDNN reads them without a copy."""
+    parts = torch.cat([weight.flatten() for weight in weights]).split([weight.numel() for weight in weights])
+    return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
 
 
 def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, out_bias: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ import torch
 
 from dlpipe_language.recurrence import elman, elman_backwards, elman_by_tanh, jordan
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
 
 def numbers(*shape):
     return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
@@ -18,6 +20,18 @@ def test_elman_is_torchs_network_of_tanh_units():
     torch.testing.assert_close(found, other, rtol=1e-12, atol=1e-14)
     gradients = [torch.autograd.grad(states.square().sum(), (inputs, weight, initial)) for states in (found, other)]
     torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-12)
+
+
+@needs_gpu
+def test_on_a_gpu_states_and_gradients_are_the_cpus():
+    torch.manual_seed(0)
+    on_cpu = numbers(3, 6, 4), numbers(4, 4), numbers(4)
+    on_gpu = [tensor.detach().cuda().requires_grad_() for tensor in on_cpu]
+    wanted, found = elman(*on_cpu), elman(*on_gpu)
+    torch.testing.assert_close(found.cpu(), wanted, rtol=1e-9, atol=1e-12)
+    wanted_gradients = torch.autograd.grad(wanted.square().sum(), on_cpu)
+    for own, other in zip(torch.autograd.grad(found.square().sum(), on_gpu), wanted_gradients, strict=True):
+        torch.testing.assert_close(own.cpu(), other, rtol=1e-9, atol=1e-12)
 
 
 def test_gradients_are_those_of_differences():

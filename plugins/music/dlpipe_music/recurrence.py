@@ -49,9 +49,15 @@ def states_before(u: Tensor) -> Tensor:
 def _fused_states(recurrence: Recurrence, v: Tensor) -> Tensor:
     """`states` by torch's kernel, cuDNN's on a GPU; it has a second bias."""
     from_visible, recurrent, bias = recurrence.from_visible.t(), recurrence.recurrent.t(), recurrence.bias
-    weights = [from_visible.contiguous(), recurrent.contiguous(), bias, torch.zeros_like(bias)]
+    weights = _in_one_buffer(from_visible, recurrent, bias, torch.zeros_like(bias))
     start = v.new_zeros(1, len(v), len(bias))
     return torch.rnn_tanh(v, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)[0]
+
+
+def _in_one_buffer(*weights: Tensor) -> list[Tensor]:
+    """The same weights, one after the other in memory, where cuDNN reads them without a copy."""
+    parts = torch.cat([weight.flatten() for weight in weights]).split([weight.numel() for weight in weights])
+    return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
 
 
 class _Recur(torch.autograd.Function):

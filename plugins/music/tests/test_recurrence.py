@@ -43,6 +43,16 @@ def test_states_and_gradients_are_those_of_torchs_recurrent_network(recurrence, 
         torch.testing.assert_close(own, other.t() if other.ndim == 2 else other)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_states_and_gradients_are_the_cpus(recurrence, v):
+    on_gpu = Recurrence(*(weight.detach().cuda().requires_grad_() for weight in recurrence))
+    wanted, found = states(recurrence, v), states(on_gpu, v.cuda())
+    torch.testing.assert_close(found.cpu(), wanted, rtol=1e-9, atol=1e-12)
+    wanted_gradients = torch.autograd.grad(wanted.square().sum(), list(recurrence))
+    for own, other in zip(torch.autograd.grad(found.square().sum(), list(on_gpu)), wanted_gradients, strict=True):
+        torch.testing.assert_close(own.cpu(), other, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_gradients_are_those_of_finite_differences(recurrence, v, steps):
     part = v[:, :steps].clone().requires_grad_()

@@ -1,6 +1,7 @@
 """Steps as CUDA graphs: what surrounds them with a stand-in for the GPU, and on a GPU the numbers."""
 
 import copy
+import warnings
 
 import pytest
 import pytorch_lightning as pl
@@ -123,7 +124,8 @@ def train(accelerator, fused=True):
     split = Split(x, (x[:, 0] > 0).long())
     if accelerator == "gpu":
         split = Split(*(tensor.cuda() for tensor in split))
-    with quiet_lightning():
+    with quiet_lightning(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="GPU available but not used")
         trainer = pl.Trainer(
             callbacks=[callback] if fused else [],
             accelerator=accelerator,

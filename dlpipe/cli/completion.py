@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hydra.plugins.completion_plugin import CompletionPlugin
 
+from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs
 from dlpipe.cli.verbs import VERBS
 from dlpipe.config.experiments import experiments
 from dlpipe.plugins import registry
@@ -22,12 +23,14 @@ def offered_by_verbs() -> tuple[list[str], bool]:
     line = CompletionPlugin.strip_python_or_app_name(os.environ[LINE])
     words = [*line.split(), *([""] if not line or line[-1].isspace() else [])]
     if len(words) == 1:
-        return [verb for verb in (*VERBS, "help") if verb.startswith(words[0])], True
+        return [verb for verb in (*VERBS, *plugin_verbs(), "help") if verb.startswith(words[0])], True
     verb, *before, word = words
     skipped = 1 if verb == "check" else 2
     if "overrides" in VERBS.get(verb, {}) and len(words) > skipped and not word.startswith("-"):
         os.environ[LINE] = " ".join(["dlpipe", *words[skipped:]])
         return [], True
+    if is_plugin_verb(verb) and verb not in VERBS:
+        return _paths(word), False
     if verb not in VERBS and verb != "help":
         return [], True
     return [choice for choice in _choices(verb, before, word) if choice.startswith(word)], False
@@ -38,7 +41,7 @@ def _choices(verb: str, before: list[str], word: str) -> Iterator[str]:
     if word.startswith("-"):
         yield from (flag for flags in arguments for flag in flags.split() if flag.startswith("-"))
     elif verb == "help":
-        yield from VERBS
+        yield from (*VERBS, *plugin_verbs())
     elif verb == "show":
         yield from (entry.name for kind in registry.KINDS for entry in registry.available(kind))
         yield from registry.config_options("optimizer")

@@ -11,6 +11,7 @@ from dlpipe import __version__
 from dlpipe.cli.console import escape_unencodable_output, print_first_line
 from dlpipe.cli.flags import Request
 from dlpipe.cli.hand_to_hydra import hand_to_hydra
+from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs, run_plugin_verb
 from dlpipe.cli.request import read_request
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.errors import DlpipeError, Problem, RequestError, system_errors_in_one_line
@@ -45,7 +46,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe predict RUN [FILE ...]            predict images (PNG, idx), texts or the test set
   python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
-
+{verbs}
 groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment search
 models      {models}
 datasets    {datasets}
@@ -104,8 +105,8 @@ def _exit_code(arguments: list[str]) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     arguments = _with_verb_first(arguments)
-    if arguments and arguments[0] in VERBS:
-        return run_verb(arguments[0], arguments[1:])
+    if arguments and _is_verb(arguments[0]):
+        return _run_verb(arguments[0], arguments[1:])
     if not arguments or arguments[0] == "help" or "-h" in arguments or "--help" in arguments:
         return _print_help(arguments)
     if "--version" in arguments:
@@ -119,23 +120,36 @@ def _with_verb_first(arguments: list[str]) -> list[str]:
     start = 0
     while arguments[start : start + 1] in (["-cd"], ["--config-dir"]):
         start += 2
-    is_verb = start < len(arguments) and arguments[start] in VERBS
+    is_verb = start < len(arguments) and _is_verb(arguments[start])
     return [*arguments[start:], *arguments[:start]] if is_verb else arguments
+
+
+def _is_verb(word: str) -> bool:
+    return word in VERBS or ("=" not in word and is_plugin_verb(word))
+
+
+def _run_verb(name: str, words: list[str]) -> int:
+    return run_verb(name, words) if name in VERBS else run_plugin_verb(name, words)
 
 
 def _print_help(arguments: list[str]) -> int:
     """Print the help of the verb among the arguments; without one, that of the program."""
     if get_rank_info().rank > 0:
         return DONE
-    if verb := next((word for word in arguments if word in VERBS), None):
-        return run_verb(verb, ["--help"])
+    if verb := next(filter(_is_verb, arguments), None):
+        return _run_verb(verb, ["--help"])
     print(_help(), end="")
     return DONE
 
 
 def _help() -> str:
     models, datasets = (sorted({entry.name for entry in registry.available(kind)}) for kind in registry.KINDS)
-    return HELP.format(version=__version__, models=" ".join(models) or "none installed", datasets=" ".join(datasets))
+    return HELP.format(
+        version=__version__,
+        verbs="".join(f"  python -m dlpipe {name:34}{line}\n" for name, line in plugin_verbs().items()),
+        models=" ".join(models) or "none installed",
+        datasets=" ".join(datasets),
+    )
 
 
 def _run(request: Request, jobs: "list[Job]") -> int:

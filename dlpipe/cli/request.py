@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dlpipe.cli.flags import Request, parse
+from dlpipe.cli.plugin_verbs import plugin_verbs
 from dlpipe.cli.verbs import VERBS
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, RequestError, refuse
@@ -40,9 +41,10 @@ def _read(words: list[str], verb: str) -> "tuple[Request, list[Job]]":
     request = parse(words)
     registry.user_conf_dirs[:] = request.config_dirs
     if not verb:
-        there_are = f"verbs: {', '.join(VERBS)}; overrides: key=value"
+        verbs = [*VERBS, *plugin_verbs()]
+        there_are = f"verbs: {', '.join(verbs)}; overrides: key=value"
         refuse(
-            Problem(word, f"neither a verb nor an override; {did_you_mean(word, VERBS)}{there_are}")
+            Problem(word, f"neither a verb nor an override; {did_you_mean(word, verbs)}{there_are}")
             for word in request.overrides
             if "=" not in word and not word.startswith("~")
         )

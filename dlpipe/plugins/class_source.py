@@ -1,6 +1,7 @@
-"""The docstring and constructor arguments of a class, read from its source file; nothing is imported.
+"""The docstring and constructor arguments of a class, or a function's docstring, read from the source file.
 
-griffe reads the same, but it parses all of a package for one class: `list` would take seconds instead of one.
+Nothing is imported. griffe reads the same, but it parses all of a package for one class: `list` would take seconds
+instead of one.
 """
 
 import ast
@@ -24,7 +25,7 @@ class Option:
 
 @dataclass(frozen=True)
 class ClassSource:
-    """Docstring and constructor arguments of a class."""
+    """Docstring and constructor arguments of a class; a function has no options here."""
 
     docstring: str
     options: tuple[Option, ...]
@@ -32,7 +33,7 @@ class ClassSource:
 
 @functools.cache
 def read_class(entry: PluginEntry) -> ClassSource | None:
-    """The class of an entry; None if its source cannot be found or parsed."""
+    """The class or function of an entry; None if its source cannot be found or parsed."""
     node = _find(entry.entry_point.module, entry.entry_point.attr, frozenset())
     if node is None:
         return None
@@ -84,11 +85,11 @@ def static_error(entry: PluginEntry) -> str | None:
     return None
 
 
-def _find(module: str, name: str, seen: frozenset[str]) -> ast.ClassDef | None:
-    """The class definition; follows ``from x import Name``, unless the imports are circular."""
+def _find(module: str, name: str, seen: frozenset[str]) -> ast.ClassDef | ast.FunctionDef | None:
+    """The definition; follows ``from x import Name``, unless the imports are circular."""
     path, statements = _statements(module, seen)
     for node in statements:
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
             return node
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:

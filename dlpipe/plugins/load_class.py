@@ -1,12 +1,12 @@
-"""Import the class that a config names: the only place where a plugin's code is imported."""
+"""Import the class that a config names, and check its base class."""
 
-import traceback
 from typing import Any
 
 import pytorch_lightning as pl
 
 from dlpipe.errors import PluginError
 from dlpipe.plugins import health
+from dlpipe.plugins.load_entry import load_entry
 from dlpipe.plugins.registry import Kind, PluginEntry, find
 
 BASE_CLASSES: dict[Kind, type] = {"model": pl.LightningModule, "dataset": pl.LightningDataModule}
@@ -16,20 +16,10 @@ def load_class(kind: Kind, name: str) -> type[Any]:
     """Import what is registered under ``name``: a LightningModule, a LightningDataModule, or a factory of energies.
 
     Raises:
-        PluginError: as `find`; the import fails (with the plugin's traceback); or the class has the wrong base class.
+        PluginError: as `find` and `load_entry`, or the class has the wrong base class.
     """
     entry = find(kind, name)
-    try:
-        loaded = entry.entry_point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may raise any exception on import, or exit
-        health.record(entry, f"{type(error).__name__}: {error}")
-        details = "".join(traceback.format_exception(error)).rstrip()
-        raise PluginError(
-            f"{entry} cannot be imported: {type(error).__name__}: {error}\n{details}\n"
-            f"Fix or uninstall {entry.distribution}; every other plugin still works."
-        ) from error
+    loaded = load_entry(entry)
     problem = _wrong_class(entry, loaded)
     health.record(entry, problem)
     if problem:

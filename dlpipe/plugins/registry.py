@@ -18,10 +18,11 @@ from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, PluginError, format_list
 from dlpipe.operating_system import expand_user
 
-Kind = Literal["model", "dataset", "energy", "hydra_plugin"]
+Kind = Literal["model", "dataset", "verb", "energy", "hydra_plugin"]
 GROUPS: dict[Kind, str] = {
     "model": "dlpipe.models",
     "dataset": "dlpipe.datasets",
+    "verb": "dlpipe.verbs",  # functions of ``python -m dlpipe VERB``
     "energy": "dlpipe.energies",
     "hydra_plugin": "dlpipe.hydra_plugins",  # sweepers and launchers, in modules of the package hydra_plugins
 }
@@ -51,6 +52,11 @@ class PluginEntry:
     def qualified_name(self) -> str:
         """``acme/softmax``: unique whatever else is installed."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def as_typed(self) -> str:
+        """The words that choose it on the command line, qualified: ``model=acme/softmax``, or a verb by itself."""
+        return self.qualified_name if self.kind == "verb" else f"{self.kind}={self.qualified_name}"
 
     @property
     def package(self) -> str:
@@ -125,7 +131,7 @@ def find(kind: Kind, name: str) -> PluginEntry:
     if matching:
         raise PluginError(
             f"{kind} {name!r} is registered by {format_list(entry.distribution for entry in matching)}; "
-            f"say which: {' or '.join(f'{kind}={entry.qualified_name}' for entry in matching)}"
+            f"say which: {' or '.join(entry.as_typed for entry in matching)}"
         )
     for entry in entries_of_kind(kind):
         if entry.name == bare and not is_allowed(entry.distribution):

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from dlpipe.cli.verbs import VERBS
 from dlpipe.data.files import describe_folders
 from dlpipe.errors import PluginError, format_list
 from dlpipe.plugins import health, registry
 from dlpipe.plugins.load_class import load_class
-from dlpipe.plugins.registry import PluginEntry
+from dlpipe.plugins.registry import Kind, PluginEntry
 from dlpipe.runs.provenance import libraries
 
+KINDS: tuple[Kind, ...] = (*registry.KINDS, "verb")
 MARK = "dlpipe-import "  # distinguishes the lines of JSON, one an import, from what a plugin prints
 
 
@@ -26,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"problem  {problem}")
     print(f"ok       data is looked for in {describe_folders('', None)}")
     failed = 0
-    for entry, failure in _import_all([*registry.available("model"), *registry.available("dataset")]):
+    for entry, failure in _import_all([entry for kind in KINDS for entry in registry.available(kind)]):
         health.record(entry, failure)
         print(f"{'problem' if failure else 'ok     '}  {entry}{f': {failure}' if failure else ''}")
         failed += failure is not None
@@ -86,14 +88,16 @@ def _unknown_allowed() -> list[str]:
 
 def _shared_names() -> list[str]:
     problems = []
-    for kind in registry.KINDS:
+    for kind in KINDS:
         entries = registry.available(kind)
         for name in sorted({entry.name for entry in entries}):
             same = [entry for entry in entries if entry.name == name]
             if len(same) > 1:
-                choices = " or ".join(f"{kind}={entry.qualified_name}" for entry in same)
+                choices = " or ".join(entry.as_typed for entry in same)
                 owners = format_list(entry.distribution for entry in same)
                 problems.append(f"{kind} {name!r} is registered by {owners}; choose with {choices}")
+            elif kind == "verb" and name in VERBS:
+                problems.append(f"{same[0]} has the name of a verb of dlpipe; choose it with {same[0].as_typed}")
     return problems
 
 

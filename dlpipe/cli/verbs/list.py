@@ -1,4 +1,4 @@
-"""List the installed models, datasets, optimizers and plugins, and the experiments."""
+"""List the installed models, datasets, optimizers, plugins and their verbs, and the experiments."""
 
 import argparse
 from collections import Counter
@@ -13,9 +13,10 @@ from dlpipe.plugins.registry import PluginEntry
 def main(arguments: argparse.Namespace) -> int:
     """Print a table of each kind; no plugin is imported."""
     use_config_dirs(arguments.config_dir)
-    for kind in registry.KINDS:
+    for kind in (*registry.KINDS, "verb"):
         rows = [(_name(entry), entry.distribution, _first_line(entry)) for entry in registry.available(kind)]
-        _print_table(f"{kind}s", rows)
+        if rows or kind != "verb":
+            _print_table(f"{kind}s", rows)
     _print_table("optimizers", [(name, "", "") for name in registry.config_options("optimizer")])
     _print_table("experiments", _experiment_rows(), "none")
     _print_table("plugins", _plugin_rows())

@@ -56,7 +56,7 @@ def _fused_states(recurrence: Recurrence, v: Tensor) -> Tensor:
 
 def _in_one_buffer(*weights: Tensor) -> list[Tensor]:
     """The same weights, one after the other in memory, where cuDNN reads them without a copy."""
-    parts = torch.cat([weight.flatten() for weight in weights]).split([weight.numel() for weight in weights])
+    parts = torch.split(torch.cat([weight.flatten() for weight in weights]), [weight.numel() for weight in weights])
     return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
 
 

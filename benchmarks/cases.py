@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NUM_EXAMPLES = 50_000
-VARIANTS = ("plain", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
+VARIANTS = ("plain", "compiled", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
+DEVICES = ("cpu", "gpu")
 
 
 @dataclass(frozen=True)

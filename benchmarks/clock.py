@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 
 
 class Clock(pl.Callback):
@@ -24,7 +25,7 @@ class Clock(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start; where nothing is validated, the epoch before ends here."""
         self._stop(trainer)
-        self._started = time.perf_counter(), trainer.global_step
+        self._started = _seconds(trainer), trainer.global_step
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop."""
@@ -38,5 +39,12 @@ class Clock(pl.Callback):
     def _stop(self, trainer: pl.Trainer) -> None:
         if self._started:
             seconds, step = self._started
-            self.epochs.append((time.perf_counter() - seconds, trainer.global_step - step))
+            self.epochs.append((_seconds(trainer) - seconds, trainer.global_step - step))
             self._started = None
+
+
+def _seconds(trainer: pl.Trainer) -> float:
+    """The time after the GPU, if there is one, has done what was launched."""
+    if trainer.strategy.root_device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

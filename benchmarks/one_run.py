@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cases import CASES, VARIANTS, Case
+from cases import CASES, DEVICES, VARIANTS, Case
 from through_dlpipe import ONE_AT_A_TIME, RefusedError, dlpipe
 
 
@@ -19,20 +19,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("threads", type=int)
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("--most-updates", type=int, help="measure one epoch of so many updates, after another")
     asked = parser.parse_args(arguments)
     case = CASES[asked.case]
     if asked.most_updates:
         case = dataclasses.replace(case, epochs=2, most_updates=asked.most_updates)
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(case, asked.variant, asked.threads, Path(folder))
+        result = measure(case, asked.variant, asked.threads, asked.device, Path(folder))
     print(json.dumps({"case": asked.case, "variant": asked.variant, "threads": asked.threads, **result}))
 
 
-def measure(case: Case, variant: str, threads: int, folder: Path) -> dict[str, Any]:
+def measure(case: Case, variant: str, threads: int, device: str, folder: Path) -> dict[str, Any]:
     """Numbers of the epochs after the first, or why there are none."""
     try:
-        _, *epochs = epochs_of(case, variant, threads, folder)
+        _, *epochs = epochs_of(case, variant, threads, device, folder)
     except RefusedError:
         if variant == "dlpipe":
             raise
@@ -46,17 +47,17 @@ def measure(case: Case, variant: str, threads: int, folder: Path) -> dict[str, A
     }
 
 
-def epochs_of(case: Case, variant: str, threads: int, folder: Path) -> list[tuple[float, int]]:
+def epochs_of(case: Case, variant: str, threads: int, device: str, folder: Path) -> list[tuple[float, int]]:
     """Seconds and updates of each epoch; a variant imports only what it needs, as its memory is measured too."""
-    if variant in ("plain", "dataloader"):
+    if variant in ("plain", "compiled", "dataloader"):
         import loops
 
-        return {"plain": loops.plain, "dataloader": loops.dataloader}[variant](case, threads)
+        return getattr(loops, variant)(case, threads, device)  # type: ignore[no-any-return]  # getattr gives Any
     if variant == "lightning":
         from stock_lightning import lightning
 
-        return lightning(case, threads, folder)
-    return dlpipe(case, threads, folder, () if variant == "dlpipe" else ONE_AT_A_TIME)
+        return lightning(case, threads, device, folder)
+    return dlpipe(case, threads, device, folder, () if variant == "dlpipe" else ONE_AT_A_TIME)
 
 
 def peak_mib() -> float:

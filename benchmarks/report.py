@@ -14,9 +14,11 @@ MARKERS = ("<!-- table -->", "<!-- /table -->")
 def tables(found: dict[str, Any]) -> str:
     """Everything that was measured, and on what machine."""
     machine, measured = found["machine"], found["measurements"]
+    gpu = f"{machine['gpu']}; " if machine["gpu"] else ""
+    versions = f"Python {machine['python']}, torch {machine['torch']}, Lightning {machine['lightning']}"
     parts = [
-        f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}, torch {machine['torch']}, "
-        f"Lightning {machine['lightning']}; {machine['date']}. Medians of {found['rounds']} rounds (least to most)."
+        f"{gpu}{machine['cpu']}, {machine['cores']} cores; {versions}; {machine['date']}. "
+        f"Medians of {found['rounds']} rounds (least to most)."
     ]
     for threads in unique(m["threads"] for m in measured if not m["neighbour"]):
         parts += [f"**{threads} thread{'s' if threads > 1 else ''}**", throughput(measured, threads)]
@@ -73,13 +75,15 @@ def of(measured: list[Measurement], **wanted: Any) -> list[Measurement]:
 
 
 def ratios(own: list[Measurement], others: list[Measurement]) -> list[float]:
-    """Speed over that of the other measurement of the same round."""
+    """Speed over that of the other measurement of the same round; none where the other was not measured."""
     reference = {m["round"]: m["examples_per_second"] for m in others}
-    return [m["examples_per_second"] / reference[m["round"]] for m in own]
+    return [m["examples_per_second"] / reference[m["round"]] for m in own if m["round"] in reference]
 
 
 def spread(values: Sequence[float], form: str = ",.0f") -> str:
-    """Median, least and most."""
+    """Median, least and most; nothing of no values."""
+    if not values:
+        return ""
     least, most = min(values), max(values)
     return f"{median(values):{form}} ({least:{form}} to {most:{form}})"
 

@@ -41,11 +41,11 @@ class Classifier(pl.LightningModule):
         return networks.optimizer(self.network, self.case)
 
 
-def lightning(case: Case, threads: int, folder: Path) -> list[tuple[float, int]]:
+def lightning(case: Case, threads: int, device: str, folder: Path) -> list[tuple[float, int]]:
     """Seconds and updates of each epoch."""
     torch.set_num_threads(threads)
     trainer = pl.Trainer(
-        accelerator="cpu",
+        accelerator=device,
         devices=1,
         max_epochs=case.epochs,
         logger=CSVLogger(folder),

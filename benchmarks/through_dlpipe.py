@@ -14,14 +14,17 @@ class RefusedError(Exception):
     """The core does not know a key of the request."""
 
 
-def dlpipe(case: Case, threads: int, folder: Path, overrides: tuple[str, ...] = ()) -> list[tuple[float, int]]:
+def dlpipe(
+    case: Case, threads: int, device: str, folder: Path, overrides: tuple[str, ...] = ()
+) -> list[tuple[float, int]]:
     """Seconds and updates of each epoch.
 
     Raises:
         RefusedError: dlpipe refuses the request.
     """
     path = folder / "clock.json"
-    run(case, threads, folder, "+callbacks.clock._target_=clock.Clock", f"+callbacks.clock.path={path}", *overrides)
+    on = "trainer=gpu" if device == "gpu" else "trainer=default"
+    run(case, threads, folder, on, "+callbacks.clock._target_=clock.Clock", f"+callbacks.clock.path={path}", *overrides)
     return json.loads(path.read_text())  # type: ignore[no-any-return]  # JSON
 
 

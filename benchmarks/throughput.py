@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import report
-from cases import CASES, VARIANTS
+from cases import CASES, DEVICES, VARIANTS
 from dlpipe.runs.provenance import cpu_name
 
 HERE = Path(__file__).parent
@@ -39,11 +39,11 @@ class Run(NamedTuple):
 def main(arguments: list[str]) -> None:
     """Measure, print the tables and write what was asked for."""
     asked = parse(arguments)
-    runs = [Run(case, variant, n) for n in asked.threads for case in asked.models for variant in VARIANTS]
+    runs = [Run(case, variant, n) for n in asked.threads for case in asked.models for variant in asked.variants]
     if asked.neighbour:
         runs += [run._replace(neighbour=True) for run in runs if run.variant == "dlpipe"]
-    measured, start_up = measure(runs, asked.rounds)
-    found = {"machine": machine(), "rounds": asked.rounds, "measurements": measured, "start_up": start_up}
+    measured, start_up = measure(runs, asked.rounds, asked.device)
+    found = {"machine": machine(asked.device), "rounds": asked.rounds, "measurements": measured, "start_up": start_up}
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     tables = report.tables(found)
@@ -58,6 +58,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=known_cases, default=list(CASES), help=f"of {','.join(CASES)}")
+    parser.add_argument("--variants", type=known_variants, default=list(VARIANTS), help=f"of {'; '.join(VARIANTS)}")
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--threads", type=numbers, default=report.unique([1, CORES]), help="1 and all cores, as 1,2")
     parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
@@ -100,19 +102,27 @@ def known_cases(text: str) -> list[str]:
     return names
 
 
+def known_variants(text: str) -> list[str]:
+    """Names of variants, separated by semicolons."""
+    names = [name.strip() for name in text.split(";")]
+    if unknown := [name for name in names if name not in VARIANTS]:
+        raise argparse.ArgumentTypeError(f"no variant {', '.join(unknown)}; there are {'; '.join(VARIANTS)}")
+    return names
+
+
 def numbers(text: str) -> list[int]:
     """Whole numbers from 1, separated by commas."""
     return [count(number) for number in text.split(",")]
 
 
-def measure(runs: list[Run], rounds: int) -> tuple[list[report.Measurement], list[dict[str, float]]]:
+def measure(runs: list[Run], rounds: int, device: str) -> tuple[list[report.Measurement], list[dict[str, float]]]:
     """Every run and the start-up once a round."""
     measured, start_up = [], []
     for number in range(rounds):
         for run in runs:
             print(f"round {number + 1}/{rounds}:", *run[:3], *["beside"] * run.neighbour, file=sys.stderr)
             with busy_process() if run.neighbour else contextlib.nullcontext():
-                result = child("one_run.py", run.case, run.variant, str(run.threads))
+                result = child("one_run.py", run.case, run.variant, str(run.threads), f"--device={device}")
             measured.append({**result, "round": number, "neighbour": run.neighbour})
         start_up.append(child("start_up.py", str(time.time())))
     return measured, start_up
@@ -139,16 +149,23 @@ def busy_process() -> Iterator[None]:
         process.wait()
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     """What the numbers belong to."""
     return {
         "cpu": cpu_name(),
+        "gpu": gpu_name() if device == "gpu" else "",
         "cores": CORES,
         "python": platform.python_version(),
         "torch": version("torch"),
         "lightning": version("pytorch-lightning"),
         "date": date.today().isoformat(),
     }
+
+
+def gpu_name() -> str:
+    """The first GPU, with its driver."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 if __name__ == "__main__":

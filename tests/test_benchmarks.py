@@ -54,6 +54,7 @@ def fresh(cli, install, monkeypatch, tmp_path):
     ("case", "variant"),
     [
         ("logreg600", "plain"),
+        pytest.param("logreg600", "compiled", marks=its_hints),
         ("logreg600", "dataloader"),
         lightning,
         ("logreg600", "dlpipe"),
@@ -114,9 +115,9 @@ def test_a_core_without_the_key_skips_one_variant_and_no_other(script, monkeypat
         raise one_run.RefusedError
 
     monkeypatch.setattr(one_run, "dlpipe", refuse)
-    assert "the core refuses" in one_run.measure(case, "dlpipe, K = 1", 1, tmp_path)["skipped"]
+    assert "the core refuses" in one_run.measure(case, "dlpipe, K = 1", 1, "cpu", tmp_path)["skipped"]
     with pytest.raises(one_run.RefusedError):
-        one_run.measure(case, "dlpipe", 1, tmp_path)
+        one_run.measure(case, "dlpipe", 1, "cpu", tmp_path)
 
 
 @needs_mnist
@@ -269,7 +270,15 @@ def test_a_loop_by_hand_sees_the_minibatches_that_dlpipe_sees(case, few_reviews,
 
 # --- the tables
 
-MACHINE = {"cpu": "Z80", "cores": 2, "python": "3.10", "torch": "2.4", "lightning": "2.6", "date": "2026-01-01"}
+MACHINE = {
+    "cpu": "Z80",
+    "gpu": "",
+    "cores": 2,
+    "python": "3.10",
+    "torch": "2.4",
+    "lightning": "2.6",
+    "date": "2026-01-01",
+}
 
 
 def result(case, variant, threads, rate):
@@ -286,13 +295,14 @@ def child(script, monkeypatch):
     def run(name, *arguments):
         if name == "start_up.py":
             return {"imports": 2.0, "checks": 1.0}
-        case, variant, threads = arguments
+        case, variant, threads, device = arguments
+        assert device == "--device=cpu"
         if variant.startswith("dlpipe, "):
             return {"case": case, "variant": variant, "threads": int(threads), "skipped": "refused"}
         return result(case, variant, int(threads), next(rates[variant]) if variant in rates else 1500)
 
     monkeypatch.setattr(script("throughput"), "child", run)
-    monkeypatch.setattr(script("throughput"), "machine", lambda: MACHINE)
+    monkeypatch.setattr(script("throughput"), "machine", lambda device: MACHINE)
 
 
 def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys):
@@ -315,8 +325,27 @@ def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys
     assert (tmp_path / "tables.md").read_text() == message
     found = json.loads((tmp_path / "found.json").read_text())
     assert sorted(found) == ["machine", "measurements", "rounds", "start_up"]
-    assert len(found["measurements"]) == 3 * 6  # a round: five variants, and dlpipe beside a neighbour
+    assert len(found["measurements"]) == 3 * 7  # a round: six variants, and dlpipe beside a neighbour
     assert [m["round"] for m in found["measurements"] if m["neighbour"]] == [0, 1, 2]
+
+
+def test_chosen_variants_alone_are_measured(script, child, tmp_path):
+    words = [
+        "--models=mlp",
+        "--rounds=1",
+        "--threads=1",
+        "--variants=plain; dlpipe, K = 1",
+        f"--json={tmp_path}/found.json",
+    ]
+    script("throughput").main(words)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [measurement["variant"] for measurement in found["measurements"]] == ["plain", "dlpipe, K = 1"]
+
+
+def test_a_variant_that_is_none_is_named(script, capsys):
+    with pytest.raises(SystemExit):
+        script("throughput").parse(["--variants=plain;fast"])
+    assert "no variant fast; there are plain; compiled;" in capsys.readouterr().err
 
 
 def test_what_stands_between_the_markers_is_replaced(script, tmp_path):

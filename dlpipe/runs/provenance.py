@@ -28,8 +28,6 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
         start: sha256 of the weights from ``init_from``, by stage.
         threads: the number of torch's threads.
     """
-    import torch
-
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": [os.path.basename(sys.executable), *sys.argv],
@@ -38,14 +36,21 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
         "git": _git_state(run_dir),
         "data": checksums,
         "start": start,
-        "machine": {
-            "platform": platform.platform(),
-            "python": platform.python_version(),
-            "cpu": cpu_name(),
-            "cpus": os.cpu_count(),
-            "threads": threads,
-            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        },
+        "machine": machine(threads),
+    }
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """The hardware, and what runs on it; ``threads`` is the number of torch's."""
+    import torch
+
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": cpu_name(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
 
 

@@ -24,6 +24,8 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r".*self\.log\('(val|test).*sync_dist=True.*")
         # Lightning 2.6 uses a pytree class that torch 2.13 deprecates
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        # Lightning wraps the module for DDP on a stream of its own; the numbers are right
+        warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream does not match")
         # a resumed run has checkpoints
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
         # the user removed a callback when the run was resumed

@@ -48,6 +48,21 @@ def test_test_says_when_a_number_differs(copied, cli):
     assert "the run had 50.000000 %" in result.out
 
 
+@pytest.mark.parametrize(("factor", "code"), [(1.001, 0), (1.5, 1)])
+def test_on_another_machine_the_numbers_need_be_close_only(factor, code, copied, cli):
+    provenance = json.loads((copied / "provenance.json").read_text())
+    provenance["machine"]["gpus"] = ["NVIDIA H100"]
+    (copied / "provenance.json").write_text(json.dumps(provenance))
+    summary = json.loads((copied / "summary.json").read_text())
+    summary["test"]["test/loss"] *= factor
+    (copied / "summary.json").write_text(json.dumps(summary))
+    result = cli("test", str(copied))
+    assert result.code == code
+    assert "machine: gpus was ['NVIDIA H100'] and is [" in result.out
+    assert "test error" in result.out
+    assert "the run had" in result.out
+
+
 def test_a_diverged_runs_nan_is_the_same_as_nan(copied, cli):
     for name in ("best", "last"):
         path = copied / "checkpoints" / f"{name}.ckpt"

@@ -35,6 +35,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe save NAME model=mlp seed=3        save overrides as an experiment (or --run RUN)
   python -m dlpipe list                              list models, datasets, optimizers, experiments and plugins
   python -m dlpipe show lenet                        show a model's description, options, recipe and targets
+  python -m dlpipe explain optimizer.lr model=lenet  show which file or override sets a value, and what reads it
   python -m dlpipe doctor                            import every plugin and report errors
   python -m dlpipe check model=lenet recipe.lr=0.05  check a request without running it
   python -m dlpipe resume RUN [recipe.max_epochs=9]  resume an interrupted run, or train a finished one longer

@@ -41,7 +41,7 @@ class QualifiedConfigs(ConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Whether a plugin ships the config."""
-        return self._source(config_path) is not None
+        return self.locate(config_path) is not None
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Empty: only plain names are listed."""
@@ -49,7 +49,7 @@ class QualifiedConfigs(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Load the config; that of a model or dataset gets the qualified name."""
-        located = self._source(config_path)
+        located = self.locate(config_path)
         if located is None:
             raise ConfigLoadError(f"no config {config_path}")
         source, path = located
@@ -60,7 +60,7 @@ class QualifiedConfigs(ConfigSource):
             config.name = qualified
         return result
 
-    def _source(self, config_path: str) -> tuple[FileConfigSource, str] | None:
+    def locate(self, config_path: str) -> tuple[FileConfigSource, str] | None:
         """The plugin's folder that has the config, and the config's path inside it."""
         group, *names = config_path.removesuffix(".yaml").split("/")
         if (group, len(names)) not in OWNER_POSITIONS:

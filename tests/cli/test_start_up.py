@@ -29,6 +29,7 @@ CASES = {
     "unknown experiment": (["experiment=quick"], 2),
     "save of a wrong option": (["save", "mine", "model=mlp", "model.n_hiden=3"], 2),
     "save where no folder can be": (["save", "mine", "model=mlp", "--to", "/dev/null"], 2),
+    "explain a value": (["explain", "optimizer.lr", "model=lenet"], 0),
     "shell completion": (["-sc", "install=bash"], 0),
     "composed config": (["--cfg", "job"], 0),
     "check with a wrong option": (["check", "model=mlp", "model.n_hiden=3"], 2),

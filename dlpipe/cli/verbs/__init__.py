@@ -51,6 +51,16 @@ VERBS: dict[str, Arguments] = {
         },
         **CONFIG_DIR,
     },
+    "explain": {
+        "key": {"metavar": "KEY", "help": "of the config, as optimizer.lr"},
+        "words": {
+            "metavar": "OVERRIDE",
+            "nargs": "*",
+            "default": [],
+            "help": "as for a run; or the directory of a run, whose overrides count",
+        },
+        **CONFIG_DIR,
+    },
     "doctor": {},
     "check": {
         "-m": {"action": "store_true", "help": "a sweep"},
@@ -117,7 +127,7 @@ VERBS: dict[str, Arguments] = {
 }
 
 # check says so when it has found no error without PyTorch
-IMPORT_TORCH = VERBS.keys() - {"list", "show", "check", "save", "status"}
+IMPORT_TORCH = VERBS.keys() - {"list", "show", "explain", "check", "save", "status"}
 
 
 def run_verb(name: str, words: list[str]) -> int:

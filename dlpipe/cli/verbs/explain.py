@@ -1,0 +1,79 @@
+"""Explain a value of the config: what set it, in which file and line, what it replaced, and what reads it."""
+
+import argparse
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dlpipe.cli.flags import use_config_dirs
+from dlpipe.config.checks import config_checks
+from dlpipe.config.checks.overrides import ParsedOverride, parse
+from dlpipe.config.origins import readers, references, settings_of, value_of
+from dlpipe.config.run_overrides import is_for_hydra, overrides_of
+from dlpipe.did_you_mean import did_you_mean
+from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
+from dlpipe.plain_config import flat
+from dlpipe.runs.config_file import read_config
+from dlpipe.runs.listing import find_run
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the value of a key and of every key that it refers to; torch is not imported."""
+    use_config_dirs(arguments.config_dir)
+    runs = [word for word in arguments.words if "=" not in word and not word.startswith("~")]
+    if len(runs) > 1:
+        raise RequestError([Problem(" ".join(runs), "explain takes one RUN at most, and overrides as key=value")])
+    texts = [word for word in arguments.words if word not in runs]
+    if runs:
+        run = find_run(runs[0])
+        texts = [setting.text for setting in overrides_of(run) if not is_for_hydra(setting)] + texts
+    ((_, config),) = config_checks.check(texts, multirun=False, output_key=None)
+    overrides, problems = parse(texts)
+    refuse(problems)
+    _explain(arguments.key, config, overrides)
+    if runs:
+        _compare_with_run(arguments.key, value_of(config, arguments.key), read_config(run))
+    return 0
+
+
+def _explain(key: str, config: DictConfig, overrides: list[ParsedOverride]) -> None:
+    waiting, explained = [key], set[str]()
+    while waiting:
+        current = waiting.pop(0)
+        if current not in explained:
+            print("" if not explained else "\n", end="")
+            explained.add(current)
+            waiting += _explain_one(current, config, overrides)
+
+
+def _explain_one(key: str, config: DictConfig, overrides: list[ParsedOverride]) -> list[str]:
+    """Print what is known about one key; returns the keys that its value refers to."""
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    keys = flat(content)
+    settings = settings_of(key, overrides)
+    below = [other for other in keys if other.startswith(f"{key}.")]
+    if not settings and not below and key not in keys:
+        raise DlpipeError(f"the config has no {key}; {did_you_mean(key, keys)}see all with -c job")
+    print(key if below else f"{key} = {_yaml(value_of(config, key))}")
+    for word, setting in zip(["set to", *["replacing"] * len(settings)], reversed(settings), strict=False):
+        print(f"  {word} {_yaml(setting.value)} {'by' if word == 'set to' else 'of'} {setting.place}")
+    for other in below:
+        print(f"  {other} = {_yaml(value_of(config, other))}")
+    if not below:
+        names = readers(key, config)
+        print(f"  read by {', '.join(names)}" if names else "  nothing reads it")
+    return references(settings[-1].value) if settings else []
+
+
+def _compare_with_run(key: str, composed: Any, stored: DictConfig) -> None:
+    if key.partition(".")[0] not in stored:  # Hydra's own are not recorded
+        return
+    recorded = value_of(stored, key)
+    if recorded != composed:
+        print(f"\nthe run was made with {key} = {_yaml(recorded)}: the files were others then")
+
+
+def _yaml(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

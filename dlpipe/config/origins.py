@@ -1,0 +1,193 @@
+"""Where a value of a composed config comes from: every file and override that sets it, in Hydra's order."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.defaults_list import Overrides
+from hydra.core.default_element import ResultDefault
+from hydra.core.global_hydra import GlobalHydra
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dlpipe.config.checks.overrides import ParsedOverride
+from dlpipe.config.compose import config_tree
+from dlpipe.config.qualified_configs import QualifiedConfigs
+from dlpipe.plain_config import flat
+from dlpipe.plugins import registry
+from dlpipe.settings import READ_BY_CORE
+
+REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value that one file or override gives a key; ``value`` has its interpolations unresolved."""
+
+    value: Any
+    place: str
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One config file as Hydra merges it: its values by their keys in the whole config."""
+
+    name: str  # as ``recipe/lenet``
+    source: str  # the folder or package that has it
+    path: str  # in the source; other than the name where that is qualified
+    package: str
+    values: dict[str, Any]
+
+    @property
+    def file(self) -> Path | None:
+        """The YAML file; None for a config that is in no file."""
+        is_file = self.source.startswith("file://")
+        return Path(self.source.removeprefix("file://")) / f"{self.path}.yaml" if is_file else None
+
+    def place_of(self, key: str) -> str:
+        if self.file is None:
+            return f"{self.name} of {self.source}"
+        inside = key.removeprefix(f"{self.package}.") if self.package else key
+        return f"{_short(self.file)}, line {_line(self.file, inside.split('.'))}"
+
+
+def settings_of(key: str, overrides: list[ParsedOverride]) -> list[Setting]:
+    """What sets a value, first to last: the last one counts.
+
+    Args:
+        key: of a value, as ``optimizer.lr``; or a config group, whose choices are the values then.
+        overrides: those of the command line, without sweeps.
+    """
+    with config_tree():
+        loader = cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
+        texts = [override.text for override in overrides]
+        defaults = loader.compute_defaults_list("config", texts, RunMode.RUN)
+        layers = [_layer(loader, default) for default in defaults.defaults]
+    found = [Setting(layer.values[key], layer.place_of(key)) for layer in layers if key in layer.values]
+    if key in defaults.overrides.known_choices:
+        found += _choices(key, layers, defaults.overrides)
+    for override in overrides:
+        values = flat(override.parsed.value(), override.key.partition("@")[0])
+        found += [Setting(values[key], f"the override {override.text}")] if key in values else []
+    return found
+
+
+def references(value: Any) -> list[str]:
+    """The keys that a value refers to: ``recipe.lr`` of ``${recipe.lr}``."""
+    return REFERENCE.findall(value) if isinstance(value, str) else []
+
+
+def readers(key: str, config: DictConfig) -> list[str]:
+    """What reads a value: other keys that refer to it, and the class that is built with it; nothing is imported.
+
+    Args:
+        key: of a value.
+        config: composed, with its interpolations unresolved.
+    """
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    root, _, rest = key.partition(".")
+    found = [other for other, value in flat(content).items() if key in references(value)]
+    found += _built_with(key, content)
+    if root in registry.KINDS and rest and rest != "name":
+        entry = registry.find(root, content[root]["name"])
+        found.append(f"{entry.entry_point.value}({rest.partition('.')[0]}=...)")
+    if root == "hydra":
+        found.append("Hydra")
+    elif not rest or (root == "recipe" and rest.partition(".")[0] in READ_BY_CORE) or root == "sweep":
+        found.append("dlpipe")
+    return list(dict.fromkeys(found))
+
+
+def _built_with(key: str, content: Any) -> Iterator[str]:
+    """The ``_target_`` of the innermost node that has one, with its argument."""
+    node, last = content, ""
+    parts = key.split(".")
+    for position, part in enumerate(parts):
+        if isinstance(node, dict) and "_target_" in node and part != "_target_":
+            last = f"{node['_target_']}({parts[position]}=...)"
+        node = node.get(part) if isinstance(node, dict) else None
+    if last:
+        yield last
+
+
+def _layer(loader: ConfigLoaderImpl, default: ResultDefault) -> _Layer:
+    repository = loader.repository
+    result = cast(ConfigResult, repository.load_config(str(default.config_path)))
+    package = result.header["package"] if default.package is None else default.package
+    content: Any = OmegaConf.to_container(loader._embed_result_config(result, default.package).config, resolve=False)
+    name = str(default.config_path)
+    return _Layer(name, result.path, _path_in_source(repository, name), package or "", flat(content))
+
+
+def _path_in_source(repository: ConfigRepository, name: str) -> str:
+    """The path of a config in its folder: ``model/mlp`` of ``model/supervised/mlp``."""
+    for source in repository.get_sources():
+        if source.is_config(name):
+            located = source.locate(name) if isinstance(source, QualifiedConfigs) else None
+            return located[1].removesuffix(".yaml") if located else name
+    return name
+
+
+def _choices(group: str, layers: list[_Layer], overrides: Overrides) -> list[Setting]:
+    """What chooses a group in files: defaults lists, then ``override /GROUP: choice``, of which Hydra takes one."""
+    chosen = overrides.override_metadata.get(group)
+    rows = []
+    for layer in (layer for layer in layers if layer.file):
+        for name, choice, line in _defaults_of(cast(Path, layer.file)):
+            words = name.split()
+            if words[-1].lstrip("/").partition("@")[0] == group and choice is not None:
+                taken = chosen is not None and chosen.containing_config_path == layer.name
+                rows.append(
+                    ("override" in words, taken, Setting(choice, f"{_short(cast(Path, layer.file))}, line {line}"))
+                )
+    return [setting for *_, setting in sorted(rows, key=lambda row: row[:2])]
+
+
+def _defaults_of(file: Path) -> Iterator[tuple[str, Any, int]]:
+    """Group, choice and line of each entry of a file's defaults list."""
+    root = yaml.compose(file.read_text(encoding="utf-8"))
+    if not isinstance(root, yaml.MappingNode):
+        return
+    for key, value in root.value:
+        if key.value == "defaults" and isinstance(value, yaml.SequenceNode):
+            for entry in value.value:
+                if isinstance(entry, yaml.MappingNode):
+                    name, choice = entry.value[0]
+                    yield name.value, yaml.safe_load(yaml.serialize(choice)), entry.start_mark.line + 1
+
+
+def _line(file: Path, parts: list[str]) -> int:
+    """The line of a key in a YAML file; that of the innermost mapping where it is not a key of its own."""
+    node, line = yaml.compose(file.read_text(encoding="utf-8")), 1
+    for part in parts:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        pair = next(((key, value) for key, value in node.value if str(key.value) == part), None)
+        if pair is None:
+            break
+        line, node = pair[0].start_mark.line + 1, pair[1]
+    return line
+
+
+def _short(file: Path) -> str:
+    """The path from here, where the file is below this folder."""
+    try:
+        return str(file.relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)
+
+
+def value_of(config: DictConfig, key: str) -> Any:
+    """The resolved value of a key; the unresolved one where it refers to what this config does not have."""
+    try:
+        value = OmegaConf.select(config, key)
+    except OmegaConfBaseException:
+        value = OmegaConf.select(OmegaConf.create(OmegaConf.to_container(config, resolve=False)), key)
+    return OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value

@@ -23,8 +23,21 @@ hypothesis.settings.register_profile("long", derandomize=False, deadline=None, m
 hypothesis.settings.load_profile("fixed")
 
 
-# the reasons for which a test may skip: what this machine lacks, never a package that requirements.txt installs
-SKIPS = re.compile(r"GPU|DLPIPE_DATA|browser|Ray|root|mounted|/proc|Linux|glibc|other systems")
+# the reasons for which a test may skip: what this machine lacks, never a package that requirements.txt installs; and
+# what the plugin contract does not ask of a model
+SKIPS = re.compile(r"does not apply|GPU|DLPIPE_DATA|browser|Ray|root|mounted|/proc|Linux|glibc|other systems")
+
+
+# checks of the plugin contract that take long: they start two processes, or decode all of IMDB's reviews
+SLOW_CHECKS = re.compile(r"two_processes_same_numbers|\bimdb(_pickles)?/(splits_are_as_stated|same_seed_same_order)")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark these checks."""
+    for item in items:
+        if SLOW_CHECKS.search(item.name):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

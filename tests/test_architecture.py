@@ -40,7 +40,7 @@ MATHS = [
 FLOORS = (
     {"__init__", "__main__"},  # the public names
     {"python_api"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
     {"sweeps", "testing"},
     {"config"},
     {"training"},

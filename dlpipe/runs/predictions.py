@@ -112,12 +112,12 @@ def _write_table(path: Path, values: NDArray[Any], names: Sequence[str]) -> str:
 
 
 def _write_lines(path: Path, batches: Sequence[Any]) -> str:
-    lines = [json.dumps(finite(plain), ensure_ascii=False) for batch in batches for plain in _examples(batch)]
+    lines = [json.dumps(finite(plain), ensure_ascii=False) for batch in batches for plain in examples_of(batch)]
     write_text(path, "".join(f"{line}\n" for line in lines))
     return f"{path}: {len(lines)} lines"
 
 
-def _examples(batch: Any) -> Iterator[Any]:
+def examples_of(batch: Any) -> Iterator[Any]:
     """The predictions of a batch, one by one: rows of its arrays, items of its lists; the batch if it has neither."""
     plain = _plain(batch)
     if isinstance(plain, list):

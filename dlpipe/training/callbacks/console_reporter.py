@@ -52,11 +52,11 @@ class ConsoleReporter(pl.Callback):
 
     def on_validation_batch_end(self, *arguments: Any) -> None:
         """Count the examples of a batch."""
-        self.evaluated["val"] += _examples(arguments[3])
+        self.evaluated["val"] += num_examples(arguments[3])
 
     def on_test_batch_end(self, *arguments: Any) -> None:
         """Count the examples of a batch."""
-        self.evaluated["test"] += _examples(arguments[3])
+        self.evaluated["test"] += num_examples(arguments[3])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print epoch, minibatch and every validation metric."""
@@ -89,7 +89,7 @@ def _log_line(trainer: pl.Trainer, metrics: dict[str, float]) -> None:
     )
 
 
-def _examples(batch: Any) -> int:
+def num_examples(batch: Any) -> int:
     """Examples in a batch: rows of its first tensor."""
     return next((len(tensor) for tensor in _tensors(batch) if tensor.ndim), 1)
 

@@ -75,11 +75,12 @@ def verify_against_eager(
             actual = outcome(update)
     except RuntimeError as error:
         raise NotTraceableError(f"the traced step fails: {error}") from error
-    if not all(map(_is_close, [torch.zeros_like(expected[0]), *starts], expected, actual)):
+    if not all(map(is_close, [torch.zeros_like(expected[0]), *starts], expected, actual)):
         raise NotTraceableError("the traced step gives other numbers")
 
 
-def _is_close(start: Tensor, expected: Tensor, actual: Tensor) -> bool:
+def is_close(start: Tensor, expected: Tensor, actual: Tensor) -> bool:
+    """Whether two results that began as ``start`` differ by rounding alone."""
     if not expected.numel():
         return True
     change, size = ((x.nan_to_num().abs().max()) for x in (expected - start, expected))

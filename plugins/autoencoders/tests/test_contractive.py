@@ -79,11 +79,10 @@ def test_a_negative_weight_is_refused():
         check_model("ca", "model.contraction=-0.1")
 
 
-def test_the_model_keeps_the_plugin_contract_and_its_updates_are_fused(caplog):
-    caplog.set_level("INFO")
-    check_model("ca")
-    assert "epoch 1" in caplog.text
-    assert "not fused" not in caplog.text
+def test_its_updates_are_fused(train):
+    output = train("model=ca", "recipe.max_epochs=1", "trainer.limit_train_batches=5").output
+    assert "epoch 1" in output
+    assert "Fused updates disabled" not in output
 
 
 def test_the_two_parts_of_a_run_add_up_to_its_loss(cli):

@@ -98,10 +98,11 @@ def test_levels_that_are_none_are_refused():
         check_model("sda", "model.corruption=[0.1,0.2,1.0]")
 
 
-def test_the_model_keeps_the_plugin_contract_and_its_updates_are_fused(caplog):
-    caplog.set_level("INFO")
-    check_model("sda", "model.hidden_sizes=[20,10]", "model.corruption=[0.1,0.2]")
-    assert "not fused" not in caplog.text
+def test_the_updates_of_all_stages_are_fused(train):
+    small = ("model.hidden_sizes=[20,10]", "model.corruption=[0.1,0.2]", "recipe.stages.pretrain.max_epochs=1")
+    output = train("model=sda", *small, "recipe.max_epochs=1", "trainer.limit_train_batches=5").output
+    assert "stage finetune" in output
+    assert "Fused updates disabled" not in output
 
 
 def test_a_shift_below_0_is_refused(cli):

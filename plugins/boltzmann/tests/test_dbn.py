@@ -5,7 +5,6 @@ import types
 import pytest
 import torch
 
-from dlpipe.testing import check_model
 from dlpipe_boltzmann.dbn import DeepBeliefNetwork
 
 
@@ -125,10 +124,6 @@ def test_the_units_of_upper_layers_look_at_no_image():
 
 def test_samples_are_drawn_as_a_sheet(model, data):
     assert model.data_figures(data)["samples"].shape == (31, 79)  # ten rows of twenty, of 2 x 3 pixels
-
-
-def test_the_model_keeps_the_plugin_contract():
-    check_model("dbn", "model.hidden_sizes=[20,15]", "model.sampling_steps=2")
 
 
 def test_a_shift_below_0_is_refused(cli):

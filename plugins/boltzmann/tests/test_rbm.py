@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dlpipe.testing import check_model
 from dlpipe_boltzmann.energy import free_energy, hidden_mean, visible_preactivation
 from dlpipe_boltzmann.exact import log_likelihood
 from dlpipe_boltzmann.pseudo_likelihood import pseudo_likelihood, stochastic_pseudo_likelihood
@@ -212,8 +211,3 @@ def test_forward_gives_hidden_means(make, batches):
     model = make()
     x = batches[0][0]
     torch.testing.assert_close(model(x), torch.sigmoid(x @ model.W + model.c))
-
-
-def test_the_model_keeps_the_plugin_contract():
-    options = ["model.num_hidden=20", "model.k=2", "model.sampling_steps=2"]
-    check_model("rbm", *options, "recipe.monitor=val/pseudo_likelihood", "recipe.monitor_mode=max")

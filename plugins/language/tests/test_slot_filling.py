@@ -8,7 +8,6 @@ import torch
 import dlpipe
 from dlpipe import DataError
 from dlpipe.data import Ragged
-from dlpipe.testing import check_model
 from dlpipe_language.embeddings import nearest, to_unit_sphere
 from dlpipe_language.flights import SyntheticFlights
 from dlpipe_language.sentences import NO_LABEL
@@ -147,10 +146,6 @@ def test_its_figures_show_neighbours_and_slots():
         assert picture.dtype == np.uint8
         assert picture.ndim == 3
         assert picture.std() > 1
-
-
-def test_the_model_keeps_the_plugin_contract():
-    check_model("rnn_slu", *SMALL[1:])
 
 
 def test_words_are_printed_with_their_slots(cli):

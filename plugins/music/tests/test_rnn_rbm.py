@@ -164,10 +164,6 @@ def test_pitches_above_the_highest_are_refused():
         RnnRbm(lowest_pitch=60)
 
 
-def test_it_keeps_the_plugin_contract():
-    check_model("rnn_rbm", "recipe.monitor=val/reconstruction", "recipe.monitor_mode=max")
-
-
 def test_options_beyond_the_tutorial_train():
     check_model(
         "rnn_rbm",

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from dlpipe.testing import check_model
 from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.lenet import LeNet
 from dlpipe_supervised.logistic_regression import LogisticRegression
@@ -55,11 +54,6 @@ def test_predictions_are_probabilities(name):
     probabilities = model.predict_step((torch.rand(5, 784), torch.zeros(5, dtype=torch.int64)), 0)
     assert probabilities.shape == (5, 10)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(5))
-
-
-@pytest.mark.parametrize("name", ["logreg", "mlp", "lenet"])
-def test_the_model_keeps_the_plugin_contract(name):
-    check_model(name)
 
 
 def test_a_hundred_filters_are_drawn():

@@ -5,6 +5,8 @@ from torch.nn.functional import cross_entropy
 
 
 class Net(LightningModule):
+    """A network with one hidden layer, for pictures of 28 x 28 pixels."""
+
     def __init__(self, hidden: int = 64, lr: float = 0.001):
         super().__init__()
         self.save_hyperparameters()

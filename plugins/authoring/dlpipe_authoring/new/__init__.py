@@ -1,0 +1,1 @@
+"""The verb new: a plugin that trains and passes its tests, from a template."""

@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,12 @@ VARIES = re.compile(r"\d+\.\d{6}|\d+\.\d(?= s,| updates/s)|(?<=update )\d+|(?<=e
 
 
 class Step(NamedTuple):
-    """A command, what the tutorial says it prints, and the files of the plugin so far."""
+    """A command, what the tutorial says it prints, the files of the plugin so far, and the commands above it."""
 
     command: str
     output: str
     files: dict[str, str]
+    earlier: tuple[str, ...]
 
 
 def read_tutorial() -> tuple[dict[str, str], list[Step]]:
@@ -35,7 +37,11 @@ def read_tutorial() -> tuple[dict[str, str], list[Step]]:
         if name:
             files[name] = files[name] + text if appended else text
         elif language == "console":
-            steps += [Step(command, output, dict(files)) for command, output in COMMAND.findall(text)]
+            commands = COMMAND.findall(text)
+            steps += [
+                Step(command, output, dict(files), tuple(earlier for earlier, _ in commands[:number]))
+                for number, (command, output) in enumerate(commands)
+            ]
     return files, steps
 
 
@@ -77,8 +83,12 @@ def test_tutorial_has_commands():
 @pytest.mark.parametrize("step", DLPIPE_STEPS, ids=lambda step: step.command.removeprefix("python -m dlpipe "))
 def test_command_prints_what_the_tutorial_shows(step, cli, install_files, monkeypatch):
     monkeypatch.delenv("DLPIPE_DATA", raising=False)  # which might have the data that is not found here
-    install_files(step.files)
-    result = cli(*step.command.split()[3:])
+    if step.files:
+        install_files(step.files)
+    for command in step.earlier:
+        if command.startswith("python -m dlpipe new "):  # writes into the folder; another command leaves nothing to use
+            assert cli(*shlex.split(command)[3:]).code == 0
+    result = cli(*shlex.split(step.command)[3:])
     printed, shown = (VARIES.sub("#", text) for text in (result.out + result.err, step.output))
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     assert doctest.OutputChecker().check_output(shown, printed, flags), f"{shown}\n--- but it prints\n{printed}"
@@ -94,7 +104,7 @@ def test_tests_of_the_plugin_pass(install_files, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
     counts = dict(re.findall(r"(\d+) (\w+)", result.stdout.splitlines()[-1]))
-    assert {word: int(count) for count, word in counts.items()} == {"passed": 39, "skipped": 4, "deselected": 2}
+    assert {word: int(count) for count, word in counts.items()} == {"passed": 50, "skipped": 8, "deselected": 3}
     assert "Net has no predict_step" in result.stdout
     assert "does not apply: the data is not here: no fashion in" in result.stdout
 
@@ -104,3 +114,9 @@ def test_finished_model_draws_what_the_tutorial_says(cli, install_files):
     result = cli("model=softmax", "recipe.max_epochs=1")
     figures = sorted(path.name for path in (result.run_dir / "figures").iterdir())
     assert figures == ["confusion_matrix.png", "filters.png"]
+
+
+def test_callback_logs_the_column_that_the_tutorial_names(cli, install_files):
+    install_files(FILES)
+    result = cli("model=softmax", "callbacks=[default,weight_norm]", "recipe.max_epochs=1")
+    assert "train/weight_norm" in (result.run_dir / "metrics.csv").read_text().splitlines()[0].split(",")

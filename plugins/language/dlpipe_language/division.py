@@ -9,7 +9,7 @@ from pydantic import Field
 from dlpipe import DataError
 from dlpipe.data import SplitName
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Place(NamedTuple):
@@ -30,7 +30,7 @@ def divide(
 
     Args:
         places: of all examples.
-        fractions: part of the training examples for val and for test, at least one of each class; 0 for none.
+        fractions: part of the training examples for val and for test, at least one of each class.
         seed: of the division.
         unit: the examples in a message, such as ``texts``.
         source: their file or folder, for the message.
@@ -51,7 +51,8 @@ def divide(
             of_class = f" of class {class_name!r}" if class_name else ""
             only = f" ({places[rows[0]].name})" if len(rows) == 1 else ""
             needed = f"{counts['val']} for validation and {counts['test']} for the test leave none for training"
-            raise DataError(f"{source} has {len(rows)} {unit}{of_class}{only}: {needed}; add some")
+            what = unit if len(rows) > 1 else unit.removesuffix("s")
+            raise DataError(f"{source} has {len(rows)} {what}{of_class}{only}: {needed}; add some")
         rows.sort(key=lambda row: _drawn(seed, places[row].name))
         drawn: list[SplitName] = [name for name, count in counts.items() for _ in range(count)]
         drawn += ["train"] * (len(rows) - len(drawn))

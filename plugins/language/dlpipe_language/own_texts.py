@@ -49,8 +49,8 @@ class OwnTexts(ClassifiedTexts):
         num_classes: Annotated[int, Field(gt=1)] | None = None,
         class_names: list[str] | None = None,
         vocabulary_sha256: str | None = None,
-        val_fraction: Fraction = 0.1,
-        test_fraction: Fraction = 0.1,
+        val_fraction: Fraction = 0.2,
+        test_fraction: Fraction = 0.2,
         split_seed: Annotated[int, Field(ge=0)] = 0,
         **batching: Any,
     ) -> None:
@@ -59,6 +59,7 @@ class OwnTexts(ClassifiedTexts):
         self.vocabulary_sha256 = vocabulary_sha256
         self.fractions: dict[SplitName, float] = {"val": val_fraction, "test": test_fraction}
         self.split_seed = split_seed
+        self.notes: list[str] = []  # to log
 
     @abstractmethod
     def source(self) -> Path:
@@ -78,7 +79,7 @@ class OwnTexts(ClassifiedTexts):
 
     def options_from_files(self) -> dict[str, Any]:
         """The numbers of words and classes, the classes' names, and the checksum of the vocabulary."""
-        self.load_splits()
+        self._splits()
         names = ("num_words", "num_classes", "class_names", "vocabulary_sha256")
         return {name: getattr(self, name) for name in names}
 
@@ -91,11 +92,17 @@ class OwnTexts(ClassifiedTexts):
         self._tokenized()
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
-        """Divide the texts, and number their words and classes.
+        """Divide the texts, number their words and classes, and log what is left out.
 
         Raises:
             DataError: there are too few texts, words or classes.
         """
+        splits = self._splits()
+        for note in dict.fromkeys(self.notes):
+            log.warning("%s", note)
+        return splits
+
+    def _splits(self) -> dict[SplitName, SequenceSplit]:
         texts = self._tokenized()
         divided = divide(texts.places, self.fractions, self.split_seed, self.unit, self.source())
         self._set_classes({name: {texts.places[row].class_name for row in rows} for name, rows in divided.items()})
@@ -109,7 +116,7 @@ class OwnTexts(ClassifiedTexts):
     def _tokenized(self) -> Tokenized:
         texts = tokenized(self.digest(), self.read)
         total = len(texts.places) + len(texts.bad)
-        refuse_or_skip(texts.bad, total, self.unit, self.source(), *self.on_bad)
+        self.notes += refuse_or_skip(texts.bad, total, self.unit, self.source(), *self.on_bad)
         if not texts.places:
             raise DataError(f"{self.source()} has no {self.unit}")
         return texts
@@ -121,10 +128,10 @@ class OwnTexts(ClassifiedTexts):
             if unknown := sorted(classes[name] - train):
                 raise DataError(f"{source}: {name} has the class {unknown[0]!r}, and training has no {self.unit} of it")
             if missing := sorted(train - classes[name]):
-                log.warning("%s: %s has no %s of %s", source, name, self.unit, ", ".join(missing))
+                self.notes.append(f"{source}: {name} has no {self.unit} of {', '.join(missing)}")
         if len(train) < 2:
             raise DataError(f"{source} has the class {min(train)!r} alone; a classifier needs two")
-        self.class_names = self.class_names or sorted(train)
+        self.class_names = self.class_names or in_order(train, source)
         if set(self.class_names) != train:
             raise DataError(f"dataset.class_names={self.class_names}: {source} has {sorted(train)}")
         self.num_classes = self.num_classes or len(train)
@@ -142,3 +149,15 @@ class OwnTexts(ClassifiedTexts):
         numbers = torch.full((len(texts.words),), UNKNOWN_WORD)
         numbers[torch.tensor(known)] = torch.arange(len(SPECIAL_WORDS), self.num_words)
         return Ragged(numbers[texts.x.values], texts.x.ends, PADDING_WORD)
+
+
+def in_order(classes: set[str], source: object) -> list[str]:
+    """The names of classes in alphabetical order, or in that of their numbers if all are whole numbers.
+
+    Raises:
+        DataError: one is a text that the run's config.yaml cannot hold.
+    """
+    if bad := [name for name in classes if "${" in name or name == "???" or not name.isprintable()]:
+        raise DataError(f"{source} has the class {bad[0]!r}; rename it, without ${{, ??? and control characters")
+    are_numbers = all(name.lstrip("-").isdecimal() for name in classes)
+    return sorted(classes, key=lambda name: (int(name) if are_numbers else 0, name))

@@ -8,7 +8,11 @@ from dlpipe import DataError
 from dlpipe.data import SplitName, sha256_of
 
 # names of files and folders
-SPLITS: dict[str, SplitName] = {"train": "train", "valid": "val", "val": "val", "dev": "val", "test": "test"}
+SPLITS: dict[str, SplitName] = {
+    "train": "train",
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    "test": "test",
+}
 SplitFiles = dict[SplitName | None, Path]
 
 

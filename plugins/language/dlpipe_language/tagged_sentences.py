@@ -53,8 +53,8 @@ class TaggedSentences(LabelledSentences):
         num_labels: Positive | None = None,
         vocabulary_sha256: str | None = None,
         min_count: Positive = 2,
-        val_fraction: Fraction = 0.1,
-        test_fraction: Fraction = 0.1,
+        val_fraction: Fraction = 0.2,
+        test_fraction: Fraction = 0.2,
         split_seed: Annotated[int, Field(ge=0)] = 0,
         on_bad_line: OnBad = "stop",
         **batching: Any,
@@ -67,6 +67,7 @@ class TaggedSentences(LabelledSentences):
         self.fractions: dict[SplitName, float] = {"val": val_fraction, "test": test_fraction}
         self.split_seed = split_seed
         self.on_bad_line: OnBad = on_bad_line
+        self.notes: list[str] = []  # to log
 
     def words_of(self, text: str) -> list[str]:
         """The words of a text, which spaces separate."""
@@ -83,15 +84,21 @@ class TaggedSentences(LabelledSentences):
 
     def options_from_files(self) -> dict[str, Any]:
         """The numbers of words and tags, and their checksum."""
-        self.load_splits()
+        self._splits()
         return {name: getattr(self, name) for name in ("num_words", "num_labels", "vocabulary_sha256")}
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
-        """Sentences of words (x) and labels (y).
+        """Sentences of words (x) and labels (y); logs what is left out.
 
         Raises:
             DataError: a file is missing, a bad line stops the run, or there are too few sentences.
         """
+        splits = self._splits()
+        for note in dict.fromkeys(self.notes):
+            log.warning("%s", note)
+        return splits
+
+    def _splits(self) -> dict[SplitName, SequenceSplit]:
         places, sentences = self._read()
         rows = divide(places, self.fractions, self.split_seed, "sentences", self._source)
         self._set_names([sentences[row] for row in rows["train"]], places, sentences)
@@ -113,7 +120,7 @@ class TaggedSentences(LabelledSentences):
         }
         if others:
             listed = ", ".join(f"{tag} ({name})" for tag, name in others.items())
-            log.warning("%s: tags that no training sentence has count as errors: %s", self._source, listed)
+            self.notes.append(f"{self._source}: tags that no training sentence has count as errors: {listed}")
         self.vocabulary, self.labels = Vocabulary([UNKNOWN, *words]), [*sorted(tags), *sorted(others)]
         names = self.vocabulary.words, self.labels
         self.vocabulary_sha256 = check_unchanged(self.vocabulary_sha256, names, self._source)
@@ -138,7 +145,7 @@ class TaggedSentences(LabelledSentences):
         total = len(sentences) + len(bad)
         if not total:
             raise DataError(f"{self._source} has no sentences")
-        refuse_or_skip(bad, total, "sentences", self._source, "on_bad_line", self.on_bad_line)
+        self.notes += refuse_or_skip(bad, total, "sentences", self._source, "on_bad_line", self.on_bad_line)
         return list(sentences), list(sentences.values())
 
     @property

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import logging
 import os
 from pathlib import Path
 from typing import Any, final
@@ -15,7 +14,6 @@ from dlpipe_language.split_files import SPLITS, own_path
 from dlpipe_language.text_lines import OnBad, decode, numbered_lines
 from dlpipe_language.tokenized import ReadTexts
 
-log = logging.getLogger(__name__)
 MAX_BYTES = 2**20
 
 
@@ -63,16 +61,26 @@ class TextFolder(OwnTexts):
                 texts.append((place, _text(path)))
             except (ValueError, OSError) as error:
                 bad[place.name] = getattr(error, "strerror", None) or str(error)
+        if empty := sorted({place.class_name for place in self._files} - {place.class_name for place, _ in texts}):
+            reason = next(f"{name}: {bad[name]}" for _, class_name, name in self._files if class_name == empty[0])
+            raise DataError(f"{self.source()} has no text of class {empty[0]!r} that can be used: {reason}")
         return ReadTexts(texts, bad)
 
     @functools.cached_property
     def _files(self) -> dict[Place, Path]:
         folder = self.source()
-        return {
-            Place(split, class_folder.name, path.relative_to(folder).as_posix()): path
-            for split, class_folder in _class_folders(folder)
-            for path in _text_files(class_folder)
-        }
+        found: dict[Place, Path] = {}
+        others: list[Path] = []
+        for split, class_folder in _class_folders(folder):
+            paths = sorted(path for path in class_folder.iterdir() if not path.name.startswith("."))
+            texts = [path for path in paths if path.suffix.lower() == ".txt"]
+            if not texts:
+                raise DataError(f"{class_folder} has no .txt file")
+            others += [path for path in paths if path.suffix.lower() != ".txt"]
+            found |= {Place(split, class_folder.name, path.relative_to(folder).as_posix()): path for path in texts}
+        if others:
+            self.notes.append(f"{len(others)} files or folders that are no .txt are not used, such as {others[0]}")
+        return found
 
     @functools.cached_property
     def _digest(self) -> str:
@@ -84,43 +92,27 @@ class TextFolder(OwnTexts):
 
 
 def _class_folders(folder: Path) -> list[tuple[SplitName | None, Path]]:
-    """The folders of the classes, with their splits if there are folders of these."""
-    folders = _folders(folder)
-    named = [path for path in folders if path.name in SPLITS]
-    if not named:
-        if not folders:
-            raise DataError(f"{folder} has no folders: expected one for each class, with .txt files")
+    """The folders of the classes, with their splits if there is a folder train of such folders."""
+    folders, train = _folders(folder), folder / "train"
+    if not folders:
+        raise DataError(f"{folder} has no folders: expected one for each class, with .txt files")
+    if train not in folders or not _folders(train):
         return [(None, path) for path in folders]
-    if other := [path.name for path in folders if path not in named]:
-        raise DataError(
-            f"{folder} has the folder {other[0]} beside {named[0].name}; expected train, val and test alone"
-        )
-    if not any(path.name == "train" for path in named):
-        raise DataError(f"{folder} has no folder train beside {named[0].name}")
-    found: list[tuple[SplitName | None, Path]] = [(SPLITS[path.name], own) for path in named for own in _folders(path)]
-    train = {path.name for split, path in found if split == "train"}
-    for split in named:
-        if missing := sorted(train - {path.name for path in _folders(split)}):
+    if other := [path.name for path in folders if path.name not in SPLITS]:
+        raise DataError(f"{folder} has the folder {other[0]} beside train; expected train, val and test alone")
+    found: list[tuple[SplitName | None, Path]] = []
+    for split in folders:
+        classes = _folders(split)
+        if missing := sorted({path.name for path in _folders(train)} - {path.name for path in classes}):
             raise DataError(
-                f"{split} has no folder {missing[0]}, which {folder / 'train'} has: add it, or move the other one away"
+                f"{split} has no folder {missing[0]}, which {train} has: add it, or move the other one away"
             )
+        found += [(SPLITS[split.name], path) for path in classes]
     return found
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
-
-
-def _text_files(folder: Path) -> list[Path]:
-    """The .txt files of a class; a warning counts others."""
-    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    texts = [path for path in paths if path.suffix.lower() == ".txt"]
-    if not texts:
-        raise DataError(f"{folder} has no .txt file")
-    if len(texts) < len(paths):
-        other = next(path.name for path in paths if path not in texts)
-        log.warning("%s: %d files left out, as they are no .txt: %s, ...", folder, len(paths) - len(texts), other)
-    return texts
 
 
 def _text(path: Path) -> str:

@@ -1,7 +1,6 @@
 """Lines of text files that are UTF-8, and what to do with the ones that cannot be used."""
 
 import codecs
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -9,7 +8,6 @@ from typing import Literal
 from dlpipe import DataError
 from dlpipe.data import READ_ERRORS, open_content
 
-log = logging.getLogger(__name__)
 OnBad = Literal["stop", "skip"]
 MAX_REASONS = 5  # in a message
 
@@ -51,8 +49,10 @@ def decode(line: bytes) -> str:
     return text
 
 
-def refuse_or_skip(bad: Mapping[str, str], total: int, what: str, source: Path, option: str, action: OnBad) -> None:
-    """Stop at what cannot be used, or log how much is left out.
+def refuse_or_skip(
+    bad: Mapping[str, str], total: int, what: str, source: Path, option: str, action: OnBad
+) -> list[str]:
+    """Stop at what cannot be used, or return a line that counts what is left out; no line if nothing is.
 
     Args:
         bad: the reason for each bad line or file, by its place.
@@ -66,11 +66,11 @@ def refuse_or_skip(bad: Mapping[str, str], total: int, what: str, source: Path, 
         DataError: nothing is good, or something is bad and ``action`` is ``stop``.
     """
     if not bad:
-        return
+        return []
     reasons = "; ".join(f"{place}: {reason}" for place, reason in list(bad.items())[:MAX_REASONS])
     more = f"; and {len(bad) - MAX_REASONS} more" if len(bad) > MAX_REASONS else ""
     count = f"{len(bad)} of {total} {what} in {source} cannot be used"
     if action == "stop" or len(bad) == total:
         advice = f", or leave them out with dataset.{option}=skip" if len(bad) < total else ""
         raise DataError(f"{count}: {reasons}{more}. Correct them{advice}")
-    log.warning("%s and are left out: %s%s", count, reasons, more)
+    return [f"{count} and are left out: {reasons}{more}"]

@@ -21,6 +21,7 @@ from dlpipe.errors import DataError, DlpipeError
 from dlpipe.figures import predict_batch
 from dlpipe.runs.directory import PREDICTIONS, check_links, check_writable
 from dlpipe.runs.predictions import replace_predictions, write_predictions
+from dlpipe.training.build import build_dataset
 from dlpipe.training.distributed.sharding import UnshardedLoader
 from dlpipe.training.quiet import quiet_lightning
 
@@ -66,7 +67,7 @@ def _predict(run: StoredRun, files: list[str], whole_test_set: bool) -> None:
     examples = _file_examples(run, files) if files else [] if whole_test_set else _first_examples(run)
     predictions = [_predict_step(run, each.batch) for each in examples]
     if examples and is_own and all(_is_probabilities(run, prediction) for prediction in predictions):
-        _print_classes(examples, predictions)
+        _print_classes(run, examples, predictions)
         return
     check_links(run.directory)
     check_writable(run.directory)
@@ -125,12 +126,17 @@ def _is_probabilities(run: StoredRun, prediction: Any) -> bool:
     return is_floats and num_classes is not None and prediction.shape[1:] == (num_classes,)
 
 
-def _print_classes(examples: list[_Examples], predictions: list[Tensor]) -> None:
+def _print_classes(run: StoredRun, examples: list[_Examples], predictions: list[Tensor]) -> None:
+    class_names = run.config.dataset.get("class_names")
+
+    def class_name(label: int) -> Any:
+        return class_names[label] if class_names else label
+
     for each, probabilities in zip(examples, predictions, strict=True):
         for index, (name, row) in enumerate(zip(each.names, probabilities, strict=True)):
             label = int(row.argmax())
-            true = f", true label {int(each.labels[index])}" if each.labels is not None else ""
-            print(f"{name}: {label}, probability {float(row[label]):.6f}{true}")
+            true = f", true label {class_name(int(each.labels[index]))}" if each.labels is not None else ""
+            print(f"{name}: {class_name(label)}, probability {float(row[label]):.6f}{true}")
 
 
 def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
@@ -158,8 +164,13 @@ def _lines(file: str) -> list[str]:
 
 
 def _file_examples(run: StoredRun, files: list[str]) -> list[_Examples]:
-    """The images of each file, as the dataset has its own: flat, or of its image_shape if it has no num_features."""
+    """The examples of each file, as the dataset reads them.
+
+    Without a method of its own, images: flat, or of its image_shape if it has no num_features.
+    """
     config = run.config.dataset
+    if read := optional_method(build_dataset(config), "read_examples"):
+        return [_Examples(file, Split.unlabelled(read(Path(file))), None) for file in files]
     if config.get("image_shape") is None:
         message = (
             "has no image_shape, so files cannot be read as its examples; without files, its test set is predicted"

@@ -67,6 +67,12 @@ class DataModule(Protocol):
         Called without `prepare_data` and `setup`: the training data may not be here.
         """
 
+    def texts_of(self, content: str) -> Sequence[str]:
+        """The texts to predict in the content of a file; without the method, a text a line.
+
+        Called after `setup`. A ValueError says what is wrong with the file, and `predict` adds its name.
+        """
+
     def checksums(self) -> dict[str, str]:
         """Name to sha256 of the files that the data comes from."""
 

@@ -3,6 +3,7 @@
 import argparse
 import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,8 +46,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the class of each file's images, or of the first ten test examples; write predictions that are no classes.
 
     What ``predict_step`` returns for the whole test set is written if it is no class probabilities, or with ``--all``.
-    A model with a ``predict_text(text, data)``, which returns lines, gets ``--text TEXT``, or each line of the files,
-    including empty lines.
+    A model with a ``predict_text(text, data)``, which returns lines, gets ``--text TEXT``, or each text of the files:
+    those that the dataset's ``texts_of(content)`` finds, or each line, including empty lines.
     """
     if arguments.all and (arguments.files or arguments.text is not None):
         raise DlpipeError("--all predicts the test set: give no FILE and no --text with it")
@@ -144,15 +145,25 @@ def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
     if (text is None) == (not files):
         message = "not both" if files else "or files of a text a line"
         raise DlpipeError(f"model {run.config.model.name!r} reads texts: give --text TEXT, {message}")
-    texts = [text] if text is not None else [line for file in files for line in _lines(file)]
+    contents = [(file, _content(file)) for file in files]
     data = run.data()
+    texts = [text] if text is not None else [part for file, content in contents for part in _texts(file, content, data)]
     for index, line in enumerate(texts):
         if index:
             print()
         print(*run.model.predict_text(line, data), sep="\n")  # type: ignore[operator]  # an optional method
 
 
-def _lines(file: str) -> list[str]:
+def _texts(file: str, content: str, data: LightningDataModule) -> Sequence[str]:
+    """The texts in a file: those that the dataset finds in it, or a text a line."""
+    find = optional_method(data, "texts_of")
+    try:
+        return find(content) if find else content.removesuffix("\n").split("\n")
+    except ValueError as error:
+        raise DlpipeError(f"{file}: {error}") from error
+
+
+def _content(file: str) -> str:
     try:
         # Excel and Notepad begin a file with a byte order mark
         content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
@@ -160,7 +171,7 @@ def _lines(file: str) -> list[str]:
         raise DlpipeError(f"{file} cannot be read as text: {error}") from error
     if not content:
         raise DlpipeError(f"{file} is empty")
-    return content.removesuffix("\n").split("\n")
+    return content
 
 
 def _file_examples(run: StoredRun, files: list[str]) -> list[_Examples]:

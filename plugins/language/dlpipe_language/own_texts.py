@@ -13,7 +13,7 @@ from dlpipe.data import Ragged, SequenceSplit, SplitName
 from dlpipe_language.division import Fraction, divide
 from dlpipe_language.text_lines import OnBad, refuse_or_skip
 from dlpipe_language.texts import PADDING_WORD, SPECIAL_WORDS, UNKNOWN_WORD, ClassifiedTexts
-from dlpipe_language.tokenized import ReadTexts, Tokenized, tokenized
+from dlpipe_language.tokenized import ReadTexts, Tokenized, own_words, tokenized
 from dlpipe_language.vocabulary import Vocabulary, check_unchanged
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ MOST_WORDS = 10_000  # of a vocabulary whose size is not given
 class OwnTexts(ClassifiedTexts):
     """Texts of yours, each with a class; a subclass reads them.
 
-    They are tokenized by Moses' rules, see `review_words`; the vocabulary is that of the training texts, most frequent
-    words first. Of a text 10,000 words are read. What has no files of its own is divided off the training texts, each
+    They are tokenized, see `own_words`; the vocabulary is that of the training texts, most frequent words first. Of a
+    text 10,000 words are read. What has no files of its own is divided off the training texts, each
     class in the same proportion.
 
     Args:
@@ -77,6 +77,10 @@ class OwnTexts(ClassifiedTexts):
     def read(self) -> ReadTexts:
         """Read the texts."""
 
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text, as the vocabulary writes them."""
+        return own_words(text)
+
     def options_from_files(self) -> dict[str, Any]:
         """The numbers of words and classes, the classes' names, and the checksum of the vocabulary."""
         self._splits()
@@ -99,7 +103,7 @@ class OwnTexts(ClassifiedTexts):
         """
         splits = self._splits()
         for note in dict.fromkeys(self.notes):
-            log.warning("%s", note)
+            log.info("%s", note)
         return splits
 
     def _splits(self) -> dict[SplitName, SequenceSplit]:

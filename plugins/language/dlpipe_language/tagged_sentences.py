@@ -95,7 +95,7 @@ class TaggedSentences(LabelledSentences):
         """
         splits = self._splits()
         for note in dict.fromkeys(self.notes):
-            log.warning("%s", note)
+            log.info("%s", note)
         return splits
 
     def _splits(self) -> dict[SplitName, SequenceSplit]:

@@ -72,12 +72,13 @@ class TextFolder(OwnTexts):
         found: dict[Place, Path] = {}
         others: list[Path] = []
         for split, class_folder in _class_folders(folder):
-            paths = sorted(path for path in class_folder.iterdir() if not path.name.startswith("."))
-            texts = [path for path in paths if path.suffix.lower() == ".txt"]
+            names = sorted(name for name in os.listdir(class_folder) if not name.startswith("."))
+            texts = [name for name in names if name.lower().endswith(".txt")]
             if not texts:
                 raise DataError(f"{class_folder} has no .txt file")
-            others += [path for path in paths if path.suffix.lower() != ".txt"]
-            found |= {Place(split, class_folder.name, path.relative_to(folder).as_posix()): path for path in texts}
+            others += [class_folder / name for name in names if not name.lower().endswith(".txt")]
+            place = class_folder.relative_to(folder).as_posix()
+            found |= {Place(split, class_folder.name, f"{place}/{name}"): class_folder / name for name in texts}
         if others:
             self.notes.append(f"{len(others)} files or folders that are no .txt are not used, such as {others[0]}")
         return found

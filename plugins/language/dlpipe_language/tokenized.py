@@ -16,6 +16,7 @@ from dlpipe_language.texts import PADDING_WORD
 from dlpipe_language.vocabulary import MAX_WORDS
 
 log = logging.getLogger(__name__)
+MANY = 5000  # texts take more than ten seconds
 FORMAT = 1  # of the cache's files; others are ignored
 
 
@@ -36,7 +37,7 @@ class Tokenized(NamedTuple):
 
 
 def tokenized(digest: str, read: Callable[[], ReadTexts]) -> Tokenized:
-    """The texts that ``read`` gives as words by Moses' rules, from the user's cache if they have been read before.
+    """The texts that ``read`` gives as words, see `own_words`, from the user's cache if they have been read before.
 
     Args:
         digest: of everything that is read.
@@ -49,16 +50,22 @@ def tokenized(digest: str, read: Callable[[], ReadTexts]) -> Tokenized:
     return Tokenized(words, Ragged(values.long(), ends, PADDING_WORD), [Place(*place) for place in places], bad)
 
 
+def own_words(text: str) -> list[str]:
+    """The words of a text by Moses' rules, see `review_words`, in lower case; not only ASCII letters are lowered."""
+    return [word.lower() for word in review_words(text)]
+
+
 def _tokenize(texts: list[tuple[Place, str]], bad: dict[str, str]) -> CacheEntry:
     """The first `MAX_WORDS` words of each text; a text without words is bad."""
-    log.info("tokenizing %d texts; this is done once", len(texts))
+    many = len(texts) >= MANY  # INFO is not shown before a run has a directory, where this is done
+    log.log(logging.WARNING if many else logging.INFO, "tokenizing %d texts, once", len(texts))
     numbers: dict[str, int] = {}
     places: list[Place] = []
     values: list[int] = []
     ends: list[int] = []
     long: list[str] = []
     for place, text in texts:
-        words = review_words(text)
+        words = own_words(text)
         if not words:
             bad[place.name] = "has no words"
             continue

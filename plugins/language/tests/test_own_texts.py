@@ -124,6 +124,12 @@ def test_lines_may_have_a_byte_order_mark_windows_line_ends_empty_lines_and_fast
     assert all_texts(plain) == all_texts(windows) == all_texts(fasttext)
 
 
+def test_words_are_in_lower_case_in_any_alphabet(lines):
+    data = loaded(LabelledLines, lines("".join(f"{label}\tÉTÉ Привет, it's\n" for label in "aaabbb")))
+    assert data.vocabulary.words[2:] == ["&apos;s", ",", "it", "été", "привет"]
+    assert data.words_of("Été ПРИВЕТ") == ["été", "привет"]
+
+
 def test_classes_that_are_numbers_are_in_the_order_of_the_numbers(lines):
     data = loaded(LabelledLines, lines("".join(f"{row % 11}\ttext\n" for row in range(66))))
     assert data.class_names == [str(number) for number in range(11)]
@@ -232,9 +238,10 @@ def test_what_is_wrong_with_a_line_is_said_with_its_number(lines, line, message)
 
 
 def test_bad_files_and_lines_are_left_out_if_asked_and_counted_in_one_line(folder, lines, caplog):
+    caplog.set_level(logging.INFO)
     data = loaded(TextFolder, folder(GOOD | {"a/3.txt": b"", "a/4.txt": b"\xff", "b/x.md": b""}), on_bad_file="skip")
     assert sum(len(split.x) for split in data.splits.values()) == 6
-    own = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    own = [record.getMessage() for record in caplog.records if record.name.endswith(".own_texts")]
     assert len(own) == 2
     assert "1 files or folders that are no .txt are not used, such as " in own[0]
     assert "2 of 8 texts in " in own[1]
@@ -243,7 +250,7 @@ def test_bad_files_and_lines_are_left_out_if_asked_and_counted_in_one_line(folde
     bad = "".join(f"no tab {row}\n" for row in range(7))
     data = loaded(LabelledLines, lines("a\tx\nb\tx\n" * 3 + bad), on_bad_line="skip")
     assert sum(len(split.x) for split in data.splits.values()) == 6
-    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith(".own_texts")]
     assert line.endswith("line 11: has no tab between label and text; and 2 more")
     with pytest.raises(DataError, match=r"7 of 7 lines in .* cannot be used: .* and 2 more. Correct them$"):
         loaded(LabelledLines, lines(bad), on_bad_line="skip")

@@ -52,7 +52,7 @@ class ImageFolder(TensorDataModule):
         val_fraction: of the pictures of each class, if there is no folder val, valid or validation.
         test_fraction: of the pictures of each class, if there is no folder test.
         split_seed: of the split, which depends on it and on the names of the files alone.
-        on_bad_picture: stop at a picture that cannot be read, or skip it and count it in a log line.
+        on_bad_file: stop at a picture that cannot be read, or skip it and count it in a log line.
         resident_bytes: the most bytes that the float32 tensors may take; more stay bytes in a memory map. None for half
             of the available memory, divided by the number of ranks.
         class_names: the names of the class folders, by label; null reads them.
@@ -67,7 +67,7 @@ class ImageFolder(TensorDataModule):
         val_fraction: Fraction = 0.2,
         test_fraction: Fraction = 0.2,
         split_seed: int = 0,
-        on_bad_picture: Literal["stop", "skip"] = "stop",
+        on_bad_file: Literal["stop", "skip"] = "stop",
         resident_bytes: Annotated[int, Field(ge=0)] | None = None,
         class_names: list[str] | None = None,
         **options: Any,
@@ -76,7 +76,7 @@ class ImageFolder(TensorDataModule):
         self.directory = Path(directory)
         self.fractions: dict[SplitName, float] = {"val": val_fraction, "test": test_fraction}
         self.split_seed = split_seed
-        self.on_bad_picture = on_bad_picture
+        self.on_bad_file = on_bad_file
         self.resident_bytes = resident_bytes
         self.class_names = class_names
 
@@ -142,14 +142,14 @@ class ImageFolder(TensorDataModule):
             try:
                 return picture_shape(picture.path)
             except DataError:
-                if self.on_bad_picture == "stop" or picture is pictures[-1]:
+                if self.on_bad_file == "stop" or picture is pictures[-1]:
                     raise
         raise DataError(f"{self.directory} has no pictures to train on")
 
     def _stored(self) -> CachedPixels:
         folder = self._folder()
         shape = self._shape(folder)
-        key = hashlib.sha256(repr((FORMAT, shape, self.on_bad_picture)).encode())
+        key = hashlib.sha256(repr((FORMAT, shape, self.on_bad_file)).encode())
         for name in NAMES:
             for picture in folder.splits[name]:
                 key.update(repr((name, str(picture.path.relative_to(self.directory)), *picture[1:])).encode())
@@ -179,8 +179,8 @@ class ImageFolder(TensorDataModule):
             try:
                 return _read(picture.path, shape)
             except DataError as error:
-                if self.on_bad_picture == "stop":
-                    raise DataError(f"{error}. dataset.on_bad_picture=skip leaves out what cannot be read") from error
+                if self.on_bad_file == "stop":
+                    raise DataError(f"{error}. dataset.on_bad_file=skip leaves out what cannot be read") from error
                 return error
 
         # each thread changes the warnings of the process, and the last to end would not restore them

@@ -163,7 +163,7 @@ def test_bad_pictures_are_skipped_and_counted(pictures, load, caplog):
     (pictures / text).write_text("text")
     (pictures / empty).write_bytes(b"")
     (pictures / "dog" / "notes.txt").touch()
-    data = load(pictures, on_bad_picture="skip")
+    data = load(pictures, on_bad_file="skip")
     assert sum(len(split.x) for split in data.splits.values()) == 10
     (line,) = [message for message in caplog.messages if "pictures skipped" in message]
     assert line.startswith("2 of 12 pictures skipped: ")

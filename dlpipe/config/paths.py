@@ -14,7 +14,7 @@ ENDINGS = ("dir", "directory", "folder", "_path", "_file")
 
 
 def names_path(name: str) -> bool:
-    """Whether an argument with this name is a path; ``on_bad_file`` is what to do with one."""
+    """Whether an argument with this name is a path; one such as ``on_bad_file`` says what to do with files."""
     return name in NAMES or (name.endswith(ENDINGS) and not name.startswith("on_"))
 
 

@@ -127,7 +127,7 @@ def _read_picture(path: Path, image_shape: list[int], resize: bool = False) -> t
 @contextlib.contextmanager
 def _picture_errors(path: Path, size: list[int] | None) -> Iterator[None]:
     """Raise what Pillow raises for a damaged file, which may be anything, as a DataError."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     trained = f" The model was trained on {_format(size)}" if size else ""
     try:
@@ -139,6 +139,8 @@ def _picture_errors(path: Path, size: list[int] | None) -> Iterator[None]:
         raise DataError(f"{path} is too large: {error}{trained}") from error
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not an image that can be read: it has no format that Pillow knows") from error
     except Exception as error:
         raise DataError(f"{path} is not an image that can be read: {error}") from error
 

@@ -285,6 +285,17 @@ def test_what_torch_cannot_export_is_told_in_one_line(line, torch_says, run_with
     assert not list(directory.rglob("exports/*"))
 
 
+def test_what_onnx_lacks_is_told_in_one_line(run_with, cli):
+    directory = run_with("""
+    def predict_step(self, batch, batch_idx):
+        return self.linear(batch[0]) * torch.linalg.eigvalsh(self.linear.weight[:, :10])
+""")
+    message = refused(cli, directory)
+    assert message.startswith("dlpipe: torch.onnx cannot export the model: DispatchError: No ONNX function found for ")
+    assert message.endswith("; --format torch_export may")
+    assert cli("export", str(directory), "--format", "torch_export").code == 0
+
+
 def test_a_file_that_predicts_something_else_is_not_written(run_with, cli):
     directory = run_with("""
     def predict_step(self, batch, batch_idx):

@@ -7,6 +7,7 @@ Source: "Recurrent Neural Networks with Word Embeddings", and Mesnil et al. (201
 recurrent-neural-network architectures for spoken language understanding, for Jordan's.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,13 @@ def elman(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
         weight: (units, units), from the unit of its row to that of its column.
         initial: (units,).
     """
+    if torch.compiler.is_compiling():
+
+        def step(before: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+            state = torch.sigmoid(torch.addmm(below, before, weight))
+            return state, state.clone()
+
+        return _states_by_scan(step, inputs, initial)
     if inputs.is_cuda:
         return elman_by_tanh(inputs, weight, initial)
     return _Elman.apply(inputs, weight, initial)  # type: ignore[no-any-return,no-untyped-call]  # torch has no types
@@ -71,13 +79,34 @@ def jordan(inputs: Tensor, weight: Tensor, initial: Tensor, out_weight: Tensor, 
     Returns:
         h, (examples, steps, units).
     """
+
+    def step(output: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+        state = torch.sigmoid(torch.addmm(below, output, weight))
+        return torch.softmax(torch.addmm(out_bias, state, out_weight), 1), state
+
+    if torch.compiler.is_compiling():
+        return _states_by_scan(step, inputs, initial)
     output = initial.expand(len(inputs), -1)
     states = []
     for below in inputs.unbind(1):
-        state = torch.sigmoid(torch.addmm(below, output, weight))
-        output = torch.softmax(torch.addmm(out_bias, state, out_weight), 1)
+        output, state = step(output, below)
         states.append(state)
     return torch.stack(states, 1)
+
+
+def _states_by_scan(step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], inputs: Tensor, initial: Tensor) -> Tensor:
+    """The states of a recurrence of any number of steps: torch.export unrolls a loop in Python to those it sees.
+
+    Args:
+        step: from what is fed back and one step of the inputs to what is fed back next and the state.
+        inputs: (examples, steps, units).
+        initial: what is fed back at first, without the examples' dimension.
+    """
+    from torch._higher_order_ops.scan import scan
+
+    first = initial.expand(inputs.shape[0], -1).clone()  # scan refuses views of its inputs
+    _, states = scan(step, first, inputs.transpose(0, 1))
+    return states.transpose(0, 1)  # type: ignore[no-any-return]  # torch has no types for it
 
 
 class _Elman(torch.autograd.Function):

@@ -81,7 +81,9 @@ class LeNet(Classifier):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (examples, num_classes) of x (examples, channels * height * width)."""
         x = x.view(-1, *self.image_shape).contiguous(memory_format=torch.channels_last)
-        x = torch.cat([self._maps(part) for part in torch.split(x, EXAMPLES_AT_ONCE)])
+        # torch.export knows no number of examples to split
+        parts = [x] if torch.compiler.is_compiling() else torch.split(x, EXAMPLES_AT_ONCE)
+        x = torch.cat([self._maps(part) for part in parts])
         x = torch.tanh(self.hidden(x))  # (examples, num_hidden)
         return self.output(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
 

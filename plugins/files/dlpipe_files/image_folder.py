@@ -79,6 +79,7 @@ class ImageFolder(TensorDataModule):
         self.on_bad_file = on_bad_file
         self.resident_bytes = resident_bytes
         self.class_names = class_names
+        self._found: CachedPixels | None = None
 
     def options_from_files(self) -> dict[str, Any]:
         """The classes by the names of their folders, and the size of the first picture by its header."""
@@ -129,7 +130,7 @@ class ImageFolder(TensorDataModule):
         """The given shape, or else that of the first training picture, within `LARGEST`."""
         if self.image_shape is None:
             folder = folder or self._folder()
-            channels, *size = self._first_shape(sorted(folder.splits["train"], key=lambda picture: picture.path))
+            channels, *size = self._first_shape(sorted(folder.splits["train"], key=lambda picture: picture.name))
             ratio = min(1.0, LARGEST / max(size))
             return [channels, *(max(1, round(ratio * side)) for side in size)]
         if self.image_shape[0] not in (1, 3):
@@ -140,19 +141,25 @@ class ImageFolder(TensorDataModule):
         """The shape of the first picture that can be read."""
         for picture in pictures:
             try:
-                return picture_shape(picture.path)
+                return picture_shape(self.directory / picture.name)
             except DataError:
                 if self.on_bad_file == "stop" or picture is pictures[-1]:
                     raise
         raise DataError(f"{self.directory} has no pictures to train on")
 
     def _stored(self) -> CachedPixels:
+        """The decoded pictures; looked for once, since listing 100,000 files takes seconds."""
+        if self._found is None:
+            self._found = self._cached()
+        return self._found
+
+    def _cached(self) -> CachedPixels:
         folder = self._folder()
         shape = self._shape(folder)
         key = hashlib.sha256(repr((FORMAT, shape, self.on_bad_file)).encode())
         for name in NAMES:
             for picture in folder.splits[name]:
-                key.update(repr((name, str(picture.path.relative_to(self.directory)), *picture[1:])).encode())
+                key.update(repr((name, *picture)).encode())
         path = cache_directory("image_folder") / f"{key.hexdigest()}.pixels"
         return cached_pixels(path, math.prod(shape), lambda write: self._decode(folder, shape, write))
 
@@ -177,7 +184,7 @@ class ImageFolder(TensorDataModule):
 
         def read(picture: Picture) -> Any:
             try:
-                return _read(picture.path, shape)
+                return _read(self.directory / picture.name, shape)
             except DataError as error:
                 if self.on_bad_file == "stop":
                     raise DataError(f"{error}. dataset.on_bad_file=skip leaves out what cannot be read") from error

@@ -28,9 +28,9 @@ SYSTEM_FILES = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 class Picture(NamedTuple):
-    """A picture file: where it is, its label, and what changes when its content does."""
+    """A picture file: its name, its label, and what changes when its content does."""
 
-    path: Path
+    name: str  # from the folder's root
     label: int
     version: tuple[int, int]  # bytes, time of the last write in nanoseconds
 
@@ -64,9 +64,9 @@ def read_picture_folder(root: Path, fractions: Mapping[SplitName, float], seed: 
     ignored: list[Path] = []
     folders = _split_folders(root, ignored) or {"train": root}
     class_names = _class_names(folders["train"], ignored)
-    found = {split: _pictures(folder, class_names, ignored) for split, folder in folders.items()}
+    found = {split: _pictures(root, folder, class_names, ignored) for split, folder in folders.items()}
     missing = {split: fraction for split, fraction in fractions.items() if split not in found}
-    rows = {split: _in_random_order(pictures, root, seed) for split, pictures in found.items()}
+    rows = {split: _in_random_order(pictures, seed) for split, pictures in found.items()}
     if missing:
         train = rows.pop("train")
         labels = np.array([picture.label for picture in train])
@@ -77,7 +77,7 @@ def read_picture_folder(root: Path, fractions: Mapping[SplitName, float], seed: 
 
 def _split_folders(root: Path, ignored: list[Path]) -> dict[SplitName, Path]:
     """The folders of the splits; empty if there is no folder ``train`` that has folders itself."""
-    folders = {path.name: path for path in _entries(root)[0]}
+    folders = {name: root / name for name in _entries(root)[0]}
     if "train" not in folders or not _entries(folders["train"])[0]:
         return {}
     found: dict[SplitName, Path] = {}
@@ -93,77 +93,77 @@ def _split_folders(root: Path, ignored: list[Path]) -> dict[SplitName, Path]:
 def _class_names(folder: Path, ignored: list[Path]) -> list[str]:
     """The names of the class folders: in order of their numbers if all are numbers, else of the alphabet."""
     folders, files = _entries(folder)
-    pictures = [path for path in files if _is_picture(path)]
+    pictures = [name for name in files if _is_picture(name)]
     if not folders:
         what = f"{len(pictures)} pictures and no class folders" if pictures else "no class folders"
         raise DataError(f"{folder} has {what}: put the pictures of each class into a folder with its name")
-    ignored += files
-    for path in folders:
-        check_text(path.name, f"the class folder {path}")
-    return natural_order([path.name for path in folders])
+    ignored += [folder / name for name in files]
+    for name in folders:
+        check_text(name, f"the class folder {folder / name}")
+    return natural_order(folders)
 
 
-def _pictures(folder: Path, class_names: list[str], ignored: list[Path]) -> list[Picture]:
+def _pictures(root: Path, folder: Path, class_names: list[str], ignored: list[Path]) -> list[Picture]:
     """The pictures of all class folders in a folder."""
-    present = [path.name for path in _entries(folder)[0]]
+    present = _entries(folder)[0]
     if unknown := [name for name in present if name not in class_names]:
         hint = did_you_mean(unknown[0], class_names)
         raise DataError(f"{folder} has the class {unknown[0]!r}, which train has not; {hint}rename it or add it there")
     pictures = []
     for label, name in enumerate(class_names):
         if name in present:
-            pictures += _pictures_of_class(folder / name, label, ignored)
+            pictures += _pictures_of_class(root, folder / name, label, ignored)
     if not pictures:
         raise DataError(f"{folder} has no class folders")
     return pictures
 
 
-def _pictures_of_class(folder: Path, label: int, ignored: list[Path]) -> list[Picture]:
+def _pictures_of_class(root: Path, folder: Path, label: int, ignored: list[Path]) -> list[Picture]:
     folders, files = _entries(folder)
     if folders:
         raise DataError(
-            f"{folder} has the folder {folders[0].name!r}; a class folder holds pictures alone: move them up, "
+            f"{folder} has the folder {folders[0]!r}; a class folder holds pictures alone: move them up, "
             f"or set dataset.directory={folder} if its folders are the classes"
         )
-    paths = [path for path in files if _is_picture(path)]
-    ignored += [path for path in files if not _is_picture(path)]
-    if not paths:
+    names = [name for name in files if _is_picture(name)]
+    ignored += [folder / name for name in files if not _is_picture(name)]
+    if not names:
         others = f" ({len(files)} files with other suffixes)" if files else ""
         raise DataError(f"the class folder {folder} has no pictures{others}: add some, or remove the folder")
-    return [Picture(path, label, _version(path)) for path in paths]
+    inside = folder.relative_to(root).as_posix()
+    return [Picture(f"{inside}/{name}", label, _version(f"{folder}/{name}")) for name in names]
 
 
-def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Folders and files, sorted by name, without hidden ones and those of file managers."""
-    folders: list[Path] = []
-    files: list[Path] = []
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of folders and files, sorted, without hidden ones and those of file managers."""
+    folders: list[str] = []
+    files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name.lower() in SYSTEM_FILES:
                     continue
-                (folders if entry.is_dir() else files).append(Path(entry.path))
+                (folders if entry.is_dir() else files).append(entry.name)
     except OSError as error:
         where = error.filename or folder
         raise DataError(f"{where} cannot be read: {error.strerror}") from error
     return sorted(folders), sorted(files)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
-def _version(path: Path) -> tuple[int, int]:
+def _version(path: str) -> tuple[int, int]:
     try:
-        stat = path.stat()
+        stat = os.stat(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     return stat.st_size, stat.st_mtime_ns
 
 
-def _in_random_order(pictures: list[Picture], root: Path, seed: int) -> list[Picture]:
+def _in_random_order(pictures: list[Picture], seed: int) -> list[Picture]:
     def key(picture: Picture) -> bytes:
-        name = picture.path.relative_to(root).as_posix()
-        return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
+        return hashlib.sha256(f"{seed}/{picture.name}".encode(errors="surrogateescape")).digest()
 
     return sorted(pictures, key=key)

@@ -3,7 +3,9 @@
 import json
 import shutil
 import signal
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -111,3 +113,18 @@ def test_a_classifier_is_refused_for_a_regression(cli, tmp_path):
     result = cli("check", "model=mlp", "dataset=table", f"dataset.file={tmp_path / 'prices.csv'}")
     assert result.code == 2
     assert "model.num_classes: dataset 'table' has no num_classes" in result.err
+
+
+def test_the_dataset_in_the_readme_works(tmp_path, options):
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    scope = {}
+    exec(text.split("```python\n")[1].split("```")[0], scope)
+    x, y = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32), np.arange(20) % 2
+    arrays = {f"{split}_{name}": array for split in ("train", "val", "test") for name, array in (("x", x), ("y", y))}
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.save(tmp_path / "new.npy", x[:2])
+    data = scope["NpzFile"](file=str(tmp_path / "a.npz"), **options)
+    assert data.options_from_files() == {"num_features": 3, "num_classes": 2}
+    data.setup("fit")
+    assert data.splits["val"].x.shape == (20, 3)
+    assert data.read_examples(tmp_path / "new.npy").shape == (2, 3)

@@ -5,6 +5,7 @@ A class defines those that it wants, with no base class of ours; docs/plugin-tut
 
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -47,7 +48,30 @@ class Module(Protocol):
 
 
 class DataModule(Protocol):
-    """Of a LightningDataModule."""
+    """Of a LightningDataModule.
+
+    If its config has ``class_names``, a list by label, `predict` prints these names.
+    """
+
+    def options_from_files(self) -> dict[str, Any]:
+        """Options that its config leaves null because only its files tell them, such as num_classes.
+
+        Called before `prepare_data` and before the model is built, whose ``${dataset.num_classes}`` has the value then.
+        The run's config.yaml stores the options, so it is not called for a run that is resumed. Read no more than
+        needed: names and headers, not 100,000 pictures. Strings, numbers, lists and dicts only.
+        """
+
+    def read_examples(self, path: Path) -> Tensor:
+        """The examples in a file to predict: x (examples, ...) in the form of its own, by its options alone.
+
+        Called without `prepare_data` and `setup`: the training data may not be here.
+        """
+
+    def texts_of(self, content: str) -> Sequence[str]:
+        """The texts to predict in the content of a file; without the method, a text a line.
+
+        Called after `setup`. A ValueError says what is wrong with the file, and `predict` adds its name.
+        """
 
     def checksums(self) -> dict[str, str]:
         """Name to sha256 of the files that the data comes from."""

@@ -22,6 +22,7 @@ from dlpipe.config.prepare import prepare_jobs
 from dlpipe.config.resumption import prepare_resumption
 from dlpipe.config.stored_run import StoredRun, open_run
 from dlpipe.errors import Problem, refuse
+from dlpipe.figures import predict_batch
 from dlpipe.plugins import class_source, registry
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import CONFIG, FIGURES, METRICS, read_summary
@@ -127,7 +128,7 @@ class Run:
         """
         batch = x if isinstance(x, (tuple, list, dict)) else (torch.as_tensor(x),)
         with self._evaluation(), self._stored.inference():
-            return self.model.predict_step(self._stored.trainer.precision_plugin.convert_input(batch), 0)
+            return predict_batch(self.model, self._stored.trainer.precision_plugin.convert_input(batch), 0)
 
     @contextlib.contextmanager
     def _evaluation(self) -> Iterator[None]:

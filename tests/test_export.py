@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 
 import dlpipe
 
@@ -136,8 +135,7 @@ def test_dicts_of_tensors_are_named_by_their_keys(points, cli):
     run = dlpipe.Run(directory)
     batch = next(iter(run.data.test_dataloader()))
     feed = {"point": batch["point"].numpy(), "names_weight": batch["names"]["weight"].numpy()}
-    with torch.no_grad():
-        expected = run.model.predict_step(batch)
+    expected = run.predict(batch)  # also where predict_step takes no batch_idx
     for ours, theirs in zip(session.run(None, feed), (expected["scores"], *expected["best"]), strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-6)
 
@@ -283,6 +281,17 @@ def test_what_torch_cannot_export_is_told_in_one_line(line, torch_says, run_with
         "loop on it"
     )
     assert not list(directory.rglob("exports/*"))
+
+
+def test_what_onnx_lacks_is_told_in_one_line(run_with, cli):
+    directory = run_with("""
+    def predict_step(self, batch, batch_idx):
+        return self.linear(batch[0]) * torch.linalg.eigvalsh(self.linear.weight[:, :10])
+""")
+    message = refused(cli, directory)
+    assert message.startswith("dlpipe: torch.onnx cannot export the model: DispatchError: No ONNX function found for ")
+    assert message.endswith("; --format torch_export may")
+    assert cli("export", str(directory), "--format", "torch_export").code == 0
 
 
 def test_a_file_that_predicts_something_else_is_not_written(run_with, cli):

@@ -14,8 +14,8 @@ ENDINGS = ("dir", "directory", "folder", "_path", "_file")
 
 
 def names_path(name: str) -> bool:
-    """Whether an argument with this name is a path."""
-    return name in NAMES or name.endswith(ENDINGS)
+    """Whether an argument with this name is a path; one such as ``on_bad_file`` says what to do with files."""
+    return name in NAMES or (name.endswith(ENDINGS) and not name.startswith("on_"))
 
 
 def make_absolute(config: DictConfig, working_folder: Path) -> None:

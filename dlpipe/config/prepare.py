@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dlpipe.config.checks.callbacks import callback_problems
@@ -24,6 +23,7 @@ from dlpipe.config.checks.targets import hydra_problems, target_problems
 from dlpipe.config.checks.trainer import checked_trainer
 from dlpipe.config.checks.untrusted import code_problems, untrusted_problems
 from dlpipe.config.checks.unused import unused_problems
+from dlpipe.config.data_options import with_data_options, working_folder
 from dlpipe.config.paths import make_absolute
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
 from dlpipe.plain_config import flat, plain
@@ -103,6 +103,8 @@ def prepare_model(config: DictConfig) -> pl.LightningModule:
 
 def _prepare(config: DictConfig, overrides: list[str], check_data: bool, is_stored: bool) -> Prepared:
     """Check the named classes, then the objects built from them, then the data; each step reports all its problems."""
+    if not is_stored:
+        config = with_data_options(config)
     refuse(_named_problems(config, overrides))
     prepared = _build(_stored_config(config) if is_stored else resolved_config(config))
     refuse(module_problems(prepared, is_stored))
@@ -137,8 +139,7 @@ def _with_trainers(prepared: Prepared, config: DictConfig) -> Prepared:
 def resolved_config(config: DictConfig) -> DictConfig:
     """A composed config with absolute paths and the differences of each stage, without ``hydra``."""
     resolved = with_stage_configs(config)
-    # where the command was typed, even if Hydra has changed the working directory since
-    make_absolute(resolved, Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd())
+    make_absolute(resolved, working_folder())
     return resolved
 
 

@@ -1,8 +1,10 @@
 """How much memory is available for a dataset."""
 
+import logging
 import os
 from pathlib import Path
 
+log = logging.getLogger(__name__)
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 FALLBACK_BYTES = 8 * 2**30  # Windows reports nothing that the standard library reads
@@ -15,6 +17,27 @@ def available_bytes() -> int:
     """
     container = _container_bytes()
     return _system_bytes() if container is None else min(container, _system_bytes())
+
+
+def fits_in_memory(name: str, size: int, resident_bytes: int | None, num_ranks: int) -> bool:
+    """Whether the float32 tensors of a dataset may be in memory; logs it if they may not.
+
+    Args:
+        name: of the dataset.
+        size: bytes of its tensors.
+        resident_bytes: the most bytes that they may take; None for half of the available memory, divided by the number
+            of ranks.
+        num_ranks: ranks of the run.
+    """
+    budget = available_bytes() // 2 // num_ranks if resident_bytes is None else resident_bytes
+    if size > budget:
+        log.info(
+            "%s stays a memory map: it would take %.3g GiB of memory and may take %.3g (dataset.resident_bytes)",
+            name,
+            size / 2**30,
+            budget / 2**30,
+        )
+    return size <= budget
 
 
 def _system_bytes() -> int:

@@ -14,6 +14,7 @@ from dlpipe.errors import DataError, check_size
 UNSIGNED_BYTE = 0x08
 LONGEST_HEADER = 4 + 4 * 255
 BLOCK = 2**20
+GOOD_COPY = "Delete it and take a good copy; what dlpipe downloads comes again with the next run"
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
@@ -59,6 +60,20 @@ def idx_blocks(path: Path) -> Iterator[bytes]:
         raise read_error(path, error) from error
 
 
+def idx_shape(path: Path) -> tuple[int, ...] | None:
+    """The dimensions in the header of an idx file, compressed or not; None if it does not begin as one.
+
+    Raises:
+        DataError: the file cannot be read, or ends within the header.
+    """
+    try:
+        with open_content(path) as file:
+            start = file.read(4)
+            return _declared_size(path, start + file.read(4 * start[3]))[1] if _is_idx(start) else None
+    except READ_ERRORS as error:
+        raise read_error(path, error) from error
+
+
 def map_idx(path: Path) -> NDArray[np.uint8] | None:
     """The array in an idx file, as a read-only memory map; None if the file is compressed. Raises as `read_idx`."""
     try:
@@ -83,7 +98,7 @@ def parse_idx(content: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
 
 def read_error(path: Path, error: Exception) -> DataError:
     """The error to raise for a file that cannot be read."""
-    return DataError(f"{path} cannot be read: {error}. Delete it; the next run downloads a good copy")
+    return DataError(f"{path} cannot be read: {error}. {GOOD_COPY}")
 
 
 def _is_idx(start: bytes) -> bool:
@@ -107,5 +122,5 @@ def _declared_size(path: Path, start: bytes) -> tuple[int, tuple[int, ...]]:
 def _wrong_size(path: Path, found: str, shape: tuple[int, ...], expected: int) -> DataError:
     return DataError(
         f"{path} has {found}, but the dimensions {shape} in its header require {expected}: "
-        "it is truncated or damaged. Delete it; the next run downloads a good copy"
+        f"it is truncated or damaged. {GOOD_COPY}"
     )

@@ -1,6 +1,5 @@
 """The base of datasets of images in four idx files, the format of MNIST and its successors."""
 
-import logging
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dlpipe.data import files
-from dlpipe.data.available_memory import available_bytes
+from dlpipe.data.available_memory import fits_in_memory
 from dlpipe.data.files import RemoteFile
 from dlpipe.data.idx_cache import open_idx
 from dlpipe.data.idx_format import read_idx
@@ -19,8 +18,6 @@ from dlpipe.data.pixel_scaling import flatten_and_scale, flatten_images
 from dlpipe.data.split_cache import Splits, cached_splits
 from dlpipe.data.tensor_module import TensorDataModule
 from dlpipe.errors import DataError
-
-log = logging.getLogger(__name__)
 
 
 class IdxFiles(NamedTuple):
@@ -108,17 +105,7 @@ class IdxImages(TensorDataModule):
 
     def _fits(self, size: int) -> bool:
         """Whether float32 tensors of ``size`` bytes may be in memory."""
-        budget = self.resident_bytes
-        if budget is None:
-            budget = available_bytes() // 2 // self.shard.world_size
-        if size > budget:
-            log.info(
-                "%s stays a memory map: it would take %.3g GiB of memory and may take %.3g (dataset.resident_bytes)",
-                self.dataset_name,
-                size / 2**30,
-                budget / 2**30,
-            )
-        return size <= budget
+        return fits_in_memory(self.dataset_name, size, self.resident_bytes, self.shard.world_size)
 
     def find_files(self) -> list[Path] | None:
         """The four files, in the first folder that has them all."""

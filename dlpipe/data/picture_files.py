@@ -1,8 +1,9 @@
 """Images read from files, in the form of a dataset's examples."""
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,29 @@ def read_images(
     return flatten_and_scale(pixels)
 
 
+def read_picture(path: Path, image_shape: list[int]) -> tuple[NDArray[np.uint8], list[str]]:
+    """A picture of any size and mode as (height, width), or (height, width, 3) of three channels, and what was changed.
+
+    Converted as by `read_images`, but not inverted; a picture of another size is stretched to that of ``image_shape``.
+
+    Raises:
+        DataError: the file is no picture, is damaged, has several frames or values in an unknown range.
+    """
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty: it has 0 bytes")
+    pixels, changes = _read_picture(path, image_shape, resize=True)
+    return pixels[0], changes
+
+
+def picture_shape(path: Path) -> list[int]:
+    """Channels (1 or 3), height, width of a picture, by its header; raises as `read_picture`."""
+    from PIL import Image
+
+    with _picture_errors(path, None), open_content(path) as file, Image.open(file) as image:
+        size = image.size[::-1] if image.getexif().get(ORIENTATION, 1) < 5 else image.size
+        return [1 if image.mode[0] in "1LIF" and image.mode != "LAB" else 3, *size]
+
+
 def has_light_ground(images: NDArray[Any]) -> bool:
     """Whether the outermost pixels are light on average.
 
@@ -78,30 +102,47 @@ def _begins_as_idx(path: Path) -> bool:
         raise DataError(f"{path} cannot be read: {error}") from error
 
 
-def _read_picture(path: Path, image_shape: list[int]) -> tuple[NDArray[np.uint8], list[str]]:
+def _read_picture(path: Path, image_shape: list[int], resize: bool = False) -> tuple[NDArray[np.uint8], list[str]]:
     """One image (1, height, width) or (1, height, width, 3), and how it was converted."""
     from PIL import Image, ImageOps
 
     channels, *size = image_shape
+    with _picture_errors(path, size), open_content(path) as file, Image.open(file) as image:
+        if resize:
+            image.draft(None, (2 * max(size), 2 * max(size)))  # a JPEG is decoded at a half, a quarter or an eighth
+        elif sorted(image.size) != sorted(size):  # before anything is decoded
+            raise _wrong_size(path, image.size[::-1], image_shape)
+        if (frames := getattr(image, "n_frames", 1)) > 1:
+            raise DataError(f"{path} has {frames} frames; save the one that is meant as a picture of its own")
+        changes = ["turned by its EXIF orientation"] if image.getexif().get(ORIENTATION, 1) != 1 else []
+        pixels = _pixels(path, ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", changes)
+    if list(pixels.shape[:2]) == size:
+        return pixels[None], changes
+    if not resize:
+        raise _wrong_size(path, pixels.shape[:2], image_shape)
+    stretched = Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(stretched)[None], [*changes, f"resized to {_format(size)}"]
+
+
+@contextlib.contextmanager
+def _picture_errors(path: Path, size: list[int] | None) -> Iterator[None]:
+    """Raise what Pillow raises for a damaged file, which may be anything, as a DataError."""
+    from PIL import Image, UnidentifiedImageError
+
+    trained = f" The model was trained on {_format(size)}" if size else ""
     try:
-        with warnings.catch_warnings(), open_content(path) as file:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is compared below
-            with Image.open(file) as image:
-                if sorted(image.size) != sorted(size):  # before anything is decoded
-                    raise _wrong_size(path, image.size[::-1], image_shape)
-                if (frames := getattr(image, "n_frames", 1)) > 1:
-                    raise DataError(f"{path} has {frames} frames; save the one that is meant as a picture of its own")
-                changes = ["turned by its EXIF orientation"] if image.getexif().get(ORIENTATION, 1) != 1 else []
-                pixels = _pixels(path, ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB", changes)
+        with warnings.catch_warnings():
+            # of what it reads all the same; a large picture is refused by its size, or by Pillow's second limit
+            warnings.simplefilter("ignore")
+            yield
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path} is too large: {error} The model was trained on {_format(size)}") from error
+        raise DataError(f"{path} is too large: {error}{trained}") from error
     except DataError:
         raise
-    except Exception as error:  # Pillow raises many types for damaged files
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not an image that can be read: it has no format that Pillow knows") from error
+    except Exception as error:
         raise DataError(f"{path} is not an image that can be read: {error}") from error
-    if list(pixels.shape[:2]) != size:
-        raise _wrong_size(path, pixels.shape[:2], image_shape)
-    return pixels[None], changes
 
 
 def _pixels(path: Path, image: "Image.Image", mode: str, changes: list[str]) -> NDArray[np.uint8]:

@@ -34,8 +34,11 @@ def contract_tests(distribution: str, overrides: Mapping[str, Sequence[str]] | N
 
 def run_case(case: Any) -> None:
     """Run one case as a test of pytest: fail with its message, or skip with the reason why it does not apply."""
+    import traceback
+
     import pytest
 
+    from dlpipe.errors import DlpipeError
     from dlpipe.testing.result import Broken, NotApplicable
 
     try:
@@ -45,7 +48,10 @@ def run_case(case: Any) -> None:
     else:
         return
     if isinstance(found, Broken):
-        pytest.fail(str(found), pytrace=False)
+        cause = found.__cause__
+        is_own = cause is not None and not isinstance(cause, DlpipeError)  # raised by the plugin's code
+        details = "".join(traceback.format_exception(cause)) if is_own else ""
+        pytest.fail(f"{found}\n{details}".rstrip(), pytrace=False)
     pytest.skip(f"does not apply: {found}")
 
 

@@ -57,3 +57,7 @@ def _outcome(function: Callable[["Subject"], Any], subject: "Subject") -> Any:
         return error
     except NotApplicable as error:
         return error
+    except Exception as error:  # the plugin's code may raise anything
+        broken = Broken(f"{function.__name__} of {subject} failed: {type(error).__name__}: {error}", function.__name__)
+        broken.__cause__ = error
+        return broken

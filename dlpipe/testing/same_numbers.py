@@ -19,7 +19,7 @@ from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import read_summary
 from dlpipe.testing.model_checks import Reference, every_step_runs, options_are_arguments, weights_are_restored
 from dlpipe.testing.probes import DrawsNoise, Interrupt
-from dlpipe.testing.result import NotApplicable, check, require
+from dlpipe.testing.result import Broken, NotApplicable, check, require
 from dlpipe.testing.subject import Subject, broken_if_it_fails, train, with_values, without_figures
 from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
 from dlpipe.training.run import resume
@@ -48,7 +48,11 @@ def same_seed_same_bits(model: Subject) -> Reference:
 def _one_by_one(model: Subject) -> tuple[Reference, Path]:
     """The reference, and a run without chunks, which later runs are compared with: interrupted, chunks are others."""
     reference = same_seed_same_bits(model)
-    return reference, train(model, options_are_arguments(model), ONE_BY_ONE)
+    try:
+        return reference, train(model, options_are_arguments(model), ONE_BY_ONE)
+    except Broken as error:
+        error.check = chunks_same_bits.__name__
+        raise
 
 
 @check

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlpipe import DataError
-from dlpipe.data import idx_cache
+from dlpipe.data import idx_cache, idx_shape
 from dlpipe.data.files import sha256_of
 from dlpipe.data.idx_cache import cache_path, open_idx
 
@@ -212,3 +212,19 @@ def test_the_error_about_a_source_that_is_not_idx_names_it(tmp_path):
     path.write_bytes(gzip.compress(b"something else"))
     with pytest.raises(DataError, match=r"images\.gz is not an idx file of unsigned bytes: it begins with 73 6f 6d 65"):
         open_idx(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_dimensions_of_an_idx_file_are_read_from_its_header(tmp_path, idx_bytes, packed):
+    content = idx_bytes(np.zeros((3, 4, 5), np.uint8))[:-7]  # whose values are not all there
+    (tmp_path / "a").write_bytes(gzip.compress(content) if packed else content)
+    (tmp_path / "b").write_bytes(b"\x89PNG and more")
+    (tmp_path / "c").touch()
+    assert idx_shape(tmp_path / "a") == (3, 4, 5)
+    assert idx_shape(tmp_path / "b") is idx_shape(tmp_path / "c") is None
+
+
+def test_an_idx_file_that_ends_in_its_header_is_damaged(tmp_path, idx_bytes):
+    (tmp_path / "a").write_bytes(idx_bytes(np.zeros((3, 4, 5), np.uint8))[:9])
+    with pytest.raises(DataError, match=r"has 9 bytes, .* truncated or damaged"):
+        idx_shape(tmp_path / "a")

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpipe.data import EpochSampler, Split, TensorMinibatches, idx_images, memmap_batches
+from dlpipe.data import EpochSampler, Split, TensorMinibatches, available_memory, memmap_batches
 from dlpipe.data.minibatches import Shard
 from dlpipe.data.pixel_scaling import scale_pixels
 
@@ -91,7 +91,7 @@ def test_a_dataset_larger_than_the_budget_stays_uint8(bars_data):
 def test_the_budget_is_half_of_the_available_memory_and_ranks_share_it(
     bars_data, bars_dataset, module_options, monkeypatch
 ):
-    monkeypatch.setattr(idx_images, "available_bytes", lambda: 4 * 16 * 80 * 2)
+    monkeypatch.setattr(available_memory, "available_bytes", lambda: 4 * 16 * 80 * 2)
     data = bars_data()
     assert data._fits(4 * 16 * 80)
     assert not data._fits(4 * 16 * 80 + 1)

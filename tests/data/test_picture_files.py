@@ -10,7 +10,7 @@ from PIL import Image
 
 from dlpipe import DataError
 from dlpipe.data.digits import _splits
-from dlpipe.data.picture_files import read_images
+from dlpipe.data.picture_files import picture_shape, read_images, read_picture
 
 SHAPE = [1, 28, 28]
 INK = (_splits()["test"].x[0].reshape(28, 28) * 255).round().to(torch.uint8).numpy()
@@ -174,3 +174,56 @@ def test_a_huge_picture_is_refused_before_it_is_decoded_with_its_size_and_the_li
     limit = "exceeds limit of 178956970 pixels.* trained on 28 x 28" if side == 14_000 else "trained on 28 x 28"
     with pytest.raises(DataError, match=rf"huge\.png is .*({side} x {side}|{side**2} pixels).*{limit}"):
         read_images(path, SHAPE)
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_picture_of_any_mode_is_read_in_another_size_and_not_inverted(kind, tmp_path):
+    image, name, options = PICTURES[kind]
+    pixels, changes = read_picture(saved(image, tmp_path / name, **options), [1, 14, 20])
+    is_light = kind.startswith(("dark on light", "black", "transparent palette"))
+    ink = 255 - INK if is_light else INK
+    expected = np.asarray(Image.fromarray(ink).resize((20, 14), Image.Resampling.BILINEAR))
+    np.testing.assert_allclose(pixels.astype(int), expected, atol=1)
+    assert changes[-1] == "resized to 14 x 20"
+    colour, _ = read_picture(tmp_path / name, [3, 28, 28])
+    assert colour.shape == (28, 28, 3)
+
+
+def test_a_large_jpeg_is_decoded_at_a_smaller_scale_to_nearly_the_same_pixels(tmp_path):
+    image = Image.fromarray(INK).resize((1600, 1600), Image.Resampling.BICUBIC)
+    path = saved(image, tmp_path / "a.jpg", quality=95)
+    pixels, _ = read_picture(path, [1, 28, 28])
+    assert np.abs(pixels.astype(int) - INK).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "shape"),
+    [
+        (Image.fromarray(INK[:20]), {}, [1, 20, 28]),
+        (Image.fromarray(INK[:20].astype(np.uint16) * 257), {}, [1, 20, 28]),
+        (layers(INK[:20], WHITE[:20]), {}, [1, 20, 28]),
+        (Image.fromarray(INK[:20] > 9), {}, [1, 20, 28]),
+        (palette(), {}, [3, 28, 28]),
+        (layers(INK, INK, INK, WHITE), {}, [3, 28, 28]),
+        (Image.fromarray(INK[:20]), {"exif": tagged(6)}, [1, 28, 20]),
+    ],
+)
+def test_the_shape_of_a_picture_is_read_from_its_header(image, options, shape, tmp_path):
+    assert picture_shape(saved(image, tmp_path / "a.png", **options)) == shape
+
+
+def test_a_picture_that_is_none_has_no_shape_and_no_pixels(tmp_path):
+    (tmp_path / "a.png").write_text("no picture")
+    (tmp_path / "b.png").touch()
+    with pytest.raises(DataError, match=r"a\.png is not an image that can be read"):
+        picture_shape(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png is not an image that can be read"):
+        read_picture(tmp_path / "a.png", SHAPE)
+    with pytest.raises(DataError, match=r"b\.png is empty: it has 0 bytes"):
+        read_picture(tmp_path / "b.png", SHAPE)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    with pytest.raises(DataError, match=r"a\.png is too large: Image size \(784 pixels\) exceeds limit of 600"):
+        read_picture(saved(Image.fromarray(INK), tmp_path / "a.png"), [1, 5, 5])

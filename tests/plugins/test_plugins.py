@@ -553,3 +553,26 @@ def test_doctor_goes_on_after_a_plugin_that_ends_the_process(cli, install, monke
     assert "RuntimeError: libacme.so is missing" in result.out
     assert "ok       dataset 'digits'" in result.out
     assert "broken: the import ended the process" in cli("list").out
+
+
+@pytest.mark.parametrize(
+    ("requirement", "message"),
+    [
+        (
+            "dlpipe>=99",
+            "dlpipe-acme 1.0 needs dlpipe>=99, and 0.1.0 is installed; pip install --upgrade dlpipe-acme 'dlpipe>=99'",
+        ),
+        ("dlpipe-boltzmann<0.1", "dlpipe-acme 1.0 needs dlpipe-boltzmann<0.1, and 0.1.0 is installed"),
+        ("dlpipe-nowhere", "dlpipe-acme needs dlpipe-nowhere, which is not installed; pip install dlpipe-nowhere"),
+    ],
+)
+def test_doctor_names_plugins_whose_versions_do_not_fit(requirement, message, cli, install, monkeypatch, tmp_path):
+    install_softmax(install, "acme")
+    with next((tmp_path / "site-packages").glob("*.dist-info")).joinpath("METADATA").open("a") as file:
+        file.write(f"Requires-Dist: dlpipe>=0.1\nRequires-Dist: {requirement}\nRequires-Dist: torch>=99\n")
+    monkeypatch.setenv("DLPIPE_PLUGINS", "acme")
+    result = cli("doctor")
+    assert result.code == 1
+    problems = [line for line in result.out.splitlines() if line.startswith("problem")]
+    assert [line for line in problems if "dlpipe-acme" in line] == [line for line in problems if message in line]
+    assert len([line for line in problems if message in line]) == 1

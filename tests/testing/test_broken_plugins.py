@@ -37,7 +37,7 @@ class Model(LightningModule):
 '''
 YAML = "name: toy\nnum_features: ${dataset.num_features}\ninit: 0.0\n"
 STEP = "        return self.loss(batch)\n"
-# what the module below MODEL's counts in no buffer
+# a count that no checkpoint has
 COUNTS = """        self.count = getattr(self, "count", 0) + 1
         return self.loss(batch) / self.count
 """

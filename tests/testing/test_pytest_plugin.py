@@ -5,6 +5,10 @@ import sys
 
 import pytest
 
+from dlpipe.testing import run_case
+from dlpipe.testing.result import Broken, NotApplicable, check
+from dlpipe.testing.subject import Subject
+
 MODEL = """
 import torch
 from pytorch_lightning import LightningModule
@@ -87,3 +91,35 @@ def test_the_plugin_of_pytest_can_be_switched_off(run_pytest):
     refused = run_pytest("-p", "no:dlpipe", "--dlpipe-plugin", "acme")
     assert refused.returncode == 4
     assert "unrecognized arguments: --dlpipe-plugin" in refused.stderr
+
+
+class Case:
+    """One whose check raises an error."""
+
+    def __init__(self, error, cause=None):
+        self.error, self.cause = error, cause
+
+    def run(self):
+        raise self.error from self.cause
+
+
+def test_what_the_plugins_code_raised_is_shown_with_its_traceback():
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)the run failed\n.*KeyError: 'image'"):
+        run_case(Case(Broken("the run failed"), KeyError("image")))
+
+
+def test_a_check_that_does_not_apply_is_skipped_with_the_reason():
+    with pytest.raises(pytest.skip.Exception, match="does not apply: it has no test data"):
+        run_case(Case(NotApplicable("it has no test data")))
+
+
+def test_an_unexpected_error_in_a_check_is_reported_once():
+    @check
+    def is_read(subject):
+        raise KeyError(subject.name)
+
+    subject = Subject("model", "toy", [], list)
+    for _ in range(2):
+        with pytest.raises(Broken, match="is_read of model 'toy' failed: KeyError: 'toy'") as raised:
+            is_read(subject)
+        assert raised.value.check == "is_read"

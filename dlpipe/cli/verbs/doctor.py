@@ -5,7 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from dlpipe.cli.verbs import VERBS
 from dlpipe.data.files import describe_folders
@@ -23,7 +26,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Print a line for everything that is checked; exit code 1 if anything is wrong."""
     for name, installed in libraries().items():
         print(f"ok       {name} {installed}")
-    problems = [*_mixed_lightning(), *_unknown_allowed(), *_shared_names(), *_orphan_yaml()]
+    problems = [*_mixed_lightning(), *_unfit_versions(), *_unknown_allowed(), *_shared_names(), *_orphan_yaml()]
     for problem in problems:
         print(f"problem  {problem}")
     print(f"ok       data is looked for in {describe_folders('', None)}")
@@ -77,6 +80,26 @@ def _mixed_lightning() -> list[str]:
     except PackageNotFoundError:
         return []
     return [f"lightning {found} is installed beside pytorch-lightning; a plugin that imports it does not work here"]
+
+
+def _unfit_versions() -> list[str]:
+    """Plugins that need another version of dlpipe or of another plugin; pip says so only when it installs them."""
+    problems = []
+    for distribution in sorted({entry.distribution for entry in registry.all_entries()} - {registry.CORE}):
+        for requirement in map(Requirement, requires(distribution) or []):
+            name = canonicalize_name(requirement.name)
+            if not name.startswith(registry.CORE) or (requirement.marker and not requirement.marker.evaluate()):
+                continue
+            try:
+                found = version(name)
+            except PackageNotFoundError:
+                problems.append(f"{distribution} needs {name}, which is not installed; pip install {name}")
+                continue
+            if not requirement.specifier.contains(found, prereleases=True):
+                wanted = f"{name}{requirement.specifier}"
+                message = f"{distribution} {version(distribution)} needs {wanted}, and {found} is installed"
+                problems.append(f"{message}; pip install --upgrade {distribution} '{wanted}'")
+    return problems
 
 
 def _unknown_allowed() -> list[str]:

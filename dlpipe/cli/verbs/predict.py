@@ -3,6 +3,7 @@
 import argparse
 import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from dlpipe.errors import DataError, DlpipeError
 from dlpipe.figures import predict_batch
 from dlpipe.runs.directory import PREDICTIONS, check_links, check_writable
 from dlpipe.runs.predictions import replace_predictions, write_predictions
+from dlpipe.training.build import build_dataset
 from dlpipe.training.distributed.sharding import UnshardedLoader
 from dlpipe.training.quiet import quiet_lightning
 
@@ -44,8 +46,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the class of each file's images, or of the first ten test examples; write predictions that are no classes.
 
     What ``predict_step`` returns for the whole test set is written if it is no class probabilities, or with ``--all``.
-    A model with a ``predict_text(text, data)``, which returns lines, gets ``--text TEXT``, or each line of the files,
-    including empty lines.
+    A model with a ``predict_text(text, data)``, which returns lines, gets ``--text TEXT``, or each text of the files:
+    those that the dataset's ``texts_of(content)`` finds, or each line, including empty lines.
     """
     if arguments.all and (arguments.files or arguments.text is not None):
         raise DlpipeError("--all predicts the test set: give no FILE and no --text with it")
@@ -66,7 +68,7 @@ def _predict(run: StoredRun, files: list[str], whole_test_set: bool) -> None:
     examples = _file_examples(run, files) if files else [] if whole_test_set else _first_examples(run)
     predictions = [_predict_step(run, each.batch) for each in examples]
     if examples and is_own and all(_is_probabilities(run, prediction) for prediction in predictions):
-        _print_classes(examples, predictions)
+        _print_classes(run, examples, predictions)
         return
     check_links(run.directory)
     check_writable(run.directory)
@@ -125,12 +127,17 @@ def _is_probabilities(run: StoredRun, prediction: Any) -> bool:
     return is_floats and num_classes is not None and prediction.shape[1:] == (num_classes,)
 
 
-def _print_classes(examples: list[_Examples], predictions: list[Tensor]) -> None:
+def _print_classes(run: StoredRun, examples: list[_Examples], predictions: list[Tensor]) -> None:
+    class_names = run.config.dataset.get("class_names")
+
+    def class_name(label: int) -> Any:
+        return class_names[label] if class_names else label
+
     for each, probabilities in zip(examples, predictions, strict=True):
         for index, (name, row) in enumerate(zip(each.names, probabilities, strict=True)):
             label = int(row.argmax())
-            true = f", true label {int(each.labels[index])}" if each.labels is not None else ""
-            print(f"{name}: {label}, probability {float(row[label]):.6f}{true}")
+            true = f", true label {class_name(int(each.labels[index]))}" if each.labels is not None else ""
+            print(f"{name}: {class_name(label)}, probability {float(row[label]):.6f}{true}")
 
 
 def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
@@ -138,15 +145,25 @@ def _predict_texts(run: StoredRun, text: str | None, files: list[str]) -> None:
     if (text is None) == (not files):
         message = "not both" if files else "or files of a text a line"
         raise DlpipeError(f"model {run.config.model.name!r} reads texts: give --text TEXT, {message}")
-    texts = [text] if text is not None else [line for file in files for line in _lines(file)]
+    contents = [(file, _content(file)) for file in files]
     data = run.data()
+    texts = [text] if text is not None else [part for file, content in contents for part in _texts(file, content, data)]
     for index, line in enumerate(texts):
         if index:
             print()
         print(*run.model.predict_text(line, data), sep="\n")  # type: ignore[operator]  # an optional method
 
 
-def _lines(file: str) -> list[str]:
+def _texts(file: str, content: str, data: LightningDataModule) -> Sequence[str]:
+    """The texts in a file: those that the dataset finds in it, or a text a line."""
+    find = optional_method(data, "texts_of")
+    try:
+        return find(content) if find else content.removesuffix("\n").split("\n")
+    except ValueError as error:
+        raise DlpipeError(f"{file}: {error}") from error
+
+
+def _content(file: str) -> str:
     try:
         # Excel and Notepad begin a file with a byte order mark
         content = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
@@ -154,12 +171,17 @@ def _lines(file: str) -> list[str]:
         raise DlpipeError(f"{file} cannot be read as text: {error}") from error
     if not content:
         raise DlpipeError(f"{file} is empty")
-    return content.removesuffix("\n").split("\n")
+    return content
 
 
 def _file_examples(run: StoredRun, files: list[str]) -> list[_Examples]:
-    """The images of each file, as the dataset has its own: flat, or of its image_shape if it has no num_features."""
+    """The examples of each file, as the dataset reads them.
+
+    Without a method of its own, images: flat, or of its image_shape if it has no num_features.
+    """
     config = run.config.dataset
+    if read := optional_method(build_dataset(config), "read_examples"):
+        return [_Examples(file, Split.unlabelled(read(Path(file))), None) for file in files]
     if config.get("image_shape") is None:
         message = (
             "has no image_shape, so files cannot be read as its examples; without files, its test set is predicted"

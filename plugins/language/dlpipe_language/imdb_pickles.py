@@ -7,7 +7,8 @@ import torch
 
 from dlpipe import DataError
 from dlpipe.data import Ragged, SequenceSplit, describe_folders, find, read_pickles, sha256_of
-from dlpipe_language.reviews import PADDING_WORD, SPECIAL_WORDS, LoadedReviews, Reviews, cache_path, cached_reviews
+from dlpipe_language.reviews import LoadedReviews, Reviews, cache_path, cached_reviews
+from dlpipe_language.texts import PADDING_WORD, SPECIAL_WORDS
 
 NAME = "imdb"
 FILES = ("imdb.pkl", "imdb.dict.pkl")

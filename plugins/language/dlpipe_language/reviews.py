@@ -13,20 +13,18 @@ from pydantic import Field
 from torch import Tensor
 
 from dlpipe import DataError
-from dlpipe.data import CacheEntry, Ragged, SequenceDataModule, SequenceSplit, SplitName, cache_directory, cached
-from dlpipe_language.moses import review_words
-from dlpipe_language.vocabulary import UNKNOWN, Vocabulary
+from dlpipe.data import CacheEntry, Ragged, SequenceSplit, SplitName, cache_directory, cached
+from dlpipe_language.texts import PADDING_WORD, SPECIAL_WORDS, UNKNOWN_WORD, ClassifiedTexts
+from dlpipe_language.vocabulary import Vocabulary
 
 Half = Literal["train", "test"]
 HALVES: tuple[Half, Half] = ("train", "test")
 LoadedReviews = tuple[list[str], dict[Half, SequenceSplit]]  # words in the order of their numbers, and reviews
 FORMAT = 1  # of the cache's files; others are ignored
-PADDING_WORD, UNKNOWN_WORD = 0, 1  # numbers; other words start at 2
-SPECIAL_WORDS = ("<PAD>", UNKNOWN)
 SPLIT_SEED = 123  # the tutorial's
 
 
-class Reviews(SequenceDataModule):
+class Reviews(ClassifiedTexts):
     """Reviews as numbers of words, each with 1 for positive or 0 for negative.
 
     x (reviews, words) of int64: the most frequent words of the training reviews from 2 on, 1 for others, 0 as
@@ -35,6 +33,7 @@ class Reviews(SequenceDataModule):
 
     Args:
         num_words: size of the vocabulary; rarer words are unknown.
+        num_classes: 2.
         validation: fraction of the training reviews that is for validation.
         shorter_than: drop training and validation reviews with this many words or more; null drops none. Test
             reviews are never dropped.
@@ -44,20 +43,19 @@ class Reviews(SequenceDataModule):
     Source: "LSTM Networks for Sentiment Analysis", ``imdb.py``.
     """
 
-    vocabulary: Vocabulary
-    num_classes = 2
+    class_names = ("negative", "positive")
 
     def __init__(
         self,
         *,
         num_words: Annotated[int, Field(gt=2)],
+        num_classes: Literal[2] = 2,
         validation: Annotated[float, Field(gt=0, lt=1)],
         shorter_than: Annotated[int, Field(gt=1)] | None,
         test_size: Annotated[int, Field(gt=0)] | None,
         **batching: object,
     ) -> None:
-        super().__init__(**batching)  # type: ignore[arg-type]  # the checks look at the constructors of both
-        self.num_words = num_words
+        super().__init__(num_words=num_words, num_classes=num_classes, **batching)
         self.validation = validation
         self.shorter_than = shorter_than
         self.test_size = test_size
@@ -65,10 +63,6 @@ class Reviews(SequenceDataModule):
     @abstractmethod
     def load_reviews(self) -> LoadedReviews:
         """The words in the order of their numbers, `SPECIAL_WORDS` first, and the reviews, as `to_split` gives them."""
-
-    def words_of(self, text: str) -> list[str]:
-        """The words of a review, as the vocabulary writes them."""
-        return review_words(text)
 
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """Split off the validation reviews, and replace rare words by the unknown one.

@@ -8,7 +8,7 @@ import torch
 
 from dlpipe import DataError
 from dlpipe.data import Ragged, SequenceDataModule, SequenceSplit, SplitName
-from dlpipe_language.vocabulary import Vocabulary
+from dlpipe_language.vocabulary import Vocabulary, check_counts
 
 NO_LABEL = -100  # padding, as `F.cross_entropy` ignores it
 
@@ -39,12 +39,7 @@ class LabelledSentences(SequenceDataModule):
 
     def check_split(self, name: SplitName, split: SequenceSplit) -> None:
         """Compare the numbers of words and labels with the config, and check what the base checks."""
-        for option, configured, actual in (
-            ("num_words", self.num_words, len(self.vocabulary)),
-            ("num_labels", self.num_labels, len(self.labels)),
-        ):
-            if configured != actual:
-                raise DataError(f"dataset.{option}={configured}: there are {actual}; set it to {actual}")
+        check_counts(num_words=(self.num_words, len(self.vocabulary)), num_labels=(self.num_labels, len(self.labels)))
         super().check_split(name, split)
         assert isinstance(split.y, Ragged)
         for what, values, count in (

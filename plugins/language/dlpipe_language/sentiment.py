@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from dlpipe import DataError
 from dlpipe.data import SequenceBatch, length_mask
 from dlpipe_language.history import HistoryStopping
-from dlpipe_language.reviews import Reviews
+from dlpipe_language.texts import ClassifiedTexts
 from dlpipe_language.vocabulary import truncate_words
 from dlpipe_supervised.classifier import log_scores
 from dlpipe_supervised.losses import negative_log_likelihood
 
 Positive = Annotated[int, Field(gt=0)]
 Level = Annotated[float, Field(ge=0, lt=1)]
-CLASSES = ("negative", "positive")
 
 
 @final
@@ -35,12 +34,12 @@ class LstmSentiment(pl.LightningModule):
         l2: weight of sum W^2 in the loss.
         patience: validations without improvement of val/error before training stops, see `History`; None never stops.
         validate_every: updates between validations, counted across epochs; None validates after each epoch.
+        num_classes: number of classes.
 
     Source: "LSTM Networks for Sentiment Analysis"; embeddings from 0.01 U[0, 1], the matrices of each gate orthogonal,
     W from 0.01 N(0, 1), biases 0, also the forget gate's.
     """
 
-    class_names = CLASSES
     can_be_fused = False  # torch's LSTM is one call already, and a recording would hold for one length of reviews only
 
     def __init__(
@@ -53,6 +52,7 @@ class LstmSentiment(pl.LightningModule):
         l2: Annotated[float, Field(ge=0)] = 0.0,
         patience: Positive | None = 10,
         validate_every: Positive | None = 370,
+        num_classes: Positive = 2,
     ) -> None:
         super().__init__()
         self.word_dropout = word_dropout
@@ -62,7 +62,7 @@ class LstmSentiment(pl.LightningModule):
         self.validate_every = validate_every
         self.embeddings = nn.Embedding(num_words, embedding_size)
         self.lstm = nn.LSTM(embedding_size, num_hidden, batch_first=True)
-        self.output = nn.Linear(num_hidden, len(CLASSES))
+        self.output = nn.Linear(num_hidden, num_classes)
         nn.init.uniform_(self.embeddings.weight, 0, 0.01)
         for name, parameter in self.lstm.named_parameters():
             if name.startswith("bias"):
@@ -79,7 +79,7 @@ class LstmSentiment(pl.LightningModule):
         return [HistoryStopping("val/error", self.patience, self.validate_every)]
 
     def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (reviews, 2) of numbers of words (reviews, steps), padded, and the reviews' lengths (reviews,)."""
+        """Logits (texts, num_classes) of numbers of words (texts, steps), padded, and the texts' lengths (texts,)."""
         vectors = self.embeddings(words)
         if self.training and self.word_dropout:
             vectors = vectors * F.dropout(torch.ones_like(vectors[:, :, :1]), self.word_dropout)
@@ -118,39 +118,45 @@ class LstmSentiment(pl.LightningModule):
         log_scores(self, "test", self(words, lengths), labels)
 
     def check_data(self, data: pl.LightningDataModule) -> None:
-        """Check that the dataset has reviews and the model's vocabulary size.
+        """Check that the dataset has texts with classes, and the model's numbers of words and classes.
 
         Raises:
-            DataError: it is another kind of dataset, or the sizes differ.
+            DataError: it is another kind of dataset, or the numbers differ.
         """
-        num_words = self._reviews_of(data).num_words
-        if num_words != self.embeddings.num_embeddings:
-            raise DataError(f"model.num_words={self.embeddings.num_embeddings}: the dataset has {num_words}")
+        texts = self._texts_of(data)
+        for option, configured, actual in (
+            ("num_words", self.embeddings.num_embeddings, texts.num_words),
+            ("num_classes", self.output.out_features, texts.num_classes),
+        ):
+            if configured != actual:
+                raise DataError(f"model.{option}={configured}: the dataset has {actual}")
 
-    def _reviews_of(self, data: pl.LightningDataModule) -> Reviews:
-        if not isinstance(data, Reviews):
-            message = f"lstm is trained on reviews that are positive or negative, and {type(data).__name__} has none"
-            raise DataError(f"{message}: choose imdb, imdb_pickles or synthetic_reviews")
+    def _texts_of(self, data: pl.LightningDataModule) -> ClassifiedTexts:
+        if not isinstance(data, ClassifiedTexts):
+            kind = "reviews or other texts with classes, such as positive and negative"
+            message = f"lstm is trained on {kind}, and {type(data).__name__} has none"
+            own = "text_folder or labelled_lines for your own"
+            raise DataError(f"{message}: choose imdb, imdb_pickles or synthetic_reviews, or {own}")
         return data
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
-        """Probabilities (reviews, 2) of negative and positive."""
+        """Probabilities (texts, num_classes)."""
         words, _, lengths = batch
         return torch.softmax(self(words, lengths), 1)
 
     def predict_text(self, text: str, data: pl.LightningDataModule) -> list[str]:
         """A line with the likelier class and its probability, then lines about words that were not read."""
-        reviews = self._reviews_of(data)
-        words, notes = truncate_words(reviews.words_of(text))
+        texts = self._texts_of(data)
+        words, notes = truncate_words(texts.words_of(text))
         if not words:
             return ["no words"]
-        numbers = torch.tensor([[reviews.vocabulary.number(word) for word in words]], device=self.device)
+        numbers = torch.tensor([[texts.vocabulary.number(word) for word in words]], device=self.device)
         with torch.inference_mode():
             (probabilities,) = torch.softmax(self(numbers, torch.tensor([len(words)], device=self.device)), 1)
         label = int(probabilities.argmax())
-        unknown = sorted({word for word in words if word not in reviews.vocabulary})
+        unknown = sorted({word for word in words if word not in texts.vocabulary})
         warning = [f"unknown words: {' '.join(unknown)}"] if unknown else []
-        return [f"{CLASSES[label]}, probability {float(probabilities[label]):.6f}", *warning, *notes]
+        return [f"{texts.class_names[label]}, probability {float(probabilities[label]):.6f}", *warning, *notes]
 
 
 def mean_over_words(outputs: Tensor, lengths: Tensor) -> Tensor:

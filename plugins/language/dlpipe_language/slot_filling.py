@@ -18,7 +18,7 @@ from dlpipe_language.halving import HalveAndGoBack
 from dlpipe_language.pictures import neighbour_picture, slot_picture
 from dlpipe_language.recurrence import elman, elman_backwards, jordan
 from dlpipe_language.sentences import NO_LABEL, LabelledSentences
-from dlpipe_language.slots import ALL, SlotScore, slot_scores
+from dlpipe_language.slots import ALL, SlotScore, are_chunked, slot_scores
 from dlpipe_language.vocabulary import truncate_words
 from dlpipe_language.windows import check_window, context_windows
 
@@ -172,7 +172,7 @@ class RnnSlu(pl.LightningModule):
     def _sentences_of(self, data: pl.LightningDataModule) -> LabelledSentences:
         if not isinstance(data, LabelledSentences):
             message = f"rnn_slu is trained on sentences whose words are labelled, and {type(data).__name__} has none"
-            raise DataError(f"{message}: choose atis or synthetic_flights")
+            raise DataError(f"{message}: choose atis or synthetic_flights, or tagged_sentences for your own")
         return data
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
@@ -217,7 +217,12 @@ def label_pairs(gold: Tensor, predicted: Tensor, lengths: Tensor) -> list[tuple[
 
 
 def score_pairs(sentences: Sequence[tuple[list[int], list[int]]], names: Sequence[str]) -> dict[str, SlotScore]:
-    """`slot_scores` of pairs of label numbers."""
+    """`slot_scores` of pairs of label numbers; if labels are not of chunks, each word is a slot of its own.
+
+    Precision, recall and F1 of all are then the fraction of words whose label is right.
+    """
+    if not are_chunked(names):
+        names = [f"B-{name}" for name in names]
     gold, predicted = ([[names[label] for label in pair[side]] for pair in sentences] for side in (0, 1))
     return slot_scores(gold, predicted)
 

@@ -1,7 +1,8 @@
 """Precision, recall and F1 of slots, by the rules of CoNLL's ``conlleval``."""
 
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -15,6 +16,12 @@ class SlotScore(NamedTuple):
 
 
 ALL = ""
+CHUNK_TAG = re.compile(r"O|[BIES]-.+")
+
+
+def are_chunked(tags: Iterable[str]) -> bool:
+    """Whether tags are those of chunks: one begins with B-, I-, E- or S-. Others are of single words."""
+    return any(CHUNK_TAG.fullmatch(tag) for tag in tags if tag != "O")
 
 
 def slot_scores(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, SlotScore]:

@@ -123,7 +123,10 @@ def test_a_dataset_without_labelled_words_is_told():
     [
         ("model=rnn_slu dataset=synthetic_reviews model.num_labels=2", "labelled, and SyntheticReviews has none"),
         ("model=rnn_slu model.num_labels=2", "dataset=synthetic_flights: model.num_labels=2: the dataset has 23"),
-        ("model=lstm dataset=synthetic_flights", "negative, and SyntheticFlights has none: choose imdb, imdb_pickles"),
+        (
+            "model=lstm dataset=synthetic_flights model.num_classes=2",
+            "negative, and SyntheticFlights has none: choose imdb, imdb_pickles",
+        ),
         ("model=lstm model.num_words=9", "dataset=synthetic_reviews: model.num_words=9: the dataset has 99"),
         ("model=lstm dataset=digits", "model.num_words: dataset 'digits' has no num_words; choose another dataset"),
     ],

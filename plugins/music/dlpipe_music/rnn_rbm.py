@@ -118,7 +118,8 @@ class RnnRbm(pl.LightningModule):
         """
         if not isinstance(data, Tunes):
             message = f"rnn_rbm is trained on tunes, and {type(data).__name__} has none"
-            raise DataError(f"{message}: choose nottingham, piano_midi, midi_folder or synthetic_tunes")
+            own = "midi_folder or matlab_rolls for your own"
+            raise DataError(f"{message}: choose nottingham, piano_midi or synthetic_tunes, or {own}")
         for option, configured, actual in (
             ("num_visible", len(self.b), data.pitches.stop - data.pitches.start),
             ("lowest_pitch", self.lowest_pitch, data.pitches.start),

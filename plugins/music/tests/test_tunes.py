@@ -147,6 +147,18 @@ def test_bad_files_stop_the_run_or_are_named_counted_and_left_out(archive, tune,
     assert len(data.splits["train"].x) == 1
 
 
+def test_a_bad_file_stops_a_command_line_too(cli, tmp_path, tune):
+    """on_bad_file ends like the name of a path, and is none."""
+    for name in ("a.mid", "b.mid", "c.mid"):
+        (tmp_path / name).write_bytes(tune)
+    (tmp_path / "bad.mid").write_bytes(b"no tune")
+    run = ("model=rnn_rbm", "dataset=midi_folder", f"dataset.directory={tmp_path}", "trainer.limit_train_batches=1")
+    result = cli("check", *run)
+    assert result.code == 2
+    assert "1 of 4 MIDI files" in result.err
+    assert cli("check", *run, "dataset.on_bad_file=skip").code == 0
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [

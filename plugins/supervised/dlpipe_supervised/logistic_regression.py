@@ -25,12 +25,12 @@ class LogisticRegression(Classifier):
     Args:
         num_features: entries of one example.
         num_classes: number of classes.
-        image_shape: channels, height, width, to draw the filters with.
+        image_shape: channels, height, width, to draw the filters with; None for examples that are no images.
 
     Source: "Classifying MNIST digits using Logistic Regression".
     """
 
-    def __init__(self, num_features: Positive, num_classes: Positive, image_shape: list[Positive]) -> None:
+    def __init__(self, num_features: Positive, num_classes: Positive, image_shape: list[Positive] | None) -> None:
         super().__init__()
         self.image_shape = image_shape
         self.linear = nn.Linear(num_features, num_classes)

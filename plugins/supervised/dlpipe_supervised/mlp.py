@@ -27,7 +27,7 @@ class MLP(Classifier):
     Args:
         num_features: entries of one example.
         num_classes: number of classes.
-        image_shape: channels, height, width, to draw the filters with.
+        image_shape: channels, height, width, to draw the filters with; None for examples that are no images.
         num_hidden: tanh units.
         l1: weight of sum |W|.
         l2: weight of sum W^2.
@@ -39,7 +39,7 @@ class MLP(Classifier):
         self,
         num_features: Positive,
         num_classes: Positive,
-        image_shape: list[Positive],
+        image_shape: list[Positive] | None,
         num_hidden: Positive = 500,
         l1: NotNegative = 0.0,
         l2: NotNegative = 0.0001,

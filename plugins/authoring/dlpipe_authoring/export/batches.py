@@ -34,7 +34,7 @@ class Batches:
 
     def example(self) -> list[Tensor]:
         """The first two examples of the longest batch: torch.export takes a size of 0 or 1 for a constant."""
-        longest = max(self.batches, key=lambda batch: sum(tensor[:1].numel() for tensor in batch))
+        longest = max(self.batches, key=lambda batch: sum(tensor[:1].numel() for tensor in batch if tensor.ndim))
         return self._examples(longest, [0, min(1, self.num_examples(longest) - 1)])
 
     def first_alone(self) -> list[Tensor]:
@@ -88,7 +88,7 @@ def _loader(data: LightningDataModule, name: str) -> Iterable[Any]:
     loader = getattr(data, hook)()
     if isinstance(loader, dict):
         loader = list(loader.values())
-    first: Iterable[Any] = loader[0] if isinstance(loader, (list, tuple)) else loader
+    first: Iterable[Any] = next(iter(loader), ()) if isinstance(loader, (list, tuple)) else loader
     return first
 
 

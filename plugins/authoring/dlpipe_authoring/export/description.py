@@ -53,7 +53,9 @@ def describe_preparation(model: torch.nn.Module, data: LightningDataModule) -> d
     words = getattr(getattr(data, "vocabulary", None), "words", None)
     if _are_texts(words):
         found["vocabulary"] = list(words)
-        found["vocabulary_rule"] = "the number of a word is its position, from 0; words not in it are <UNK>"
+        found["vocabulary_rule"] = (
+            "the number of a word is its position, from 0; a word that is not in it is <UNK>, if that is"
+        )
     return found
 
 

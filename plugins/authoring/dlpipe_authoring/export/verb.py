@@ -7,7 +7,7 @@ SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ".safetensor
 
 
 def export(words: list[str]) -> None:
-    """Export a run's model to ONNX, torch.export or safetensors, for use without dlpipe."""
+    """Export a run's model to ONNX, torch.export or safetensors."""
     arguments = _parser().parse_args(words)
     from dlpipe_authoring.export.export_run import export_run
 

@@ -1,0 +1,1 @@
+"""Your own pictures, tables and idx files as datasets of dlpipe."""

@@ -1,5 +1,6 @@
 """python -m dlpipe new: what it writes, what it refuses, what it prints."""
 
+import errno
 import subprocess
 import sys
 import zipfile
@@ -96,6 +97,15 @@ def test_a_callback_alone_leaves_pyproject_as_it_is(cli, acme):
     assert (acme / "pyproject.toml").read_bytes() == before
 
 
+def test_a_name_that_an_older_install_of_the_same_plugin_has_is_free(cli, acme, tmp_path, monkeypatch):
+    info = tmp_path / "dlpipe_acme-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dlpipe-acme\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[dlpipe.models]\nwide_net = dlpipe_acme.wide_net:WideNet\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli("new", "dlpipe-acme", "--model", "wide_net").code == 0
+
+
 def test_a_package_in_src_gets_its_files_there(cli, acme):
     (acme / "src").mkdir()
     (acme / "dlpipe_acme").rename(acme / "src" / "dlpipe_acme")
@@ -123,6 +133,21 @@ def test_entry_points_are_added_and_comments_stay(text):
     assert points == before
     assert found == {"dlpipe.models": {**old.get("dlpipe.models", {}), "d": "e:F"}, "dlpipe.datasets": {"g": "h:I"}}
     assert [line for line in text.splitlines() if "#" in line and line not in changed.splitlines()] == []
+
+
+@pytest.mark.parametrize("words", [["acme", "other"], ["dlpipe-acme", "--model", "wide_net"]], ids=" ".join)
+def test_a_full_disk_leaves_no_part_of_a_plugin(words, cli, acme, monkeypatch):
+    before = files_of(acme.parent)
+
+    def write(path, *_, **__):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", write)
+    result = cli("new", *words)
+    assert (result.code, "No space left on device. Free some space" in result.err) == (2, True)
+    assert files_of(acme.parent) == before
+    assert [path.name for path in acme.parent.iterdir()] == ["dlpipe-acme"]
 
 
 def test_a_value_that_a_template_misses_is_an_error():

@@ -8,12 +8,11 @@ from typing import Any, cast
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import ConfigRepository
-from hydra._internal.defaults_list import Overrides
+from hydra._internal.config_repository import CachingConfigRepository
+from hydra._internal.defaults_list import Overrides, create_defaults_list
 from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.config_source import ConfigResult
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -58,25 +57,35 @@ class _Layer:
         return f"{_short(self.file)}, line {_line(self.file, inside.split('.'))}"
 
 
-def settings_of(key: str, overrides: list[ParsedOverride]) -> list[Setting]:
-    """What sets a value, first to last: the last one counts.
+class Origins:
+    """The files and overrides of one composition; reads each file once.
 
     Args:
-        key: of a value, as ``optimizer.lr``; or a config group, whose choices are the values then.
         overrides: those of the command line, without sweeps.
     """
-    with config_tree():
-        loader = cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
-        texts = [override.text for override in overrides]
-        defaults = loader.compute_defaults_list("config", texts, RunMode.RUN)
-        layers = [_layer(loader, default) for default in defaults.defaults]
-    found = [Setting(layer.values[key], layer.place_of(key)) for layer in layers if key in layer.values]
-    if key in defaults.overrides.known_choices:
-        found += _choices(key, layers, defaults.overrides)
-    for override in overrides:
-        values = flat(override.parsed.value(), override.key.partition("@")[0])
-        found += [Setting(values[key], f"the override {override.text}")] if key in values else []
-    return found
+
+    def __init__(self, overrides: list[ParsedOverride]) -> None:
+        self.overrides = overrides
+        with config_tree():
+            loader = cast(ConfigLoaderImpl, GlobalHydra.instance().config_loader())
+            texts = [override.text for override in overrides]
+            parsed, repository = loader._parse_overrides_and_create_caching_repo("config", texts)
+            self._defaults = create_defaults_list(repository, "config", parsed, prepend_hydra=True, skip_missing=False)
+            self._layers = [_layer(loader, repository, default) for default in self._defaults.defaults]
+
+    def settings_of(self, key: str) -> list[Setting]:
+        """What sets a value, first to last: the last one counts.
+
+        Args:
+            key: of a value, as ``optimizer.lr``; or a config group, whose choices are the values then.
+        """
+        found = [Setting(layer.values[key], layer.place_of(key)) for layer in self._layers if key in layer.values]
+        if key in self._defaults.overrides.known_choices:
+            found += _choices(key, self._layers, self._defaults.overrides)
+        for override in self.overrides:
+            values = flat(override.parsed.value(), override.key.partition("@")[0])
+            found += [Setting(values[key], f"the override {override.text}")] if key in values else []
+        return found
 
 
 def references(value: Any) -> list[str]:
@@ -117,8 +126,7 @@ def _built_with(key: str, content: Any) -> Iterator[str]:
         yield last
 
 
-def _layer(loader: ConfigLoaderImpl, default: ResultDefault) -> _Layer:
-    repository = loader.repository
+def _layer(loader: ConfigLoaderImpl, repository: CachingConfigRepository, default: ResultDefault) -> _Layer:
     result = cast(ConfigResult, repository.load_config(str(default.config_path)))
     package = result.header["package"] if default.package is None else default.package
     content: Any = OmegaConf.to_container(loader._embed_result_config(result, default.package).config, resolve=False)
@@ -126,7 +134,7 @@ def _layer(loader: ConfigLoaderImpl, default: ResultDefault) -> _Layer:
     return _Layer(name, result.path, _path_in_source(repository, name), package or "", flat(content))
 
 
-def _path_in_source(repository: ConfigRepository, name: str) -> str:
+def _path_in_source(repository: CachingConfigRepository, name: str) -> str:
     """The path of a config in its folder: ``model/mlp`` of ``model/supervised/mlp``."""
     for source in repository.get_sources():
         if source.is_config(name):

@@ -7,8 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlpipe.cli.flags import use_config_dirs
 from dlpipe.config.checks import config_checks
-from dlpipe.config.checks.overrides import ParsedOverride, parse
-from dlpipe.config.origins import readers, references, settings_of, value_of
+from dlpipe.config.checks.overrides import parse
+from dlpipe.config.origins import Origins, readers, references, value_of
 from dlpipe.config.run_overrides import is_for_hydra, overrides_of
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
@@ -30,27 +30,27 @@ def main(arguments: argparse.Namespace) -> int:
     ((_, config),) = config_checks.check(texts, multirun=False, output_key=None)
     overrides, problems = parse(texts)
     refuse(problems)
-    _explain(arguments.key, config, overrides)
+    _explain(arguments.key, config, Origins(overrides))
     if runs:
         _compare_with_run(arguments.key, value_of(config, arguments.key), read_config(run))
     return 0
 
 
-def _explain(key: str, config: DictConfig, overrides: list[ParsedOverride]) -> None:
+def _explain(key: str, config: DictConfig, origins: Origins) -> None:
     waiting, explained = [key], set[str]()
     while waiting:
         current = waiting.pop(0)
         if current not in explained:
             print("" if not explained else "\n", end="")
             explained.add(current)
-            waiting += _explain_one(current, config, overrides)
+            waiting += _explain_one(current, config, origins)
 
 
-def _explain_one(key: str, config: DictConfig, overrides: list[ParsedOverride]) -> list[str]:
+def _explain_one(key: str, config: DictConfig, origins: Origins) -> list[str]:
     """Print what is known about one key; returns the keys that its value refers to."""
     content: Any = OmegaConf.to_container(config, resolve=False)
     keys = flat(content)
-    settings = settings_of(key, overrides)
+    settings = origins.settings_of(key)
     below = [other for other in keys if other.startswith(f"{key}.")]
     if not settings and not below and key not in keys:
         raise DlpipeError(f"the config has no {key}; {did_you_mean(key, keys)}see all with -c job")

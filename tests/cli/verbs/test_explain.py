@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from dlpipe.config.checks import config_checks
 from dlpipe.config.checks.overrides import parse
-from dlpipe.config.origins import settings_of
+from dlpipe.config.origins import Origins
 from dlpipe.plain_config import flat
 
 
@@ -115,5 +115,6 @@ def test_every_key_of_a_config_has_an_origin():
     keys = [key for key in flat(content) if key != "output_dir"]
     assert len(keys) > 50
     overrides, _ = parse(["model=lenet"])
-    for key in keys[:: len(keys) // 12]:
-        assert settings_of(key, overrides), key
+    origins = Origins(overrides)
+    for key in keys:
+        assert origins.settings_of(key), key

@@ -7,7 +7,7 @@ KINDS = ("model", "dataset", "callback")
 
 
 def new(words: list[str]) -> None:
-    """Write a new plugin that trains and passes its tests, or add a model, dataset or callback to one."""
+    """Write a new plugin that passes its tests, or add a model, dataset or callback to one."""
     parser = _parser()
     arguments = parser.parse_args(words)
     names = {kind: name for kind in KINDS if (name := getattr(arguments, kind)) is not None}

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Change:
     def record(self) -> dict[str, Any]:
         """The change for the run's provenance."""
         return {
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "overrides": self.overrides,
             "values": allowed.record_of(self.values),
             "config": config_yaml(self.config),

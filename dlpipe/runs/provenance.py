@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,7 +29,7 @@ def provenance(run_dir: Path, checksums: dict[str, str], start: dict[str, str], 
         threads: the number of torch's threads.
     """
     return {
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [os.path.basename(sys.executable), *sys.argv],
         "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
         **versions(),

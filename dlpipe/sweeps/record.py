@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,10 +158,10 @@ def _status(run_dir: Path, last: dict[str, Any]) -> str:
 
 def _is_starting(started: dict[str, Any]) -> bool:
     """Whether the job's process may not have locked its directory yet, since it imports PyTorch and the model first."""
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(started["time"])
+    age = datetime.now(UTC) - datetime.fromisoformat(started["time"])
     is_here = started.get("host") == socket.gethostname()
     return age.total_seconds() < STARTING_SECONDS and (not is_here or is_alive(int(started.get("pid", 0))))
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

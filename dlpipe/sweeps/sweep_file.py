@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class SweepRequest:
 
 def write_sweep(sweep_dir: Path, request: SweepRequest) -> None:
     """Write sweep.yaml; its digest shows later that no part is missing."""
-    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     content = {"format": FORMAT, "started": started, **asdict(request)}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     write_text(sweep_dir / SWEEP, f"digest: {_digest(content)}\n{text}")

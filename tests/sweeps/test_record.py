@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import socket
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_a_job_is_waiting_until_it_starts_and_has_the_status_of_its_end(tmp_path
 
 def started(sweep, **changes):
     event = {"event": "started", "job": "0-mlp", "pid": os.getpid(), "host": socket.gethostname()}
-    long_ago = datetime.now(timezone.utc) - timedelta(minutes=10)
+    long_ago = datetime.now(UTC) - timedelta(minutes=10)
     with (sweep / JOBS).open("a") as file:
         file.write(json.dumps({"time": long_ago.isoformat(), **event, **changes}) + "\n")
 

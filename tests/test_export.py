@@ -174,6 +174,16 @@ def test_an_unknown_format_is_refused_with_the_known_ones(logreg, cli):
     assert all(name in result.err for name in ("onnx", "torch_export", "safetensors"))
 
 
+def test_a_file_named_for_another_format_is_refused(logreg, cli, tmp_path):
+    path = tmp_path / "model.pt2"
+    message = f"dlpipe: {path} is not the name of a file in the format onnx; add --format torch_export"
+    assert refused(cli, logreg, "-o", path) == message
+
+
+def test_a_folder_that_is_no_run_is_refused(cli, tmp_path):
+    assert refused(cli, tmp_path) == f"dlpipe: {tmp_path} is not a run's directory: it has no config.yaml"
+
+
 def test_an_existing_file_is_replaced_with_force_only(logreg, cli, tmp_path):
     path = tmp_path / "file"
     path.write_text("mine")

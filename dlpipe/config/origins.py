@@ -1,7 +1,7 @@
 """Where a value of a composed config comes from: every file and override that sets it, in Hydra's order."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,9 +21,10 @@ from dlpipe.config.compose import config_tree
 from dlpipe.config.qualified_configs import QualifiedConfigs
 from dlpipe.plain_config import flat
 from dlpipe.plugins import registry
-from dlpipe.settings import READ_BY_CORE
+from dlpipe.settings import READ_BY_CORE, STAGE_NODES
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+STAGE_KEY = re.compile(r"recipe\.stages\.([^.]+)\.(.+)")
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,28 @@ def readers(key: str, config: DictConfig) -> list[str]:
     if root in registry.KINDS and rest and rest != "name":
         entry = registry.find(root, content[root]["name"])
         found.append(f"{entry.entry_point.value}({rest.partition('.')[0]}=...)")
+    if stage := STAGE_KEY.fullmatch(key):
+        found.append(f"stage {stage[1]}, in place of {_replaced_in_stage(stage[2])}")
     if root == "hydra":
         found.append("Hydra")
-    elif not rest or (root == "recipe" and rest.partition(".")[0] in READ_BY_CORE) or root == "sweep":
+    elif (
+        not rest
+        or rest.rpartition(".")[2] == "_target_"
+        or (root == "recipe" and rest.partition(".")[0] in READ_BY_CORE)
+        or root == "sweep"
+    ):
         found.append("dlpipe")
     return list(dict.fromkeys(found))
+
+
+def in_stages(key: str, keys: Iterable[str]) -> list[str]:
+    """The keys that give one stage another value, such as ``recipe.stages.pretrain.lr`` for ``recipe.lr``."""
+    stages = [stage for other in keys if (stage := STAGE_KEY.fullmatch(other))]
+    return [stage[0] for stage in stages if _replaced_in_stage(stage[2]) == key]
+
+
+def _replaced_in_stage(rest: str) -> str:
+    return rest if rest.partition(".")[0] in STAGE_NODES else f"recipe.{rest}"
 
 
 def _built_with(key: str, content: Any) -> Iterator[str]:
@@ -150,7 +168,7 @@ def _choices(group: str, layers: list[_Layer], overrides: Overrides) -> list[Set
     for layer in (layer for layer in layers if layer.file):
         for name, choice, line in _defaults_of(cast(Path, layer.file)):
             words = name.split()
-            if words[-1].lstrip("/").partition("@")[0] == group and choice is not None:
+            if words[-1].lstrip("/").partition("@")[0] == group:
                 taken = chosen is not None and chosen.containing_config_path == layer.name
                 rows.append(
                     ("override" in words, taken, Setting(choice, f"{_short(cast(Path, layer.file))}, line {line}"))
@@ -197,5 +215,6 @@ def value_of(config: DictConfig, key: str) -> Any:
     try:
         value = OmegaConf.select(config, key)
     except OmegaConfBaseException:
-        value = OmegaConf.select(OmegaConf.create(OmegaConf.to_container(config, resolve=False)), key)
+        content: Any = OmegaConf.to_container(config, resolve=False)
+        return flat(content).get(key)
     return OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value

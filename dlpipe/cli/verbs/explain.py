@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from dlpipe.cli.flags import use_config_dirs
 from dlpipe.config.checks import config_checks
 from dlpipe.config.checks.overrides import parse
-from dlpipe.config.origins import Origins, readers, references, value_of
+from dlpipe.config.origins import Origins, Setting, in_stages, readers, references, value_of
 from dlpipe.config.run_overrides import is_for_hydra, overrides_of
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
@@ -26,13 +26,15 @@ def main(arguments: argparse.Namespace) -> int:
     texts = [word for word in arguments.words if word not in runs]
     if runs:
         run = find_run(runs[0])
+        stored = read_config(run)
+        changed = bool(texts)
         texts = [setting.text for setting in overrides_of(run) if not is_for_hydra(setting)] + texts
     ((_, config),) = config_checks.check(texts, multirun=False, output_key=None)
     overrides, problems = parse(texts)
     refuse(problems)
     _explain(arguments.key, config, Origins(overrides))
     if runs:
-        _compare_with_run(arguments.key, value_of(config, arguments.key), read_config(run))
+        _compare_with_run(arguments.key, value_of(config, arguments.key), stored, changed)
     return 0
 
 
@@ -54,23 +56,33 @@ def _explain_one(key: str, config: DictConfig, origins: Origins) -> list[str]:
     below = [other for other in keys if other.startswith(f"{key}.")]
     if not settings and not below and key not in keys:
         raise DlpipeError(f"the config has no {key}; {did_you_mean(key, keys)}see all with -c job")
-    print(key if below else f"{key} = {_yaml(value_of(config, key))}")
+    print(key if below else f"{key} = {_yaml(_value(key, config, settings))}")
     for word, setting in zip(["set to", *["replacing"] * len(settings)], reversed(settings), strict=False):
         print(f"  {word} {_yaml(setting.value)} {'by' if word == 'set to' else 'of'} {setting.place}")
     for other in below:
         print(f"  {other} = {_yaml(value_of(config, other))}")
+    for other in in_stages(key, keys):
+        print(f"  replaced in a stage by {other} = {_yaml(value_of(config, other))}")
     if not below:
         names = readers(key, config)
         print(f"  read by {', '.join(names)}" if names else "  nothing reads it")
     return references(settings[-1].value) if settings else []
 
 
-def _compare_with_run(key: str, composed: Any, stored: DictConfig) -> None:
+def _value(key: str, config: DictConfig, settings: list[Setting]) -> Any:
+    """The value of a key; the choice of a group whose config is empty, as that of an experiment is."""
+    value, last = value_of(config, key), settings[-1].value if settings else None
+    return last if value is None and not references(last) else value
+
+
+def _compare_with_run(key: str, composed: Any, stored: DictConfig, changed: bool) -> None:
     if key.partition(".")[0] not in stored:  # Hydra's own are not recorded
         return
     recorded = value_of(stored, key)
-    if recorded != composed:
-        print(f"\nthe run was made with {key} = {_yaml(recorded)}: the files were others then")
+    if recorded == composed:
+        return
+    reason = ", as its data says" if composed is None else ": the files were others then"
+    print(f"\nthe run was made with {key} = {_yaml(recorded)}{'' if changed else reason}")
 
 
 def _yaml(value: Any) -> str:

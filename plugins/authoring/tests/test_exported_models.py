@@ -8,11 +8,13 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from pytorch_lightning import LightningDataModule
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import dlpipe
 from dlpipe.data import SequenceBatch
+from dlpipe_authoring.export.description import describe_preparation
 
 RTOL, ATOL = 1e-4, 1e-6  # as the verb's own comparison
 PREDICT = ("logreg", "mlp", "lenet", "sda", "dbn", "lstm", "elman", "jordan", "bidirectional")
@@ -161,6 +163,13 @@ def test_the_metadata_of_reviews_names_the_classes_and_the_padding(onnx_of):
     assert preparation["class_names"] == ["negative", "positive"]
     assert (preparation["padding_value"], preparation["vocabulary"][:2]) == (0, ["<PAD>", "<UNK>"])
     assert [each["name"] for each in json.loads(metadata["inputs"])] == ["x", "lengths"]
+
+
+def test_the_metadata_of_a_table_has_what_a_row_is_standardised_with():
+    columns = ['{"name": "age", "mean": 40.0, "std": 10.0}']
+    table = LightningDataModule()
+    table.columns = columns
+    assert describe_preparation(torch.nn.Linear(1, 2), table)["columns"] == columns
 
 
 @pytest.mark.parametrize("name", ["rbm", "hmc", "rnn_rbm"])

@@ -84,8 +84,10 @@ def read_table(path: Path, encoding: str, texts: Collection[str] = (), numbers: 
         DataError: the file cannot be read, or has no header.
     """
     if not path.is_file():
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; name a file in it")
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"no file {path}; {did_you_mean(path.name, siblings)}".removesuffix("; "))
+        raise DataError(f"no file {path}; {did_you_mean(path.name, siblings)}".rstrip("; "))
     try:
         with open_content(path) as file:
             content = file.read()

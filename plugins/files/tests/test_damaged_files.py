@@ -92,6 +92,7 @@ PICTURES = {
 ROWS = "a,b,y\n" + "".join(f"{row},{row % 3},{'no' if row % 2 else 'yes'}\n" for row in range(12))
 TABLES = {
     "no file": (lambda p: p.rename(p.with_name("tables.csv")), r"no file .*table\.csv; did you mean 'tables\.csv'\?"),
+    "a folder": (lambda p: [p.unlink(), p.mkdir()], r"table\.csv is a folder; name a file in it"),
     "0 bytes": (lambda p: p.write_bytes(b""), r"table\.csv is empty: it has 0 bytes"),
     "a header alone": (lambda p: p.write_text("a,b\n"), r"table\.csv has a header and no rows"),
     "no header": (lambda p: p.write_text(ROWS.replace("a,b,y", "7,8,9")), r"begins with numbers \(7, 8, 9, ...\): add"),

@@ -40,8 +40,8 @@ def split_files(file: str | None, directory: str | None, suffixes: Sequence[str]
         DataError: not one of both is given, it does not exist, or the folder has no train or two files for a split.
     """
     if (file is None) == (directory is None):
-        both = "not both" if file else "or dataset.directory=DIR with files train, val and test"
-        raise DataError(f"dataset.file=FILE says where the data is, {both}")
+        given = "both are given" if file is not None else "neither is given"
+        raise DataError(f"set dataset.file=FILE, or dataset.directory=DIR with files train, val and test; {given}")
     if file is not None:
         return {None: own_path("file", file)}
     assert directory is not None

@@ -261,8 +261,16 @@ def test_bad_files_and_lines_are_left_out_if_asked_and_counted_in_one_line(folde
     [
         (TextFolder, {}, "dataset.directory says where the texts are: dataset.directory=/home/you/texts"),
         (TextFolder, {"directory": "/nowhere"}, "dataset.directory=/nowhere is no folder"),
-        (LabelledLines, {}, "dataset.file=FILE says where the data is, or dataset.directory=DIR with files train, val"),
-        (LabelledLines, {"file": "/a", "directory": "/b"}, "dataset.file=FILE says where the data is, not both"),
+        (
+            LabelledLines,
+            {},
+            "dataset.file=FILE, or dataset.directory=DIR with files train, val and test; neither is given",
+        ),
+        (
+            LabelledLines,
+            {"file": "/a", "directory": "/b"},
+            "dataset.file=FILE, or dataset.directory=DIR .*; both are given",
+        ),
         (LabelledLines, {"file": "/nowhere.tsv"}, "dataset.file=/nowhere.tsv is no file"),
         (LabelledLines, {"directory": "/nowhere"}, "dataset.directory=/nowhere is no folder"),
     ],

@@ -43,6 +43,7 @@ def test_a_value_that_nothing_reads_says_so(cli):
         ("recipe.monitor", "dlpipe"),
         ("seed", "dlpipe"),
         ("hydra.job.name", "Hydra"),
+        ("callbacks.patience._target_", "dlpipe"),
     ],
 )
 def test_readers_are_named(key, reader, cli):
@@ -58,6 +59,29 @@ def test_the_choice_of_a_group_is_explained(cli):
     assert "  dataset.name = synthetic_flights" in lines
     chosen = cli("explain", "dataset", "model=rnn_slu", "dataset=atis").out.splitlines()
     assert chosen[1] == "  set to atis by the override dataset=atis"
+
+
+@pytest.mark.parametrize("group", ["experiment", "search"])
+def test_a_group_without_a_choice_is_null(group, cli):
+    lines = cli("explain", group).out.splitlines()
+    assert lines[0] == f"{group} = null"
+    assert "/conf/config.yaml, line " in lines[1]
+
+
+def test_a_group_whose_config_is_empty_has_its_choice_as_value(cli):
+    assert cli("explain", "random_search").out.startswith("random_search = none\n  set to none by ")
+
+
+def test_the_value_of_a_stage_is_named_with_the_value_that_it_replaces(cli):
+    recipe = cli("explain", "recipe.lr", "model=sda").out.splitlines()
+    assert "  replaced in a stage by recipe.stages.pretrain.lr = 0.2" in recipe
+    stage = cli("explain", "recipe.stages.pretrain.lr", "model=sda").out.splitlines()
+    assert stage[-1] == "  read by stage pretrain, in place of recipe.lr"
+
+
+def test_a_node_is_listed_with_values_that_refer_to_what_is_not_known_yet(cli):
+    lines = cli("explain", "hydra").out.splitlines()
+    assert any(line.startswith("  hydra.sweep.subdir = ${hydra.job.num}") for line in lines)
 
 
 def test_an_experiment_is_a_file_among_the_others(cli, tmp_path):
@@ -89,6 +113,22 @@ def test_a_run_is_explained_by_its_overrides(cli):
     config.write_text(config.read_text().replace("lr: 0.2", "lr: 0.3"))
     last = cli("explain", "recipe.lr", str(copied)).out.splitlines()[-1]
     assert last == "the run was made with recipe.lr = 0.3: the files were others then"
+    last = cli("explain", "recipe.lr", str(copied), "recipe.lr=0.4").out.splitlines()[-1]
+    assert last == "the run was made with recipe.lr = 0.3"
+
+
+def test_a_value_that_a_run_read_from_its_data_is_no_change_of_the_files(cli):
+    run_dir = cli("model=logreg", "recipe.max_epochs=1").run_dir
+    config = run_dir / "config.yaml"
+    config.write_text(config.read_text().replace("init_from: null", "init_from: other"))
+    last = cli("explain", "init_from", str(run_dir)).out.splitlines()[-1]
+    assert last == "the run was made with init_from = other, as its data says"
+
+
+def test_a_folder_that_is_no_run_is_refused(cli, tmp_path):
+    result = cli("explain", "seed", str(tmp_path))
+    assert result.code == 2
+    assert "is not a run's directory: it has no config.yaml" in result.err
 
 
 @pytest.mark.parametrize(

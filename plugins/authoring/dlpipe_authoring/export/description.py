@@ -40,7 +40,7 @@ def describe_preparation(model: torch.nn.Module, data: LightningDataModule) -> d
     """How an input is made, and what the classes are called; only what dataset and model say.
 
     The classes are the ``class_names`` of the model or the dataset, or the dataset's ``labels``; the words are those of
-    its ``vocabulary``.
+    its ``vocabulary``; ``columns`` are those of a table, with their means or categories.
     """
     found: dict[str, Any] = {"dataset_description": inspect.getdoc(type(data)) or ""}
     if isinstance(data, TensorDataModule):
@@ -50,6 +50,8 @@ def describe_preparation(model: torch.nn.Module, data: LightningDataModule) -> d
     named = [getattr(owner, name, None) for owner in (model, data) for name in ("class_names", "labels")]
     if names := next((names for names in named if _are_texts(names)), None):
         found["class_names"] = list(names)
+    if _are_texts(columns := getattr(data, "columns", None)):
+        found["columns"] = list(columns)
     words = getattr(getattr(data, "vocabulary", None), "words", None)
     if _are_texts(words):
         found["vocabulary"] = list(words)

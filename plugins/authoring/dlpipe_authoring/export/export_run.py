@@ -37,14 +37,16 @@ def export_run(run_dir: str, format_name: str, output: Path | None, force: bool)
         force: whether to replace it.
 
     Raises:
-        DlpipeError: the run is not finished, the file exists, the model cannot be exported or disagrees with the
-            exported one; no file is written.
+        DlpipeError: the run is not finished, the file exists or has another format's suffix, the model cannot be
+            exported or disagrees with the exported one; no file is written.
     """
     if format_name == "onnx":
         formats.check_onnx_installed()
     run = dlpipe.Run(run_dir)
+    model_name = run.config.model.name
     _check_finished(run)
-    path = output or run.directory / "exports" / f"{run.config.model.name}{SUFFIXES[format_name]}"
+    path = output or run.directory / "exports" / f"{model_name}{SUFFIXES[format_name]}"
+    _check_suffix(path, format_name)
     _check_absent(path, force)
     model = in_single_precision(run.model)
     metadata = describe_run(run) | {"preparation": describe_preparation(model, run.data)}
@@ -63,6 +65,12 @@ def _check_finished(run: dlpipe.Run) -> None:
     if status != "finished":
         directory = run.directory
         raise DlpipeError(f"{directory} is {status}; finish it first: python -m dlpipe resume {directory}")
+
+
+def _check_suffix(path: Path, format_name: str) -> None:
+    named = next((name for name, suffix in SUFFIXES.items() if suffix == path.suffix), format_name)
+    if named != format_name:
+        raise DlpipeError(f"{path} is not the name of a file in the format {format_name}; add --format {named}")
 
 
 def _check_absent(path: Path, force: bool) -> None:

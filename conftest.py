@@ -18,7 +18,7 @@ from dlpipe.cli.main import main
 from dlpipe.plugins import registry
 
 # the same examples everywhere, and no clock: the machine may be busy; --hypothesis-profile=long takes others, and more
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=4000)
 hypothesis.settings.load_profile("fixed")
 

@@ -80,14 +80,14 @@ def splits_are_as_stated(dataset: Subject) -> DictConfig:
 def _loaded(dataset: Subject, node: DictConfig) -> pl.LightningDataModule:
     clear_split_cache()
     with broken_if_it_fails(f"loading {dataset}"):
-        data = build_dataset(node)
         try:
+            data = build_dataset(node)
             with without_downloads():
                 data.prepare_data()
+            data.setup("fit")
+            data.setup("test")
         except (DownloadNeededError, DataError) as error:
             raise NotApplicable(f"the data is not here: {error}") from error
-        data.setup("fit")
-        data.setup("test")
     return data
 
 

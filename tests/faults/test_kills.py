@@ -12,6 +12,7 @@ def command(monkeypatch):
     return importlib.import_module
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_that_is_killed_ends_in_the_same_bits(command, capsys):
     overrides = ["model=mlp", "model.num_hidden=20", "recipe.max_epochs=10", "recipe.shuffle=true", "trainer=ddp"]
     options = ["--kills", "1", "--per-run", "1"]

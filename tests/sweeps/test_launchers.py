@@ -91,6 +91,7 @@ def check_jobs(done, folder, alone):
     wait_until_ended([event["pid"] for event in read_events(folder) if event["event"] == "started"])
 
 
+@pytest.mark.slow
 def test_each_job_trains_on_two_devices_as_it_does_alone(launcher, tmp_path, alone):
     limit = "hydra.launcher.n_jobs=2" if launcher == "launcher=joblib" else "sweep.max_batch_size=2"
     done = sweep(tmp_path, launcher, limit, "seed=1,2", "trainer=ddp", "trainer.devices=2")

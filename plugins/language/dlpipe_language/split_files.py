@@ -1,6 +1,5 @@
 """Where your own files are: one file, or a folder with files named train, val and test."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def own_path(option: str, value: str) -> Path:
     Raises:
         DataError: it does not.
     """
-    path = Path(os.path.expanduser(value))  # pathlib's method fails without a home directory
+    path = Path(value)
     if not (path.is_dir() if option == "directory" else path.is_file()):
         raise DataError(f"dataset.{option}={value} is no {'folder' if option == 'directory' else 'file'}")
     return path

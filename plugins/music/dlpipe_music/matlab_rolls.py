@@ -1,6 +1,5 @@
 """Piano rolls in MATLAB files of the form published by Boulanger-Lewandowski et al."""
 
-import os
 from pathlib import Path
 from typing import Any, final
 
@@ -51,7 +50,7 @@ class MatlabRolls(Tunes):
     def _path(self) -> Path:
         if self.file is None:
             raise DataError("dataset.file says where the piano rolls are: dataset.file=/home/you/tunes.mat")
-        path = Path(os.path.expanduser(self.file))  # pathlib's method fails without a home directory
+        path = Path(self.file)
         if not path.is_file():
             raise DataError(f"dataset.file={self.file} is no file")
         return path

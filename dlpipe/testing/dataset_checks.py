@@ -84,10 +84,10 @@ def _loaded(dataset: Subject, node: DictConfig) -> pl.LightningDataModule:
             data = build_dataset(node)
             with without_downloads():
                 data.prepare_data()
-            data.setup("fit")
-            data.setup("test")
         except (DownloadNeededError, DataError) as error:
             raise NotApplicable(f"the data is not here: {error}") from error
+        data.setup("fit")
+        data.setup("test")
     return data
 
 

@@ -87,6 +87,14 @@ class TaggedSentences(LabelledSentences):
         self._splits()
         return {name: getattr(self, name) for name in ("num_words", "num_labels", "vocabulary_sha256")}
 
+    def prepare_data(self) -> None:
+        """Find the files.
+
+        Raises:
+            DataError: one is missing.
+        """
+        source_of(self._files)
+
     def load_splits(self) -> dict[SplitName, SequenceSplit]:
         """Sentences of words (x) and labels (y); logs what is left out.
 

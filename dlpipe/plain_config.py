@@ -15,3 +15,10 @@ def flat(node: Any, key: str = "") -> dict[str, Any]:
     if not isinstance(node, dict):
         return {key: node}
     return {k: v for name, child in node.items() for k, v in flat(child, f"{key}.{name}" if key else name).items()}
+
+
+def as_typed(value: Any) -> str:
+    """A value as it is typed in an override: null, true, false."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -41,12 +41,12 @@ def _read(words: list[str], verb: str) -> "tuple[Request, list[Job]]":
     request = parse(words)
     registry.user_conf_dirs[:] = request.config_dirs
     if not verb:
-        verbs = [*VERBS, *plugin_verbs()]
-        there_are = f"verbs: {', '.join(verbs)}; overrides: key=value"
-        refuse(
-            Problem(word, f"neither a verb nor an override; {did_you_mean(word, verbs)}{there_are}")
-            for word in request.overrides
-            if "=" not in word and not word.startswith("~")
-        )
+        refuse(map(_no_override, [word for word in request.overrides if "=" not in word and not word.startswith("~")]))
     key = "sweep" if request.multirun else "run"
     return request, config_checks.check(request.overrides, request.multirun, key if get_rank_info().rank == 0 else None)
+
+
+def _no_override(word: str) -> Problem:
+    verbs = [*VERBS, *plugin_verbs()]
+    there_are = f"verbs: {', '.join(verbs)}; overrides: key=value"
+    return Problem(word, f"neither a verb nor an override; {did_you_mean(word, verbs)}{there_are}")

@@ -12,7 +12,7 @@ from dlpipe.config.origins import Origins, Setting, in_stages, readers, referenc
 from dlpipe.config.run_overrides import is_for_hydra, overrides_of
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import DlpipeError, Problem, RequestError, refuse
-from dlpipe.plain_config import flat
+from dlpipe.plain_config import as_typed, flat
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.listing import find_run
 
@@ -56,13 +56,13 @@ def _explain_one(key: str, config: DictConfig, origins: Origins) -> list[str]:
     below = [other for other in keys if other.startswith(f"{key}.")]
     if not settings and not below and key not in keys:
         raise DlpipeError(f"the config has no {key}; {did_you_mean(key, keys)}see all with -c job")
-    print(key if below else f"{key} = {_yaml(_value(key, config, settings))}")
+    print(key if below else f"{key} = {as_typed(_value(key, config, settings))}")
     for word, setting in zip(["set to", *["replacing"] * len(settings)], reversed(settings), strict=False):
-        print(f"  {word} {_yaml(setting.value)} {'by' if word == 'set to' else 'of'} {setting.place}")
+        print(f"  {word} {as_typed(setting.value)} {'by' if word == 'set to' else 'of'} {setting.place}")
     for other in below:
-        print(f"  {other} = {_yaml(value_of(config, other))}")
+        print(f"  {other} = {as_typed(value_of(config, other))}")
     for other in in_stages(key, keys):
-        print(f"  replaced in a stage by {other} = {_yaml(value_of(config, other))}")
+        print(f"  replaced in a stage by {other} = {as_typed(value_of(config, other))}")
     if not below:
         names = readers(key, config)
         print(f"  read by {', '.join(names)}" if names else "  nothing reads it")
@@ -82,10 +82,4 @@ def _compare_with_run(key: str, composed: Any, stored: DictConfig, changed: bool
     if recorded == composed:
         return
     reason = ", as its data says" if composed is None else ": the files were others then"
-    print(f"\nthe run was made with {key} = {_yaml(recorded)}{'' if changed else reason}")
-
-
-def _yaml(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    print(f"\nthe run was made with {key} = {as_typed(recorded)}{'' if changed else reason}")

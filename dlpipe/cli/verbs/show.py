@@ -16,6 +16,7 @@ from dlpipe.config.experiments import experiments
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import PluginError, RequestError, format_list
 from dlpipe.metrics import format_metric
+from dlpipe.plain_config import as_typed
 from dlpipe.plugins import class_source, health, registry
 from dlpipe.plugins.class_source import Option
 from dlpipe.plugins.registry import PluginEntry
@@ -86,7 +87,7 @@ def _print_options(root: str, node: DictConfig, options: tuple[Option, ...] = ()
         if key not in ("name", "_target_"):
             origin = f"  from {value}" if isinstance(value, str) and "${" in value else ""
             current = _value(node, key, value)
-            rows.append((f"{root}.{key}={_yaml(current)}", (annotations.get(key) or _type_of(current)) + origin))
+            rows.append((f"{root}.{key}={as_typed(current)}", (annotations.get(key) or _type_of(current)) + origin))
     width = max((len(left) for left, _ in rows), default=0)
     for left, right in rows:
         print(f"  {left:{width}}  {right}")
@@ -101,12 +102,6 @@ def _value(node: DictConfig, key: str, raw: Any) -> Any:
         return raw
 
 
-def _yaml(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _type_of(value: Any) -> str:
     if value is None:
         return "may be null"
@@ -117,7 +112,7 @@ def _print_recipe(cfg: DictConfig, entry: PluginEntry) -> None:
     print(f"recipe on dataset={cfg.dataset.name}")
     for key, value in cfg.recipe.items():
         if key != "targets":
-            print(f"  recipe.{key}={_yaml(value)}")
+            print(f"  recipe.{key}={as_typed(value)}")
     overlays = registry.config_options(f"recipe_for/{entry.name}")
     print(f"  datasets with a recipe of their own: {format_list(overlays)}; every other takes the model's recipe\n")
     print("targets")

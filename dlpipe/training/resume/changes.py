@@ -3,6 +3,7 @@
 from typing import Any
 
 from dlpipe.errors import Problem
+from dlpipe.plain_config import as_typed
 
 Path = tuple[Any, ...]  # the keys on the way to a value; a key of a callback's argument may be a number
 ABSENT = object()  # in place of a value that a config lacks
@@ -108,6 +109,4 @@ def _dotted(path: Path) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is ABSENT:
-        return "not there"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "not there" if value is ABSENT else as_typed(value)

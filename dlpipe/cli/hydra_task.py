@@ -67,13 +67,15 @@ def _prepared(cfg: DictConfig) -> "Prepared":
 
     The process that started Hydra has checked the data, of every job of a sweep.
     """
-    from dlpipe.config.data_options import with_data_options
+    from dlpipe.config.data_options import with_options
     from dlpipe.config.prepare import prepare, resolved_config
     from dlpipe.runs.config_file import config_digest
 
     prepared = checked.pop() if checked else None
-    if prepared and config_digest(prepared.config) == config_digest(resolved_config(with_data_options(cfg))):
-        return prepared.relocated(str(cfg.output_dir))
+    if prepared:
+        same = with_options(cfg, prepared.config.dataset)  # those that the check has read from the data's files
+        if config_digest(prepared.config) == config_digest(resolved_config(same)):
+            return prepared.relocated(str(cfg.output_dir))
     return prepare(cfg, check_data=False)
 
 

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from dlpipe.config.stored_run import load as load
     from dlpipe.errors import DataError, DlpipeError, PluginError, Problem, PrunedError, RequestError
     from dlpipe.plugins.load_class import load_class as load_plugin
-    from dlpipe.python_api import Run, compose, datasets, models, run
+    from dlpipe.python_api.run import Run
+    from dlpipe.python_api.sweep import Sweep
+    from dlpipe.python_api.train import compose, datasets, models, run
     from dlpipe.training.callbacks.monitor import monitored
 
 __version__ = "0.1.0"
@@ -21,6 +23,7 @@ __all__ = [
     "PrunedError",
     "RequestError",
     "Run",
+    "Sweep",
     "__version__",
     "compose",
     "datasets",
@@ -34,7 +37,9 @@ __all__ = [
 
 _MODULES = {
     "errors": ("DataError", "DlpipeError", "PluginError", "Problem", "PrunedError", "RequestError"),
-    "python_api": ("Run", "compose", "datasets", "models", "run"),
+    "python_api.run": ("Run",),
+    "python_api.sweep": ("Sweep",),
+    "python_api.train": ("compose", "datasets", "models", "run"),
     "config.stored_run": ("load",),
     "training.callbacks.monitor": ("monitored",),
     "plugins.load_class": ("load_plugin",),

@@ -89,6 +89,9 @@ class Callback(Protocol):
     def on_minibatches(self, losses: list[Tensor]) -> None:
         """The losses (scalars) of minibatches that the hooks were not called for."""
 
+    def on_run_end(self, run_dir: Path) -> None:
+        """Called on rank 0 when a finished run has written everything; an exception is logged and loses nothing."""
+
 
 class Logger(Protocol):
     """Of a Lightning logger."""

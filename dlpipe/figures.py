@@ -1,6 +1,5 @@
 """Figures of a trained module as images: its own figures, tiled filters, confusion matrix, learning curves."""
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from dlpipe.atomic import atomic_write
 from dlpipe.contract import optional_method
 from dlpipe.metrics import is_percentage
+from dlpipe.metrics_csv import read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,7 +112,7 @@ def draw_learning_curves(metrics: Path, best: dict[str, Any] | None = None) -> N
     """
     from matplotlib.figure import Figure
 
-    curves = _read_curves(metrics)
+    curves = {name: points for name, points in read_metrics(metrics).items() if len(points) > 1}
     panels = list(dict.fromkeys(map(_panel, curves)))  # in the order of their columns, which is that of training
     figure = Figure(figsize=(7, 3 * len(panels)), dpi=100, layout="constrained")
     for row, panel in enumerate(panels):
@@ -147,17 +147,6 @@ def figure_to_image(figure: "Figure") -> NDArray[np.uint8]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas is partly typed
     return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]  # type: ignore[no-untyped-call]
-
-
-def _read_curves(metrics: Path) -> dict[str, list[tuple[int, float]]]:
-    """Metric name to (update, value) points, without metrics that have one point, such as those of the test."""
-    curves: dict[str, list[tuple[int, float]]] = {}
-    with metrics.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                if value and name not in ("step", "epoch"):
-                    curves.setdefault(name, []).append((int(row["step"]) + 1, float(value)))
-    return {name: points for name, points in curves.items() if len(points) > 1}
 
 
 def save_png(image: NDArray[np.uint8], path: Path) -> None:

@@ -19,6 +19,7 @@ PUBLIC = {
     "dlpipe.did_you_mean",
     "dlpipe.epoch_mean",
     "dlpipe.figures",
+    "dlpipe.metrics",
     "dlpipe.stages",
     "dlpipe.testing",
 }
@@ -46,7 +47,7 @@ FLOORS = (
     {"training"},
     {"runs"},
     {"data", "epoch_mean", "figures", "plugins", "stages"},
-    {"contract", "settings"},
+    {"contract", "metrics_csv", "settings"},
     {"errors", "plain_config", "metrics", "atomic", "did_you_mean", "yaml_limits"},
     {"operating_system"},
 )

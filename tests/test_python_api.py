@@ -1,9 +1,12 @@
 """Runs from Python: the same checks, files and numbers as on the command line."""
 
+import importlib.util
 import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,7 +14,6 @@ import pytest
 import torch
 
 import dlpipe
-from dlpipe import python_api
 from dlpipe.errors import DlpipeError, RequestError
 from dlpipe.runs.directory import METRICS, WEIGHTS
 from dlpipe_supervised.lenet import LeNet
@@ -68,7 +70,7 @@ def test_a_run_has_config_summary_metrics_and_figures(run):
 def test_metrics_are_a_data_frame_or_columns_without_pandas(run, monkeypatch):
     frame = run.metrics
     assert list(frame["val/error"].dropna())[-1] == pytest.approx(run.summary["best"]["value"])
-    monkeypatch.setattr(python_api.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     columns = run.metrics
     assert list(columns) == list(frame.columns)
     for name, values in columns.items():
@@ -194,3 +196,26 @@ def test_a_finished_run_is_made_longer_with_the_bits_of_a_longer_run(here):
     assert (run.directory / WEIGHTS).read_bytes() == (longer.directory / WEIGHTS).read_bytes()
     with pytest.raises(dlpipe.RequestError, match=r"recipe\.batch_size"):
         run.resume("recipe.batch_size=10")
+
+
+def test_reading_a_run_or_a_sweep_imports_no_torch(run):
+    code = f"""
+import sys, dlpipe
+run = dlpipe.Run({str(run.directory)!r})
+assert run.status == "finished" and run.provenance["command"] and run.config.model.name == "lenet"
+assert [updates for updates, _ in run.curves["val/error"]] == sorted(u for u, _ in run.curves["val/error"])
+dlpipe.Sweep, dlpipe.compose("model=mlp"), dlpipe.runs({str(run.directory.parent)!r})
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_without_a_summary_is_unfinished_and_has_no_curves(tmp_path):
+    (tmp_path / "config.yaml").write_text("model: {name: mlp}\n")
+    run = dlpipe.Run(tmp_path)
+    assert (run.status, run.curves, run.provenance) == ("unfinished", {}, {})
+
+
+def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
+    with pytest.raises(DlpipeError, match=r"is not a sweep's directory: it has no sweep\.yaml"):
+        dlpipe.Sweep(tmp_path)

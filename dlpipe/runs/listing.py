@@ -13,6 +13,7 @@ from dlpipe.runs.directory import CONFIG, read_summary
 
 OUTPUTS = "outputs"
 LAST = "last"
+UNFINISHED = "unfinished"  # the status of a run without a summary: it is training, or was killed
 SHOWN = 5  # runs that a message lists
 # a run without a summary is running or was killed; parsing its YAML would take as long as reading 100 summaries
 NAME = re.compile(r"^(model|dataset):\n(?:  .*\n)*?  name: (.*)$", re.MULTILINE)
@@ -83,7 +84,7 @@ def _read(path: Path, started: float) -> ListedRun:
         path,
         str(summary.get("model", "unknown")),
         str(summary.get("dataset", "unknown")),
-        str(summary.get("status", "unfinished")),
+        str(summary.get("status", UNFINISHED)),
         datetime.fromtimestamp(started),
         summary.get("best"),
     )

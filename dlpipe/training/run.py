@@ -10,8 +10,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 
 from dlpipe.atomic import DAY, remove_leftovers
+from dlpipe.contract import optional_method
 from dlpipe.data.split_cache import clear_split_cache
 from dlpipe.errors import DlpipeError, PrunedError, system_errors_in_one_line
 from dlpipe.runs import directory as names
@@ -26,6 +28,7 @@ from dlpipe.training.callbacks.run_overview import RunOverview
 from dlpipe.training.distributed.process_group import no_process_group_left
 from dlpipe.training.distributed.rank_info import RankInfo, get_rank_info
 from dlpipe.training.distributed.rank_store import FINISHED, RankStore
+from dlpipe.training.error_report import log_error
 from dlpipe.training.loggers.open_loggers import open_loggers
 from dlpipe.training.prepared import Prepared
 from dlpipe.training.quiet import quiet_lightning
@@ -232,7 +235,18 @@ def _write_outputs(
     summary.write(directory)
     for line in [*lines(summary), f"run directory: {directory}"]:
         log.info(line)
+    _call_on_run_end(progress.trainer, prepared.config)
     return summary.best["value"] if summary.best else None
+
+
+def _call_on_run_end(trainer: pl.Trainer | None, config: DictConfig) -> None:
+    """Call the callbacks of the last stage, with the run's directory."""
+    for callback in trainer.callbacks if trainer else []:  # type: ignore[attr-defined]
+        if on_run_end := optional_method(callback, "on_run_end"):
+            try:
+                on_run_end(Path(config.output_dir))
+            except Exception as error:
+                log_error(error, config)
 
 
 def _set_up_process(prepared: Prepared) -> None:

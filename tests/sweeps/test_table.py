@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import hydra.core.utils
 import pytest
 
+import dlpipe
 from dlpipe.cli.flags import parse
 from dlpipe.runs import config_file
 from dlpipe.sweeps import csv_files
@@ -70,6 +71,13 @@ def test_sweep_csv_has_a_column_a_sweep_varied_and_is_ranked_on_validation(grid)
     best = [float(row["best"]) for row in rows]
     assert best == sorted(best)
     assert {row["metric"] for row in rows} == {"val/error"}
+
+
+def test_a_sweep_opened_from_python_has_its_jobs_settings_and_swept_keys(grid):
+    sweep = dlpipe.Sweep(grid[0])
+    assert [job.name for job in sweep.jobs] == [row["job"] for row in table(grid[0])]
+    assert [len(setting.rows) for setting in sweep.settings] == [1, 1, 1, 1]
+    assert sweep.keys == ["model", "optimizer.lr"]
 
 
 def test_printed_table_is_in_the_order_of_sweep_csv(grid):

@@ -1,0 +1,44 @@
+"""A sweep's directory, opened from Python; nothing imports torch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dlpipe.sweeps.pictures import swept_keys
+from dlpipe.sweeps.rows import Row, read_rows
+from dlpipe.sweeps.settings import Setting, settings_of
+from dlpipe.sweeps.sweep_file import read_requests
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's directory, opened: its jobs, and the settings that jobs of several seeds share.
+
+    Args:
+        directory: such as ``multirun/2026-11-23/15-52-32``.
+
+    Raises:
+        DlpipeError: it is not a sweep's, or its record is damaged.
+    """
+
+    directory: Path
+
+    def __init__(self, directory: str | Path) -> None:
+        path = Path(directory).absolute()
+        read_requests(path)
+        object.__setattr__(self, "directory", path)  # a frozen dataclass that takes a str too
+
+    @cached_property
+    def jobs(self) -> list[Row]:
+        """A row for each job, the best on validation first; a job's directory is ``directory / row.name``."""
+        return read_rows(self.directory)
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """Jobs that differ in nothing but the seed, added up; the best on validation first."""
+        return settings_of(self.jobs)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the config in which settings differ."""
+        return swept_keys(self.settings)

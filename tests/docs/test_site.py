@@ -29,6 +29,9 @@ $$
 | symbol | meaning |
 |---|---|
 | $\hat{\theta}$ | $p(y \mid x)$ |
+
+> [!NOTE]
+> As GitHub writes it.
 """
 
 
@@ -94,13 +97,36 @@ def test_the_reference_has_every_config_key(site, overrides):
     assert sorted(keys.keys() - chosen - {html.unescape(key) for key in shown}) == []
 
 
-def test_formulas_are_mathml(tmp_path):
+def test_formulas_are_mathml_and_notes_are_written_as_on_github(tmp_path):
     page = build_sample(tmp_path, SAMPLE)
     assert page.count("<math ") == 5
     assert "$5 and <code>$HOME/$x</code>" in page
     assert re.search(r"<td><math .*?</math></td>\s*<td><math ", page)
     assert 'display="block"' in page
     assert page.count("<mtr>") == 2
+    assert '<div class="admonition note">' in page
+
+
+def test_chapters_stand_in_the_nav_in_the_order_of_their_index(tmp_path):
+    chapters = tmp_path / "docs" / "tutorials"
+    chapters.mkdir(parents=True)
+    (tmp_path / "docs" / "index.md").write_text("# Start\n\n[The readme](../README.md), [one](tutorials/two.md#part)\n")
+    (tmp_path / "README.md").write_text("# Readme\n\n[Start](docs/index.md)\n")
+    (chapters / "index.md").write_text("# Tutorials\n\n[Two](two.md), [one](one.md), [start](../index.md)\n")
+    (chapters / "one.md").write_text("# Chapter one\n")
+    (chapters / "two.md").write_text("# Chapter two\n\n## Part\n")
+    hook = ROOT / "docs" / "hooks" / "repository_pages.py"
+    nav = "[docs/index.md, README.md, {Tutorials: [docs/tutorials/]}]"
+    settings = f"INHERIT: {ROOT}/mkdocs.yml\nhooks: [{hook}]\nplugins: []\nwatch: []\nnav: {nav}\nextra_css: []\n"
+    (tmp_path / "mkdocs.yml").write_text(settings)
+    build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    page = (tmp_path / "site" / "tutorials" / "two.html").read_text()
+    assert page.index("Chapter two") < page.index("Chapter one")
+    assert (tmp_path / "site" / "commands.html").is_file()
+    (chapters / "lost.md").write_text("# Lost\n")
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    assert "docs/tutorials/lost.md" in error.value.stderr
 
 
 @pytest.mark.parametrize(

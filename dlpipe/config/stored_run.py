@@ -66,7 +66,11 @@ def open_run(run_dir: str | Path) -> StoredRun:
 
 
 def load(run_dir: str | Path) -> pl.LightningModule:
-    """The module of a run with its best weights, in evaluation mode; raises as `open_run` does."""
+    """The module of a run with its best weights, in evaluation mode.
+
+    Raises:
+        DlpipeError: the directory is not a run's, or has no checkpoint, one of another model, or an invalid config.
+    """
     return open_run(run_dir).model
 
 

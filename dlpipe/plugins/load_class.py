@@ -16,7 +16,7 @@ def load_class(kind: Kind, name: str) -> type[Any]:
     """Import what is registered under ``name``: a LightningModule, a LightningDataModule, or a factory of energies.
 
     Raises:
-        PluginError: as `find` and `load_entry`, or the class has the wrong base class.
+        PluginError: it is not installed, denied or ambiguous, its import fails, or it has the wrong base class.
     """
     entry = find(kind, name)
     loaded = load_entry(entry)

@@ -15,11 +15,13 @@ from dlpipe_hmc.check_energy import check_values
 from dlpipe_hmc.counter import Counter
 from dlpipe_hmc.diagnostics import MIN_DRAWS, chain_after_chain, convergence, moment_errors, thinned
 from dlpipe_hmc.energy import gradient_of
+from dlpipe_hmc.leapfrog import leapfrog_path
 from dlpipe_hmc.move import begin, hmc_move
-from dlpipe_hmc.pictures import adaptation_picture, pair_picture, trace_picture
+from dlpipe_hmc.pictures import adaptation_picture, pair_picture, path_picture, trace_picture
 from dlpipe_hmc.step_size import adapt_step_size
 
 log = logging.getLogger(__name__)
+PATHS = 5  # in the picture
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -182,7 +184,7 @@ class HamiltonianMonteCarlo(pl.LightningModule):
         self.log_dict({f"test/{name}": value for name, value in metrics.items()}, batch_size=made)
 
     def figures(self) -> dict[str, NDArray[np.uint8]]:
-        """Traces and pairs of the draws' coordinates, and the adaptation of the step size."""
+        """Traces and pairs of the draws' coordinates, paths of moves, and the adaptation of the step size."""
         count = int(self.count)
         if not count:
             return {}
@@ -190,8 +192,21 @@ class HamiltonianMonteCarlo(pl.LightningModule):
         figures = {"adaptation": adaptation_picture(step_sizes, acceptances, self.num_burn_in, self.target_acceptance)}
         if len(self.drawn):
             figures["trace"] = trace_picture(self.drawn.numpy(force=True))
-            figures["pairs"] = pair_picture(chain_after_chain(self.drawn).numpy(force=True))
+            points = chain_after_chain(self.drawn).numpy(force=True)
+            figures["pairs"] = pair_picture(points)
+            if self.energy.dim > 1:
+                figures["paths"] = path_picture(points, self._paths().numpy(force=True))
         return figures
+
+    @torch.no_grad()
+    def _paths(self) -> Tensor:
+        """The paths (steps + 1, moves, dim) of moves from some of the draws, with velocities from a fixed seed."""
+        starts = thinned(self.drawn, min(PATHS, self.drawn.shape[:2].numel()))
+        generator = torch.Generator(starts.device).manual_seed(0)
+        velocities = torch.empty_like(starts).normal_(generator=generator)
+        return leapfrog_path(
+            starts, velocities, gradient_of(self.energy), float(self.step_size), self.num_leapfrog_steps
+        )
 
     def sample(self, count: int, data: pl.LightningDataModule) -> dict[str, NDArray[Any]]:
         """``count`` draws (count, dim), evenly spaced along chain after chain, and their pairs of coordinates.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 
@@ -47,3 +48,14 @@ def leapfrog(
     gradients = gradient(positions)
     velocities.add_(gradients, alpha=-0.5 * step_size)
     return positions, velocities, gradients
+
+
+def leapfrog_path(
+    positions: Tensor, velocities: Tensor, gradient: Callable[[Tensor], Tensor], step_size: float, num_steps: int
+) -> Tensor:
+    """Positions before and after each of the steps of `leapfrog`, (num_steps + 1, chains, dim); arguments as there."""
+    path, gradients = [positions], gradient(positions)
+    for _ in range(num_steps):
+        positions, velocities, gradients = leapfrog(positions, velocities, gradients, gradient, step_size, 1)
+        path.append(positions)
+    return torch.stack(path)

@@ -1,4 +1,4 @@
-"""Pictures of draws: traces, pairs of coordinates, and the adaptation of the step size."""
+"""Pictures of draws: traces, pairs of coordinates, paths of moves, and the adaptation of the step size."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,6 +64,25 @@ def _draw_pair(axes: Axes, points: NDArray[np.floating], row: int, column: int) 
         axes.hist(points[:, row], BINS, density=True, histtype="step")
     elif column < row:
         axes.plot(points[:, column], points[:, row], ".", markersize=1.5, alpha=0.5)
+
+
+def path_picture(points: NDArray[np.floating], paths: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The first two coordinates of draws, and on top the paths of moves: a dot for each step, a square at each end.
+
+    Args:
+        points: (points, dim), as for `pair_picture`.
+        paths: (steps + 1, moves, dim).
+    """
+    points = points[:: -(-len(points) // POINTS)]
+    figure = Figure(figsize=(6, 5), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(points[:, 0], points[:, 1], ".", markersize=2, color="lightgrey")
+    for index in range(paths.shape[1]):
+        first, second = paths[:, index, 0], paths[:, index, 1]
+        (line,) = axes.plot(first, second, ".-", linewidth=1, markersize=4)
+        axes.plot(first[-1:], second[-1:], "s", markersize=8, color=line.get_color())
+    axes.set(xlabel="x1", ylabel="x2")
+    return figure_to_image(figure)
 
 
 def adaptation_picture(

@@ -113,7 +113,7 @@ def made(**options):
 
 def test_figures_are_pictures_and_leave_no_window():
     figures = made().figures()
-    assert sorted(figures) == ["adaptation", "pairs", "trace"]
+    assert sorted(figures) == ["adaptation", "pairs", "paths", "trace"]
     for picture in figures.values():
         assert picture.dtype == np.uint8
         assert picture.ndim == 3
@@ -135,6 +135,20 @@ def test_figures_of_one_coordinate_and_of_many(monkeypatch):
     funnel = made(energy="funnel").figures()
     assert funnel["trace"].shape == (960, 900, 3)  # of its first six coordinates
     assert funnel["pairs"].shape == (1060, 1060, 3)
+
+
+def test_figures_are_the_same_again_and_draw_no_random_numbers_of_the_run():
+    model = made()
+    before = torch.get_rng_state()
+    first, again = model.figures(), model.figures()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(np.array_equal(picture, again[name]) for name, picture in first.items())
+
+
+def test_a_single_draw_has_its_path():
+    model = seeded(num_chains=1, num_burn_in=1, num_draws=1, energy="banana")
+    model.advance(2)
+    assert model.figures()["paths"].std() > 5  # something is drawn
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlpipe_hmc.leapfrog import leapfrog
+from dlpipe_hmc.leapfrog import leapfrog, leapfrog_path
 
 
 def late(positions, velocities, gradients, gradient, step_size, num_steps):
@@ -156,3 +156,14 @@ def test_trajectories_are_those_of_blackjax(by_blackjax):
     np.testing.assert_allclose(end[0], wanted["position"], rtol=1e-12)
     np.testing.assert_allclose(end_v[0], wanted["momentum"], rtol=1e-12)
     assert math.isclose(float(energy(end)), -float(wanted["logdensity"]), rel_tol=1e-12)
+
+
+def test_a_path_goes_where_as_many_steps_at_once_go(density):
+    positions, velocities = start(density)
+    gradient = density.energy.gradient
+    path = leapfrog_path(positions, velocities, gradient, 0.1, 5)
+    assert path.shape == (6, *positions.shape)
+    for steps in range(1, 6):
+        end, _ = flow(leapfrog, density, positions, velocities, 0.1, steps)
+        torch.testing.assert_close(path[steps], end)
+    assert torch.equal(path[0], positions)

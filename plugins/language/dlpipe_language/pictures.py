@@ -43,6 +43,5 @@ def slot_picture(scores: Mapping[str, SlotScore]) -> NDArray[np.uint8]:
     axes = figure.subplots()
     axes.barh(range(len(kinds)), [scores[kind].f1 for kind in kinds])
     axes.set_yticks(range(len(kinds)), [f"{kind} ({scores[kind].total})" for kind in kinds])
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 1), xlabel=f"F1; of all slots {scores[ALL].f1:.4f}")
+    axes.set(xlim=(0, 1), ylim=(len(kinds) - 0.4, -0.6), xlabel=f"F1; of all slots {scores[ALL].f1:.4f}")
     return figure_to_image(figure)

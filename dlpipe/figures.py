@@ -108,7 +108,7 @@ def draw_learning_curves(metrics: Path, best: dict[str, Any] | None = None) -> N
         best: ``best`` of the run's summary, with metric and value; its first point is marked.
 
     Returns:
-        An image (height, width, 3), with errors in per cent; None if no metric was logged twice.
+        An image (height, width, 3), with errors in per cent; None if no metric was logged twice, or no file is there.
     """
     from matplotlib.figure import Figure
 
@@ -150,13 +150,16 @@ def figure_to_image(figure: "Figure") -> NDArray[np.uint8]:
 
 
 def _read_curves(metrics: Path) -> dict[str, list[tuple[int, float]]]:
-    """Metric name to (update, value) points, without metrics that have one point, such as those of the test."""
+    """Metric name to (update, value) points, without metrics that have one point, such as those of the test.
+
+    A last row without its end, which another process is writing or was killed in, is left out.
+    """
     curves: dict[str, list[tuple[int, float]]] = {}
-    with metrics.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                if value and name not in ("step", "epoch"):
-                    curves.setdefault(name, []).append((int(row["step"]) + 1, float(value)))
+    lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True) if metrics.is_file() else []
+    for row in csv.DictReader(line for line in lines if line.endswith("\n")):
+        for name, value in row.items():
+            if value and name not in ("step", "epoch"):
+                curves.setdefault(name, []).append((int(row["step"]) + 1, float(value)))
     return {name: points for name, points in curves.items() if len(points) > 1}
 
 
@@ -172,7 +175,7 @@ def module_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
     """Name to image: the module's ``figures()``, in evaluation mode without gradients; empty without that method."""
     model.eval()
     figures = optional_method(model, "figures")
-    with torch.inference_mode():
+    with torch.inference_mode(), np.errstate(invalid="ignore"):  # weights of a run that diverged are black
         return figures() if figures else {}
 
 

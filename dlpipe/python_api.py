@@ -103,7 +103,7 @@ class Run:
 
     @property
     def figures(self) -> dict[str, "Image"]:
-        """Name to picture, which a notebook displays: learning curves, filters, ...; empty before the run has ended."""
+        """Name to picture, which a notebook displays: learning curves, filters, ...; empty before they are drawn."""
         from PIL import Image
 
         folder = self.directory / FIGURES

@@ -437,6 +437,13 @@ def test_printed_sync_command_names_the_run(sweep, first):
     assert len(commands) == 3  # of two jobs and of the sweep itself
 
 
+def test_printed_sync_command_of_the_sweep_sends_all_of_its_runs(sweep, stranger):
+    (command,) = re.findall(r"send the whole sweep later with: wandb (sync .*)", sweep[1])
+    dry_run = f"{shlex.quote(sys.executable)} -m wandb {command} --dry-run"
+    listed = subprocess.run(["sh", "-c", dry_run], env=stranger, capture_output=True, text=True, timeout=60)
+    assert "Would sync 3 run(s)" in listed.stderr
+
+
 def test_everything_is_in_the_run_directories(sweep):
     directory = sweep[0]
     work = directory.parents[2]

@@ -108,7 +108,7 @@ def draw_learning_curves(metrics: Path, best: dict[str, Any] | None = None) -> N
         best: ``best`` of the run's summary, with metric and value; its first point is marked.
 
     Returns:
-        An image (height, width, 3), with errors in per cent; None if no metric was logged twice.
+        An image (height, width, 3), with errors in per cent; None if no metric was logged twice, or no file is there.
     """
     from matplotlib.figure import Figure
 
@@ -161,7 +161,7 @@ def module_figures(model: pl.LightningModule) -> dict[str, NDArray[np.uint8]]:
     """Name to image: the module's ``figures()``, in evaluation mode without gradients; empty without that method."""
     model.eval()
     figures = optional_method(model, "figures")
-    with torch.inference_mode():
+    with torch.inference_mode(), np.errstate(invalid="ignore"):  # weights of a run that diverged are black
         return figures() if figures else {}
 
 

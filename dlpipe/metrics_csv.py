@@ -11,7 +11,7 @@ Curves = dict[str, list[tuple[int, float]]]
 
 
 def read_metrics(path: Path) -> Curves:
-    """Metric name to (updates, value) points in the order of the file.
+    """Metric name to (updates, value) points in the order of the file; none if there is no file.
 
     A last line without its end, which a run is writing or was killed in, is left out; so are rows without a step.
 
@@ -20,7 +20,7 @@ def read_metrics(path: Path) -> Curves:
     """
     curves: Curves = {}
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
         for row in csv.DictReader(text[: text.rfind("\n") + 1].splitlines()):
             for name, value in row.items():
                 if value and row[STEP] and name not in (STEP, EPOCH):

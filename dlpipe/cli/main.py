@@ -45,7 +45,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe inspect FILE                      show what a checkpoint contains, without executing anything in it
   python -m dlpipe test RUN                          test a finished run again
   python -m dlpipe predict RUN [FILE ...]            predict images (PNG, idx), texts or the test set
-  python -m dlpipe figures RUN                       draw the figures of a finished run again from its checkpoints
+  python -m dlpipe figures RUN                       draw the figures of a run, finished or not, from its checkpoints
   python -m dlpipe sample RUN -n 100                 sample from a generative model, into the samples/ of its run
 {verbs}
 groups      model dataset optimizer scheduler trainer callbacks logger recipe experiment search

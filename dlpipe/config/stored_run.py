@@ -52,6 +52,13 @@ def open_run(run_dir: str | Path) -> StoredRun:
 
     A DlpipeError says that it is not a run's, has no checkpoint or one of another model, or has an invalid config.
     """
+    run = open_without_weights(run_dir)
+    load_stage_weights(run.model, run.directory, run.config.get("stages"))
+    return run
+
+
+def open_without_weights(run_dir: str | Path) -> StoredRun:
+    """Open a run's directory as `open_run`, which may have no checkpoint yet; the module has its initial weights."""
     directory = Path(run_dir)
     config = read_config(directory)
     if "threads" in config:
@@ -61,7 +68,6 @@ def open_run(run_dir: str | Path) -> StoredRun:
     with quiet_lightning():
         trainer = build_evaluation_trainer(config)
     trainer.precision_plugin.convert_module(model)  # in place, before loading the weights, which are in this precision
-    load_stage_weights(model, directory, config.get("stages"))
     return StoredRun(directory, config, model.eval(), trainer)
 
 

@@ -74,8 +74,7 @@ class Run:
     @property
     def curves(self) -> dict[str, list[tuple[int, float]]]:
         """Metric to its values in metrics.csv, each with the number of updates before it; empty without the file."""
-        path = self.directory / METRICS
-        return read_metrics(path) if path.is_file() else {}
+        return read_metrics(self.directory / METRICS)
 
     @property
     def metrics(self) -> Any:
@@ -111,7 +110,7 @@ class Run:
 
     @property
     def figures(self) -> dict[str, "Image"]:
-        """Name to picture, which a notebook displays: learning curves, filters, ...; empty before the run has ended."""
+        """Name to picture, which a notebook displays: learning curves, filters, ...; empty before they are drawn."""
         from PIL import Image
 
         folder = self.directory / FIGURES

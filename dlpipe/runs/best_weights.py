@@ -9,7 +9,7 @@ import torch
 
 from dlpipe.errors import DlpipeError, format_list
 from dlpipe.runs.checkpoint_file import read_checkpoint
-from dlpipe.runs.directory import best_of
+from dlpipe.runs.directory import best_of, has_diverged
 from dlpipe.stages import selected, stages_of
 
 
@@ -44,6 +44,28 @@ def load_stage_weights(model: pl.LightningModule, directory: Path, names: Sequen
         path = best_of(directory, stage.name)
         if path.is_file() or stage is last:
             load_weights(stage.module, path)
+
+
+def load_latest_weights(model: pl.LightningModule, directory: Path, names: Sequence[str] | None) -> bool:
+    """Load the weights that a run has so far for each stage, see `latest_of`; raises as `load_weights` does.
+
+    Returns:
+        Whether there are some of the last stage that the run trains, by ``names`` as in `load_stage_weights`.
+    """
+    stages = stages_of(model)
+    paths = {stage.name: latest_of(directory, stage.name) for stage in stages}
+    for stage in stages:
+        if path := paths[stage.name]:
+            load_weights(stage.module, path)
+    return paths[selected(stages, names)[-1].name] is not None
+
+
+def latest_of(directory: Path, stage: str = "") -> Path | None:
+    """A stage's best checkpoint so far, else its last one; not that of a run that diverged, and None without any."""
+    best = best_of(directory, stage)
+    last = best.with_name("last.ckpt")
+    paths = [best] if has_diverged(directory) else [best, last]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def load_weights(model: pl.LightningModule, path: Path) -> None:

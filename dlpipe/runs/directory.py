@@ -120,9 +120,9 @@ def check_writable(folder: Path) -> None:
 
 
 def check_links(run_dir: Path) -> None:
-    """Refuse a directory with a symlink to outside of it: writing there would change files elsewhere.
+    """Refuse a run or a sweep with a symlink to outside of its directory: writing there would change files elsewhere.
 
-    Links in W&B's own folder are allowed: only W&B writes there.
+    Links in a run's folder of W&B are allowed, also in those of a sweep's jobs: only W&B writes there.
 
     Raises:
         DlpipeError: names the link and its target.
@@ -133,5 +133,5 @@ def check_links(run_dir: Path) -> None:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 message = f"{path} is a symlink to {path.resolve()}; refusing to follow it. Remove it and retry"
                 raise DlpipeError(message)
-        if Path(folder) == run_dir and "wandb" in names:
+        if "wandb" in names and (Path(folder) == run_dir or CONFIG in files):
             names.remove("wandb")

@@ -6,7 +6,7 @@ from dlpipe.runs.directory import FIGURES
 from dlpipe.sweeps import csv_files, pictures, table
 from dlpipe.sweeps.rows import read_rows
 from dlpipe.sweeps.settings import settings_of
-from dlpipe.sweeps.wandb_run import log_to_wandb
+from dlpipe.sweeps.wandb_run import log_to_wandb, sync_lines
 
 
 def write_results(sweep_dir: Path) -> list[str]:
@@ -28,4 +28,5 @@ def write_results(sweep_dir: Path) -> list[str]:
     drawn = pictures.draw(sweep_dir, rows)
     log_to_wandb(sweep_dir, rows, settings, drawn)
     shown = f"; pictures: {FIGURES}/" if drawn else ""
-    return [*table.lines(rows), f"settings: {csv_files.SUMMARY_CSV}{shown}", f"table: {path}"]
+    sync = sync_lines(sweep_dir, rows)
+    return [*table.lines(rows), *sync, f"settings: {csv_files.SUMMARY_CSV}{shown}", f"table: {path}"]

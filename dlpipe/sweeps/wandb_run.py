@@ -1,6 +1,7 @@
 """The W&B run of a sweep itself, beside those of its jobs: its summary as a table, and its pictures."""
 
 import logging
+import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ def log_to_wandb(sweep_dir: Path, rows: list[Row], settings: list[Setting], pict
             _log(sweep_dir, options, settings, pictures)
     except DlpipeError as error:
         log.warning("the sweep is not logged to W&B: %s", error)
+
+
+def sync_lines(sweep_dir: Path, rows: list[Row]) -> list[str]:
+    """A line with the command that sends the offline logs of all jobs and of the sweep itself; none without such logs.
+
+    A job's name may have several folders, so there is a pattern for each depth.
+    """
+    depths = sorted({0, *(len(Path(row.name).parts) for row in rows)})
+    patterns = ["*/" * depth + "wandb/offline-run-*" for depth in depths]
+    found = [f"{shlex.quote(str(sweep_dir))}/{pattern}" for pattern in patterns if any(sweep_dir.glob(pattern))]
+    return [f"send the whole sweep later with: wandb sync {' '.join(found)}"] if found else []
 
 
 def _log(sweep_dir: Path, options: dict[str, Any], settings: list[Setting], pictures: list[Path]) -> None:

@@ -57,10 +57,15 @@ def test_figures_of_kept_checkpoints_are_drawn_in_evaluation_mode(cli, install, 
         for path in figures.glob("*.png"):
             path.unlink()
         assert cli("figures", "run").code == 0
-    assert {"w.png", *(f"w_epoch_000{epoch}.png" for epoch in (1, 2, 3))} <= set(pictures(figures))
+    assert {"w.png", *(f"w_epoch_000{epoch}.png" for epoch in (1, 2, 3)), "w_by_epoch.png"} <= set(pictures(figures))
     levels = [grey_levels(figures / f"w_epoch_000{epoch}.png") for epoch in (1, 2, 3)]
     assert [len(found) for found in levels] == [1, 1, 1]  # dropout would set some to zero
     assert levels[0] < levels[1] < levels[2]
+    with Image.open(figures / "w_by_epoch.png") as picture:
+        sheet = np.asarray(picture)
+    assert [np.unique(tile).tolist() for tile in np.array_split(sheet[100:300], 3, axis=1)] == [
+        [*level, 255] for level in levels
+    ]
 
 
 def test_figures_of_kept_checkpoints_are_in_the_folder_of_their_stage(cli):
@@ -71,6 +76,7 @@ def test_figures_of_kept_checkpoints_are_in_the_folder_of_their_stage(cli):
     found = pictures(result.folder / "run" / "figures")
     # inputs of the second layer are codes, which are not images
     assert [name for name in found if "epoch" in name] == [
-        f"pretrain/0/filters_epoch_000{epoch}.png" for epoch in (1, 2)
+        "pretrain/0/filters_by_epoch.png",
+        *(f"pretrain/0/filters_epoch_000{epoch}.png" for epoch in (1, 2)),
     ]
     assert {"filters.png", "pretrained_filters.png"} <= set(found)

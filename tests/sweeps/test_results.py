@@ -11,6 +11,8 @@ import pytest
 import wandb
 
 from dlpipe.sweeps.results import write_results
+from dlpipe.sweeps.rows import Row
+from dlpipe.sweeps.wandb_run import sync_lines
 
 
 def table(path):
@@ -125,6 +127,65 @@ def test_a_sweep_whose_jobs_log_to_wandb_has_a_run_of_its_own_in_their_group(cli
     assert {record["run"]["run_id"] for record in wandb_records(directory) if record["type"] == "run"} == {
         run["run_id"]
     }
+
+
+FLAKY = """
+import os
+from pytorch_lightning import Callback
+
+class Flaky(Callback):
+    def on_train_start(self, trainer, pl_module):
+        if trainer.optimizers[0].param_groups[0]["lr"] == 0.2 and not os.path.exists(os.environ["MENDED"]):
+            raise RuntimeError("not mended yet")
+"""
+
+
+def test_the_table_in_wandb_and_the_sync_line_are_right_after_a_sweep_is_resumed(
+    cli, install, without_wandb_account, tmp_path, monkeypatch
+):
+    install("dlpipe-flaky", {}, {"acme_flaky.py": FLAKY})
+    monkeypatch.setenv("MENDED", str(tmp_path / "mended"))
+    flaky = ("+callbacks.flaky._target_=acme_flaky.Flaky", "try_one_batch=false")
+    sweep = ("hydra.sweep.dir=sweep", "optimizer.lr=0.1,0.2", "recipe.max_epochs=1", *flaky)
+    first = cli("-m", "logger=wandb", *sweep)
+    assert first.code == 1
+    (tmp_path / "mended").touch()
+    resumed = cli("resume", "sweep", "--failed")
+    assert resumed.code == 0, resumed.err
+    directory = first.folder / "sweep"
+    line = (
+        f"send the whole sweep later with: wandb sync {directory}/wandb/offline-run-* {directory}/*/wandb/offline-run-*"
+    )
+    assert line in first.out.splitlines()
+    assert line in resumed.out.splitlines()
+    (content,) = [json.loads(path.read_text()) for path in directory.glob("wandb/offline-run-*/files/media/table/*")]
+    summary = table(directory / "sweep-summary.csv")
+    assert [row["finished"] for row in summary] == ["1", "1"]
+    assert content["columns"] == list(summary[0])
+    shown = [["" if cell is None else str(cell) for cell in row] for row in content["data"]]
+    assert shown == [list(row.values()) for row in summary]
+
+
+def test_the_sync_line_covers_every_log_of_a_sweep_and_none_that_was_superseded(tmp_path):
+    sweep_dir = tmp_path / "it's a [sweep] $HOME"
+    names = [*(f"{number}-job" for number in range(300)), "lenet/seed 1"]
+    logs = [sweep_dir / "wandb" / "offline-run-9-sweep"]
+    for name in names:
+        folder = sweep_dir / name / "wandb"
+        logs.append(folder / "offline-run-2-id")
+        for other in ("superseded-offline-run-1-id", "run-3-online"):
+            (folder / other).mkdir(parents=True)
+    for log in logs:
+        log.mkdir(parents=True)
+    (line,) = sync_lines(sweep_dir, [Row(name, "", {}, "finished") for name in names])
+    command = line.removeprefix("send the whole sweep later with: wandb sync ")
+    expanded = subprocess.run(["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True)
+    assert sorted(expanded.stdout.splitlines()) == sorted(map(str, logs))
+
+
+def test_a_sweep_without_offline_logs_has_no_sync_line(tmp_path):
+    (tmp_path / "0-job" / "wandb" / "run-1-online").mkdir(parents=True)
+    assert sync_lines(tmp_path, [Row("0-job", "", {}, "finished")]) == []
 
 
 def test_a_sweep_whose_jobs_do_not_log_to_wandb_has_no_run_there(sweep):

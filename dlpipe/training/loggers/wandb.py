@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from dlpipe.errors import DlpipeError
 from dlpipe.operating_system import identify_user
-from dlpipe.runs.directory import METRICS, write_text
+from dlpipe.runs.directory import CONFIG, METRICS, WEIGHTS, read_summary, write_text
 from dlpipe.training.loggers.job import overrides_of_job, sweep_of_job
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ def wandb_logger(
     name: str | None = None,
     group: str | None = None,
     offline: bool = False,
+    log_model: bool = False,
 ) -> WandbLogger:
-    """A logger with a run already started, in ``directory``.
+    """A logger with a run already started, in ``directory``; ``log_model`` makes the best weights an artifact.
 
     The run's name is its directory's, its tags are the overrides, its group is the sweep's directory name
     unless one is given; its axis is Lightning's ``trainer/global_step``. The id is kept in ``wandb_run_id``,
@@ -52,7 +53,7 @@ def wandb_logger(
     )
     run.define_metric(STEP)
     run.define_metric("*", step_metric=STEP, step_sync=True)
-    return ResumableWandbLogger(run, project, directory)
+    return ResumableWandbLogger(run, project, directory, log_model)
 
 
 def start_run(directory: str, project: str, offline: bool, **options: Any) -> wandb.Run:
@@ -78,9 +79,10 @@ class ResumableWandbLogger(WandbLogger):
     that ``wandb sync`` sends it alone. Online, only the rows are sent that W&B lacks, according to the run's summary.
     """
 
-    def __init__(self, run: wandb.Run, project: str, directory: str) -> None:
+    def __init__(self, run: wandb.Run, project: str, directory: str, log_model: bool = False) -> None:
         super().__init__(experiment=run, project=project, save_dir=directory)
         self.directory = Path(directory)
+        self.log_model = log_model
         self.sent = dict(run.summary)  # empty unless W&B knows the run
         self.last_step: int | None = None
 
@@ -104,6 +106,20 @@ class ResumableWandbLogger(WandbLogger):
         for step, metrics in self._rows():
             if step <= last:
                 self.log_metrics(metrics, step)
+
+    def log_best_weights(self) -> None:
+        """Make the best weights of a finished run an artifact with the name and the aliases of Lightning's logger.
+
+        W&B uploads the files from the run's directory, also when an offline run is sent later: there is no copy.
+        """
+        summary = read_summary(self.directory)
+        if not self.log_model or summary.get("status") != "finished":
+            return
+        metadata = {key: summary[key] for key in ("model", "dataset", "seed")} | (summary["best"] or {})
+        artifact = wandb.Artifact(f"model-{self.experiment.id}", type="model", metadata=metadata)
+        for name in (WEIGHTS, CONFIG):
+            artifact.add_file(str(self.directory.absolute() / name), skip_cache=True, policy="immutable")
+        self.experiment.log_artifact(artifact, aliases=["latest", "best"])
 
     def _rows(self) -> Iterator[tuple[int, dict[str, float]]]:
         path = self.directory / METRICS
@@ -186,7 +202,9 @@ def _run_settings() -> wandb.Settings:
 
 
 def finish(logger: WandbLogger, failed: bool) -> None:
-    """Close the logger's run, as failed or finished."""
+    """Close the logger's run, as failed or finished; of a finished one, keep the best weights if it is asked to."""
+    if isinstance(logger, ResumableWandbLogger) and not failed:
+        logger.log_best_weights()
     finish_run(logger.experiment, failed)
 
 

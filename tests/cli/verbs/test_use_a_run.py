@@ -115,6 +115,7 @@ def test_figures_draws_from_the_checkpoints_again(copied, cli):
         "confusion_matrix.png",
         "filters_epoch_0001.png",
         "filters_epoch_0002.png",
+        "filters_by_epoch.png",
     }
     first, second = (np.array(Image.open(copied / "figures" / f"filters_epoch_000{n}.png")) for n in (1, 2))
     assert (first != second).any()

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dlpipe import DlpipeError, load
+from dlpipe.runs.directory import check_links
 
 SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=2")
 VERBS = (["test"], ["predict"], ["sample", "-n", "1"], ["figures"], ["resume"], ["reproduce"])
@@ -134,6 +135,17 @@ def test_a_link_within_the_runs_directory_and_the_links_of_wandb_are_left_alone(
     (run_dir / "wandb" / "debug.log").symlink_to(tmp_path)
     assert cli("resume", str(run_dir)).code == 0
     assert cli("figures", str(run_dir)).code == 0
+
+
+def test_in_a_sweep_the_links_of_wandb_are_left_alone_beside_a_jobs_config_and_nowhere_else(tmp_path):
+    for folder in ("0-job/wandb", "other/wandb"):
+        (tmp_path / "sweep" / folder).mkdir(parents=True)
+    (tmp_path / "sweep" / "0-job" / "config.yaml").touch()
+    (tmp_path / "sweep" / "0-job" / "wandb" / "debug.log").symlink_to(tmp_path)
+    check_links(tmp_path / "sweep")
+    (tmp_path / "sweep" / "other" / "wandb" / "debug.log").symlink_to(tmp_path)
+    with pytest.raises(DlpipeError, match=r"other/wandb/debug.log is a symlink to .*; refusing to follow it"):
+        check_links(tmp_path / "sweep")
 
 
 HYDRA_NODES = {

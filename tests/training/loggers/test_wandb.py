@@ -1,8 +1,10 @@
 """logger=wandb: when it is online, that it never waits or asks, and what it logs, read back with the wandb command."""
 
+import base64
 import contextlib
 import csv
 import functools
+import hashlib
 import json
 import os
 import pty
@@ -435,6 +437,13 @@ def test_printed_sync_command_names_the_run(sweep, first):
     assert len(commands) == 3  # of two jobs and of the sweep itself
 
 
+def test_printed_sync_command_of_the_sweep_sends_all_of_its_runs(sweep, stranger):
+    (command,) = re.findall(r"send the whole sweep later with: wandb (sync .*)", sweep[1])
+    dry_run = f"{shlex.quote(sys.executable)} -m wandb {command} --dry-run"
+    listed = subprocess.run(["sh", "-c", dry_run], env=stranger, capture_output=True, text=True, timeout=60)
+    assert "Would sync 3 run(s)" in listed.stderr
+
+
 def test_everything_is_in_the_run_directories(sweep):
     directory = sweep[0]
     work = directory.parents[2]
@@ -450,6 +459,54 @@ def test_service_process_ends_with_the_command(sweep):
 
 def test_nothing_is_complained_of(sweep):
     assert sweep[2] == ""
+
+
+# --- the best weights as an artifact
+
+
+def artifacts(run_dir):
+    return records(run_dir, "artifact")
+
+
+def test_log_model_makes_the_best_weights_an_artifact_that_needs_no_copy(wandb_cli):
+    result = wandb_cli("logger.wandb.log_model=true")
+    (artifact,) = artifacts(result.run_dir)
+    assert (artifact["type"], artifact["name"]) == ("model", f"model-{(result.run_dir / 'wandb_run_id').read_text()}")
+    assert sorted(artifact["aliases"]) == ["best", "latest"]
+    files = {entry["path"]: entry for entry in artifact["manifest"]["contents"]}
+    assert files.keys() == {"weights.safetensors", "config.yaml"}
+    for name, entry in files.items():
+        content = (result.run_dir / name).read_bytes()
+        assert entry["local_path"] == str(result.run_dir / name)
+        assert entry["digest"] == base64.b64encode(hashlib.md5(content).digest()).decode()
+    summary = json.loads((result.run_dir / "summary.json").read_text())
+    metadata = json.loads(artifact["metadata"])
+    assert metadata == {"model": "logreg", "dataset": "digits", "seed": 1234, **summary["best"]}
+    assert metadata.keys() >= {"metric", "value", "epoch"}
+
+
+def test_log_model_is_off_by_default(first):
+    assert artifacts(first) == []
+
+
+@pytest.mark.parametrize("value", ["all", "maybe", "2"])
+def test_another_log_model_is_refused_before_anything_is_written(value, cli, environment):
+    result = cli("logger=wandb", f"logger.wandb.log_model={value}")
+    assert (result.code, result.written) == (2, [])
+    assert f"logger.wandb.log_model={value}: must be true or false, like the default False" in result.err
+
+
+def test_a_run_that_failed_has_no_artifact_and_one_after_it_was_resumed(wandb_cli, cli):
+    fails = ("+callbacks.acme._target_=acme_raise.Raise", "+callbacks.acme.what=bug", "try_one_batch=false")
+    result = wandb_cli("logger.wandb.log_model=true", "hydra.run.dir=run", *fails)
+    assert result.code == 1
+    assert artifacts(result.run_dir) == []
+    resumed = cli("resume", "run", "~callbacks.acme")
+    assert resumed.code == 0, resumed.err
+    assert len(artifacts(result.run_dir)) == 1
+    again = cli("resume", "run")  # it is finished
+    assert again.code == 0, again.err
+    assert len(artifacts(result.run_dir)) == 1
 
 
 # --- other ways for a run to go
@@ -503,6 +560,6 @@ def test_name_group_and_project_can_be_given(wandb_cli):
 
 def test_disabled_run_trains_and_leaves_nothing_of_wandb(wandb_cli, environment):
     environment.setenv("WANDB_MODE", "disabled")
-    result = wandb_cli()
+    result = wandb_cli("logger.wandb.log_model=true")
     assert "W&B is disabled" in result.out
     assert (result.code, [path for path in result.written if "wandb" in path]) == (0, [])

@@ -1,10 +1,18 @@
 """The verb that compares runs on the terminal."""
 
+import functools
 import json
 import subprocess
 import sys
 
 import pytest
+
+from .written_run import write_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return functools.partial(write_run, tmp_path)
 
 
 @pytest.fixture

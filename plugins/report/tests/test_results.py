@@ -1,5 +1,6 @@
 """Records of runs, and the page that is made from them."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from dlpipe_report.results.markdown import duration, replace_marked, spread
 from dlpipe_report.results.record import MOST_BYTES, Record, read_records
 from dlpipe_report.results.tables import curves, glance
 
+from .written_run import write_run
+
 ROOT = Path(__file__).parents[3]
 RECORDS = sorted((ROOT / "docs" / "results").glob("*.json"))
 PAGE = "".join(f"<!-- {part} -->\n<!-- /{part} -->\n" for part in ("glance", "changed", "details", "curves"))
@@ -20,6 +23,11 @@ TARGETS = [
     {"dataset": "digits", "metric": "val/error", "value": 0.3, "source": "a log", "run": 0.25, "reached": True},
     {"dataset": "digits", "metric": "test/error", "value": 0.3, "source": "a log", "run": 0.5, "reached": False},
 ]
+
+
+@pytest.fixture
+def run(tmp_path):
+    return functools.partial(write_run, tmp_path)
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 """The verb that runs a recipe and compares its result with the published numbers."""
 
+import functools
+
 import pytest
 import yaml
+
+from .written_run import write_run
 
 TARGETS = {
     "easy": [{"dataset": "digits", "metric": "val/error", "value": 0.99, "source": "a paper"}],
@@ -12,6 +16,11 @@ TARGETS = {
     ],
     "elsewhere": [{"dataset": "mnist", "metric": "val/error", "value": 0.5, "source": "a paper"}],
 }
+
+
+@pytest.fixture
+def run(tmp_path):
+    return functools.partial(write_run, tmp_path)
 
 
 @pytest.fixture

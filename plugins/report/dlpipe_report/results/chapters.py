@@ -1,5 +1,6 @@
 """The tutorials' chapters: what they print, in chapters.yaml beside this file."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ class Chapter:
     curve: PublishedCurve | None = None
 
 
-def read_chapters() -> list[Chapter]:
+@functools.cache
+def read_chapters() -> tuple[Chapter, ...]:
     """All chapters in the tutorials' order."""
     content = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-    return [Chapter(**{**one, "curve": PublishedCurve(**one["curve"]) if "curve" in one else None}) for one in content]
+    return tuple(
+        Chapter(**{**one, "curve": PublishedCurve(**one["curve"]) if "curve" in one else None}) for one in content
+    )
 
 
 def chapter_of(model: str, dataset: str | None = None) -> Chapter | None:

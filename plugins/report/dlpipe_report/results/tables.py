@@ -196,9 +196,8 @@ def _curve_table(chapter: Chapter, own: Group) -> str:
     assert chapter.curve is not None  # of a published log
     metric, points = chapter.curve.metric, chapter.curve.points
     ours = [dict((record.curve or {}).get(metric, [])) for record in own]
-    epochs = sorted({*points, *(epoch for found in ours for epoch in found if len(found) <= 2 * len(points))})
     columns = [points, *ours]
     header = ["epoch", "published", *(f"seed {record.summary['seed']}" for record in own)]
-    rows = [[str(epoch), *(number(metric, column.get(epoch)) for column in columns)] for epoch in epochs]
+    rows = [[str(epoch), *(number(metric, column.get(epoch)) for column in columns)] for epoch in points]
     unit = ", in per cent" if in_per_cent(metric) else ""
     return f"`{metric}`{unit}; published: {chapter.curve.source}.\n\n{table(header, rows)}"

@@ -1,8 +1,7 @@
-"""Directories of runs that nobody trained."""
+"""A directory of a run that nobody trained."""
 
 import json
 
-import pytest
 import yaml
 
 CONFIG = {
@@ -41,19 +40,14 @@ PROVENANCE = {
 METRICS = "step,epoch,val/error\n19,0,0.5\n39,1,0.25\n59,2,0.3\n"
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Write a run's directory: ``run("a", {"model": {"num_hidden": 3}}, seed=2, test=...)``; None is no summary."""
-
-    def write(name, config=None, provenance=None, metrics=METRICS, summary=SUMMARY, **changes):
-        path = tmp_path / name
-        path.mkdir(parents=True)
-        whole = {**CONFIG, **(config or {}), "output_dir": str(path), "logger": {"path": f"{path}/metrics.csv"}}
-        (path / "config.yaml").write_text("format: 1\n" + yaml.safe_dump(whole, sort_keys=False))
-        (path / "provenance.json").write_text(json.dumps({**PROVENANCE, **(provenance or {})}))
-        (path / "metrics.csv").write_text(metrics)
-        if summary is not None:
-            (path / "summary.json").write_text(json.dumps({**summary, **changes}))
-        return path
-
-    return write
+def write_run(folder, name, config=None, provenance=None, metrics=METRICS, summary=SUMMARY, **changes):
+    """Write ``folder/name`` with other values than the usual ones; ``changes`` are of the summary, None writes none."""
+    path = folder / name
+    path.mkdir(parents=True)
+    whole = {**CONFIG, **(config or {}), "output_dir": str(path), "logger": {"path": f"{path}/metrics.csv"}}
+    (path / "config.yaml").write_text("format: 1\n" + yaml.safe_dump(whole, sort_keys=False))
+    (path / "provenance.json").write_text(json.dumps({**PROVENANCE, **(provenance or {})}))
+    (path / "metrics.csv").write_text(metrics)
+    if summary is not None:
+        (path / "summary.json").write_text(json.dumps({**summary, **changes}))
+    return path

@@ -10,9 +10,10 @@ from PIL import Image
 from dlpipe import DlpipeError
 from dlpipe.config.checks import config_checks
 from dlpipe_report.results.chapters import read_chapters
+from dlpipe_report.results.curve_tables import curves
+from dlpipe_report.results.glance import glance
 from dlpipe_report.results.markdown import duration, replace_marked, spread
 from dlpipe_report.results.record import MOST_BYTES, Record, read_records
-from dlpipe_report.results.tables import curves, glance
 
 from .written_run import write_run
 
@@ -203,6 +204,7 @@ def test_filters_and_samples_of_runs_become_one_picture(run, checkout, cli):
         (["whole", "--picture", "x.png"], "no picture: none of these runs has a figure called filters or samples"),
         (["--page", "README.md"], "README.md: no such file; run this in a checkout, or give --page and --records"),
         (["--records", "damaged"], "damaged/x.json is damaged: "),
+        (["--records", "partial"], "partial/x.json is damaged: its summary has no model, dataset, "),
         (["--page", "plain.md"], "plain.md must have the lines <!-- glance --> and <!-- /glance --> once each"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -213,6 +215,8 @@ def test_what_cannot_be_recorded_is_refused(words, message, run, checkout, cli):
     (checkout / "bare" / "provenance.json").unlink()
     (checkout / "damaged").mkdir()
     (checkout / "damaged" / "x.json").write_text('{"command": 1}')
+    (checkout / "partial").mkdir()
+    (checkout / "partial" / "x.json").write_text('{"command": "", "summary": {}, "curve": null, "provenance": {}}')
     (checkout / "plain.md").write_text("plain\n")
     result = cli("results", *words)
     assert result.code == 2

@@ -16,6 +16,7 @@ from dlpipe_report.results.curve import Curve, thinned
 WHERE = ("seed=", "threads=", "resume=", "hydra.", "dataset.directory=", "logger", "~callbacks.progress_bar")
 PLAIN = ("model=", "dataset=")
 LIBRARIES = ("dlpipe", "torch", "pytorch-lightning", "numpy")
+READ = ("model", "dataset", "seed", "status", "stopped_by", "updates", "seconds", "best", "test", "targets", "stages")
 MOST_BYTES = 8192  # of a file
 
 
@@ -108,7 +109,10 @@ def read_records(folder: Path) -> list[Record]:
 
 def _read(path: Path) -> Record:
     try:
-        return Record(**json.loads(path.read_text(encoding="utf-8")))
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+        if missing := [key for key in READ if key not in record.summary]:
+            raise ValueError(f"its summary has no {', '.join(missing)}")
+        return record
     except (OSError, ValueError, TypeError) as error:
         raise DlpipeError(f"{path} is damaged: {error}; make it again with: python -m dlpipe results RUN") from error
 

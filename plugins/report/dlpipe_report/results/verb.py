@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 
 from dlpipe import DlpipeError
+from dlpipe_report.results.curve_tables import curves
+from dlpipe_report.results.details import WITHOUT_CURVE, details
+from dlpipe_report.results.glance import changed, glance
 from dlpipe_report.results.markdown import replace_marked
 from dlpipe_report.results.record import Record, read_records, record_of
 
@@ -11,7 +14,7 @@ RECORDS = Path("docs", "results")
 PAGE = Path("docs", "results.md")
 README = Path("README.md")
 DIFFERS = 1
-NO_CURVE = "Runs marked † were recorded without their curve, and with rounded numbers."
+NO_CURVE = f"Runs marked {WITHOUT_CURVE} were recorded without their curve, and with rounded numbers."
 
 
 def results(words: list[str]) -> int:
@@ -48,20 +51,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _pages(page: Path, records: list[Record]) -> dict[Path, str]:
     """The page and, if it has the markers, the README, as they are written from the records."""
-    from dlpipe_report.results import tables
-
-    glance = tables.glance(records)
+    first = glance(records)
     note = [] if all(record.has_curve for record in records) else [NO_CURVE]
     parts = {
-        "glance": glance,
-        "changed": tables.changed(records),
-        "details": "\n\n".join([*note, tables.details(records)]),
-        "curves": tables.curves(records),
+        "glance": first,
+        "changed": changed(records),
+        "details": "\n\n".join([*note, details(records)]),
+        "curves": curves(records),
     }
     pages = {page: replace_marked(page.read_text(encoding="utf-8"), parts, str(page))}
     readme = README.read_text(encoding="utf-8") if page == PAGE and README.is_file() else ""
     if "<!-- glance -->" in readme:
-        pages[README] = replace_marked(readme, {"glance": glance}, str(README))
+        pages[README] = replace_marked(readme, {"glance": first}, str(README))
     return pages
 
 

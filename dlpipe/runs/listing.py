@@ -80,7 +80,9 @@ def _walk(folder: Path) -> Iterator[tuple[Path, float]]:
 def _read(path: Path, started: float) -> ListedRun:
     try:
         summary = read_summary(path)
-    except DlpipeError:
+        if best := summary.get("best"):
+            _ = best["metric"], best["value"]
+    except (DlpipeError, AttributeError, TypeError, KeyError):  # not JSON, or changed by hand
         summary = {"status": "damaged"}
     if not {"model", "dataset", "seed"} <= summary.keys():
         summary = _in_config(path / CONFIG) | summary

@@ -49,9 +49,10 @@ def test_runs_are_listed_newest_first_with_their_state(make, tmp_path):
     ]
 
 
-def test_a_damaged_summary_hides_no_run(make, tmp_path):
+@pytest.mark.parametrize("text", ["{", "[]", '{"test": [1]}', '{"best": 3}', '{"best": {"metric": "val/error"}}'])
+def test_a_damaged_summary_hides_no_run(text, make, tmp_path):
     run = make("2026-01-01/10-00-00-mlp", 100, "finished")
-    (run / "summary.json").write_text("{")
+    (run / "summary.json").write_text(text)
     assert [(found.status, found.model) for found in runs(tmp_path / "outputs")] == [("damaged", "lenet")]
 
 

@@ -1,5 +1,6 @@
 """A run's curves, thinned to a few points of each metric."""
 
+import math
 from collections.abc import Iterable
 
 from dlpipe import Run
@@ -18,7 +19,7 @@ def thinned(run: Run, epochs: Iterable[int | None]) -> Curve:
         if name in SKIPPED or name.startswith(("test/", "best/")):
             continue
         rows = zip(columns["epoch"], values, strict=True)
-        by_epoch = {int(epoch) + 1: float(f"{value:.{DIGITS}g}") for epoch, value in rows if value == value}
+        by_epoch = {int(epoch) + 1: float(f"{value:.{DIGITS}g}") for epoch, value in rows if math.isfinite(value)}
         curve[name] = [(epoch, by_epoch[epoch]) for epoch in _spread(list(by_epoch), set(epochs))]
     return {name: points for name, points in curve.items() if points}
 

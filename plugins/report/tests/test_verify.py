@@ -84,6 +84,14 @@ def test_without_a_dataset_the_one_with_published_numbers_is_taken(cli, monkeypa
     assert asked == [("model=logreg", "dataset=mnist")]
 
 
+def test_a_run_that_a_signal_stops_ends_with_its_code(cli, monkeypatch):
+    def stopped(*overrides, **options):
+        raise KeyboardInterrupt("saved a checkpoint") from SystemExit(128 + 15)
+
+    monkeypatch.setattr("dlpipe.run", stopped, raising=False)
+    assert cli("verify", "model=logreg").code == 143
+
+
 def test_a_run_that_fails_ends_with_code_1(experiments, cli):
     result = cli("verify", "experiment=easy", "-cd", experiments, "optimizer.lr=1e38")
     assert result.code == 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hydra.plugins.completion_plugin import CompletionPlugin
 
 from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs
-from dlpipe.cli.verbs import VERBS
+from dlpipe.cli.verbs import FILTERS, VERBS
 from dlpipe.config.experiments import experiments
 from dlpipe.plugins import registry
 from dlpipe.runs.listing import LAST
@@ -46,6 +46,9 @@ def _choices(verb: str, before: list[str], word: str) -> Iterator[str]:
         yield from (entry.name for kind in registry.KINDS for entry in registry.available(kind))
         yield from registry.config_options("optimizer")
         yield from (experiment.name for experiment in experiments())
+    elif verb == "runs":
+        yield from (f"{key}=" for key in FILTERS)
+        yield from (path for path in _paths(word) if path.endswith(os.sep))
     elif "run" in arguments and not before:
         yield LAST
         yield from (path for path in _paths(word) if path.endswith(os.sep))

@@ -40,6 +40,7 @@ dlpipe {version}: deep learning pipelines from plugins
   python -m dlpipe check model=lenet recipe.lr=0.05  check a request without running it
   python -m dlpipe resume RUN [recipe.max_epochs=9]  resume an interrupted run, or train a finished one longer
   python -m dlpipe resume SWEEP [--failed]           run what is missing of a sweep, and resume what is half done
+  python -m dlpipe runs [DIR] [model=lenet]          list the latest runs: status, best, test, duration
   python -m dlpipe status SWEEP                      show how far a sweep is, and the best so far
   python -m dlpipe reproduce RUN                     run it again and compare every weight
   python -m dlpipe inspect FILE                      show what a checkpoint contains, without executing anything in it

@@ -17,6 +17,7 @@ UNFINISHED = "unfinished"  # the status of a run without a summary: it is traini
 SHOWN = 5  # runs that a message lists
 # a run without a summary is running or was killed; parsing its YAML would take as long as reading 100 summaries
 NAME = re.compile(r"^(model|dataset):\n(?:  .*\n)*?  name: (.*)$", re.MULTILINE)
+SEED = re.compile(r"^seed: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class ListedRun:
     dataset: str
     status: str
     started: datetime
-    best: dict[str, Any] | None  # metric, value, update, epoch
+    best: dict[str, Any] | None  # metric, value, update, epoch, mode
+    test: dict[str, float]
+    seed: int | None
+    seconds: float | None  # of training; None if the run has not ended
 
     def __str__(self) -> str:
         return f"{self.path}  model={self.model} dataset={self.dataset}  {self.status}"
@@ -76,10 +80,12 @@ def _walk(folder: Path) -> Iterator[tuple[Path, float]]:
 def _read(path: Path, started: float) -> ListedRun:
     try:
         summary = read_summary(path)
-    except DlpipeError:
+        if best := summary.get("best"):
+            _ = best["metric"], best["value"]
+    except (DlpipeError, AttributeError, TypeError, KeyError):  # not JSON, or changed by hand
         summary = {"status": "damaged"}
-    if not {"model", "dataset"} <= summary.keys():
-        summary = _names(path / CONFIG) | summary
+    if not {"model", "dataset", "seed"} <= summary.keys():
+        summary = _in_config(path / CONFIG) | summary
     return ListedRun(
         path,
         str(summary.get("model", "unknown")),
@@ -87,12 +93,17 @@ def _read(path: Path, started: float) -> ListedRun:
         str(summary.get("status", UNFINISHED)),
         datetime.fromtimestamp(started),
         summary.get("best"),
+        summary.get("test", {}),
+        summary.get("seed"),
+        summary.get("seconds"),
     )
 
 
-def _names(config: Path) -> dict[str, str]:
-    """The names of model and dataset in the text of a config."""
+def _in_config(config: Path) -> dict[str, Any]:
+    """The names of model and dataset, and the seed, in the text of a config."""
     try:
-        return dict(NAME.findall(config.read_text(encoding="utf-8", errors="replace")))
+        text = config.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return {}
+    seed = SEED.search(text)
+    return {**dict(NAME.findall(text)), "seed": int(seed[1]) if seed else None}

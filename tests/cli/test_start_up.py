@@ -126,6 +126,8 @@ def test_every_public_name_exists(name):
         ("dlpipe inspect d", ["digit.png"]),
         ("dlpipe sample last --s", ["--seed"]),
         ("dlpipe list ", []),
+        ("dlpipe runs --j", ["--json"]),
+        ("dlpipe runs outputs/ st", ["status="]),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -184,7 +186,9 @@ def test_wrong_arguments_of_a_verb_are_refused_with_its_usage(words, message, cl
     assert message in result.err
 
 
-@pytest.mark.parametrize("words", [["list"], ["show", "lenet"], ["--help"], ["--cfg", "job"], ["model=lenett"]])
+@pytest.mark.parametrize(
+    "words", [["list"], ["runs"], ["show", "lenet"], ["--help"], ["--cfg", "job"], ["model=lenett"]]
+)
 @pytest.mark.parametrize("buffered", [True, False])
 def test_a_reader_that_has_gone_costs_no_traceback(words, buffered):
     """The reader of stdout closes the pipe before the command prints, as ``| head`` may."""

@@ -11,7 +11,7 @@ import pytest
 from dlpipe.errors import DlpipeError
 from dlpipe.runs.listing import find_run, runs
 
-CONFIG = "format: 1\ndataset:\n  image_shape:\n  - 1\n  name: mnist\nmodel:\n  num_hidden: 3\n  name: lenet\n"
+CONFIG = "format: 1\ndataset:\n  image_shape:\n  - 1\n  name: mnist\nmodel:\n  num_hidden: 3\n  name: lenet\nseed: 7\n"
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def make(tmp_path):
         os.utime(path / "config.yaml", (started, started))
         if status:
             best = {"metric": "val/error", "value": 0.1, "update": 3, "epoch": 1}
-            summary = {"model": "mlp", "dataset": "digits", "status": status, "best": best, "test": {}}
+            summary = {"model": "mlp", "dataset": "digits", "status": status, "best": best, "test": {"test/error": 0.2}}
+            summary |= {"seed": 3, "seconds": 4.5}
             (path / "summary.json").write_text(json.dumps(summary))
         return path
 
@@ -42,11 +43,16 @@ def test_runs_are_listed_newest_first_with_their_state(make, tmp_path):
     assert [(run.model, run.dataset) for run in found] == [("lenet", "mnist"), ("mlp", "digits"), ("mlp", "digits")]
     assert [run.best and run.best["value"] for run in found] == [None, 0.1, 0.1]
     assert found[0].started.timestamp() == 200
+    assert [(run.seed, run.seconds, run.test) for run in found[:2]] == [
+        (7, None, {}),
+        (3, 4.5, {"test/error": 0.2}),
+    ]
 
 
-def test_a_damaged_summary_hides_no_run(make, tmp_path):
+@pytest.mark.parametrize("text", ["{", "[]", '{"test": [1]}', '{"best": 3}', '{"best": {"metric": "val/error"}}'])
+def test_a_damaged_summary_hides_no_run(text, make, tmp_path):
     run = make("2026-01-01/10-00-00-mlp", 100, "finished")
-    (run / "summary.json").write_text("{")
+    (run / "summary.json").write_text(text)
     assert [(found.status, found.model) for found in runs(tmp_path / "outputs")] == [("damaged", "lenet")]
 
 

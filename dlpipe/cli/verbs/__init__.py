@@ -4,7 +4,7 @@ import argparse
 import ast
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +27,18 @@ def _integer_from(least: int) -> Callable[[str], int]:
     return integer
 
 
+def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """The type of an argument that is one of these words."""
+
+    def word(text: str) -> str:
+        if text not in words:
+            near = did_you_mean(text, words)
+            raise argparse.ArgumentTypeError(f"must be one of {format_list(words)}, not {text!r}; {near}".rstrip("; "))
+        return text
+
+    return word
+
+
 RUN: Arguments = {"run": {"metavar": "RUN", "help": "the directory of a run; last: the latest in outputs/"}}
 # for a verb that executes what the config in the directory names
 TRUST: Arguments = {"--trust": {"action": "store_true", "help": "allow everything that the run's config names"}}
@@ -38,6 +50,9 @@ CONFIG_DIR: Arguments = {
         "help": "add a folder of your own YAML to the config",
     }
 }
+
+FILTERS = ("model", "dataset", "status", "seed")  # of the runs that are listed
+SORTED_BY = ("started", "best", "test", "duration", "model")
 
 VERBS: dict[str, Arguments] = {
     "list": CONFIG_DIR,
@@ -92,6 +107,27 @@ VERBS: dict[str, Arguments] = {
         **CONFIG_DIR,
         **TRUST,
     },
+    "runs": {
+        "words": {
+            "metavar": "DIR or KEY=VALUE",
+            "nargs": "*",
+            "default": [],
+            "help": "the folder of the runs (default: outputs), "
+            f"and what they must have: {format_list(f'{key}=' for key in FILTERS)}; a comma separates alternatives",
+        },
+        "-n --count": {
+            "metavar": "COUNT",
+            "type": _integer_from(1),
+            "help": "how many runs (default: 20; with --json: all)",
+        },
+        "--sort": {
+            "metavar": "KEY",
+            "type": _one_of(SORTED_BY),
+            "default": SORTED_BY[0],
+            "help": f"{format_list(SORTED_BY)} (default: {SORTED_BY[0]}, the latest first)",
+        },
+        "--json": {"action": "store_true", "help": "print a list of objects"},
+    },
     "status": {
         "sweep": {"metavar": "SWEEP", "help": "the directory of a sweep, running or not"},
         "--significance": {"action": "store_true", "help": "compare the two best settings over the seeds they share"},
@@ -127,7 +163,7 @@ VERBS: dict[str, Arguments] = {
 }
 
 # check says so when it has found no error without PyTorch
-IMPORT_TORCH = VERBS.keys() - {"list", "show", "explain", "check", "save", "status"}
+IMPORT_TORCH = VERBS.keys() - {"list", "show", "explain", "check", "save", "runs", "status"}
 
 
 def run_verb(name: str, words: list[str]) -> int:

@@ -12,6 +12,7 @@ OUTSIDE_DOCS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/*.md
 # index.html is that of docs/index.md
 ADDRESSES = {"README.md": "commands.html", "CHANGELOG.md": "changelog.html", "CONTRIBUTING.md": "contributing.html"}
 PAGE_LINK = re.compile(r"\]\(([\w-]+\.md)\)")
+SOURCE_LINK = re.compile(r"\]\(([\w./-]+\.(?:py|yaml|toml))\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -23,8 +24,29 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         page = File.generated(config, name, abs_src_path=str(path))
         page.dest_uri = ADDRESSES.get(name, page.dest_uri)
         pages.append(page)
+    pages += _source_pages(pages, root, config)
     config.nav = list(_with_chapters(config.nav or [], root))
     return Files(pages)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead a link to a source file to its page on the site."""
+    return SOURCE_LINK.sub(r"](\1.md)", markdown)
+
+
+def _source_pages(pages: list[File], root: Path, config: MkDocsConfig) -> Iterator[File]:
+    """A page for each source file that a page links to."""
+    linked = {
+        (Path(str(page.abs_src_path)).parent / link).resolve()
+        for page in pages
+        if page.is_documentation_page() and page.abs_src_path
+        for link in SOURCE_LINK.findall(page.content_string)
+    }
+    for path in sorted(path for path in linked if path.is_file() and path.is_relative_to(root)):
+        name = path.relative_to(root).as_posix()
+        language = {".py": "python"}.get(path.suffix, path.suffix.removeprefix("."))
+        content = f"# `{name}`\n\n````{language}\n{path.read_text('utf-8')}````\n"
+        yield File.generated(config, f"{name}.md", content=content)
 
 
 def _from_root(file: File, config: MkDocsConfig) -> File:

@@ -112,14 +112,17 @@ class _ParsedError(Exception):
 
 def _problems_of_plugin_verb(words: list[str]) -> list[str]:
     """Call the verb up to where it has parsed its arguments."""
-    parse_args = argparse.ArgumentParser.parse_args
 
-    def stop(parser, *arguments):
-        parse_args(parser, *arguments)
-        raise _ParsedError
+    def stopping(parse):
+        def stop(parser, *arguments):
+            parse(parser, *arguments)
+            raise _ParsedError
+
+        return stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        for name in ("parse_args", "parse_intermixed_args"):
+            patch.setattr(argparse.ArgumentParser, name, stopping(getattr(argparse.ArgumentParser, name)))
         try:
             code = run_plugin_verb(words[0], words[1:])
         except _ParsedError:

@@ -97,6 +97,12 @@ def test_the_reference_has_every_config_key(site, overrides):
     assert sorted(keys.keys() - chosen - {html.unescape(key) for key in shown}) == []
 
 
+def test_a_link_to_a_source_file_leads_to_a_page_that_shows_it(site):
+    assert 'href="../plugins/hmc/dlpipe_hmc/leapfrog.py.html"' in (site / "tutorials" / "hmc.html").read_text()
+    shown = re.sub("<[^>]+>", "", (site / "plugins" / "hmc" / "dlpipe_hmc" / "leapfrog.py.html").read_text())
+    assert "def leapfrog(" in html.unescape(shown)
+
+
 def test_formulas_are_mathml_and_notes_are_written_as_on_github(tmp_path):
     page = build_sample(tmp_path, SAMPLE)
     assert page.count("<math ") == 5

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NUM_EXAMPLES = 50_000
-VARIANTS = ("plain", "compiled", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
+VARIANTS = ("plain", "compiled", "by hand", "dataloader", "lightning", "dlpipe", "dlpipe, K = 1")
 DEVICES = ("cpu", "gpu")
 
 
@@ -24,6 +24,7 @@ class Case:
         dataset: dlpipe's name of it.
         num_examples: that an epoch sees.
         options: of the optimizer, where torch's defaults are not the recipe's.
+        clip: the largest norm of the gradient; None where it is not clipped.
         overrides: of dlpipe's command line, beside those of every case.
     """
 
@@ -38,6 +39,7 @@ class Case:
     dataset: str = "mnist"
     num_examples: int = NUM_EXAMPLES
     options: Mapping[str, float] = field(default_factory=dict)
+    clip: float | None = None
     overrides: tuple[str, ...] = ()
 
     @property
@@ -49,14 +51,23 @@ class Case:
     @property
     def label(self) -> str:
         """The case in a table."""
-        return f"{self.model}{f' {self.stage}' if self.stage else ''}, batch {self.batch_size}"
+        stage = f" {self.stage}" if self.stage else ""
+        optimizer = "" if self.optimizer == "SGD" and not self.options else f", {self.optimizer}"
+        momentum = " with momentum" if "momentum" in self.options else ""
+        clip = "" if self.clip is None else ", clipped"
+        return f"{self.model}{stage}, batch {self.batch_size}{optimizer}{momentum}{clip}"
 
 
 CASES = {
     "logreg600": Case("logreg", 600, 0.13, epochs=11),
     "logreg20": Case("logreg", 20, 0.13),
     "mlp": Case("mlp", 20, 0.01, l2=0.0001),
+    "mlp_momentum": Case("mlp", 20, 0.01, l2=0.0001, options={"momentum": 0.9}, overrides=("optimizer.momentum=0.9",)),
+    "mlp_adam": Case("mlp", 20, 0.001, optimizer="Adam", l2=0.0001, overrides=("optimizer=adam", "optimizer.lr=0.001")),
     "lenet": Case("lenet", 500, 0.1, most_updates=20),
+    "lenet_adam": Case(
+        "lenet", 500, 0.001, optimizer="Adam", most_updates=20, overrides=("optimizer=adam", "optimizer.lr=0.001")
+    ),
     "da": Case("da", 20, 0.1),
     "ca": Case("ca", 10, 0.01, most_updates=2500),
     "sda_pretrain": Case("sda", 1, 0.001, most_updates=5000, stage="pretrain/0"),
@@ -86,4 +97,11 @@ CASES = {
         overrides=("model.validate_every=null", "dataset.test_size=500"),
     ),
     "third_party": Case("third_party", 20, 0.001, optimizer="Adam"),
+    "third_party_clipped": Case(
+        "third_party", 20, 0.001, optimizer="Adam", clip=1.0, overrides=("trainer.gradient_clip_val=1.0",)
+    ),
 }
+
+
+class NotByHandError(Exception):
+    """Nobody has written the derivatives of a case."""

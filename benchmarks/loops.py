@@ -88,6 +88,8 @@ def train_epoch(
     for x, y in batches:
         optimizer.zero_grad()
         loss(net, case, x, y).backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+        if case.clip is not None:
+            nn.utils.clip_grad_norm_(net.parameters(), case.clip)
         optimizer.step()
 
 

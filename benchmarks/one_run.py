@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cases import CASES, DEVICES, VARIANTS, Case
+from cases import CASES, DEVICES, VARIANTS, Case, NotByHandError
 from through_dlpipe import ONE_AT_A_TIME, RefusedError, dlpipe
 
 
@@ -34,6 +34,8 @@ def measure(case: Case, variant: str, threads: int, device: str, folder: Path) -
     """Numbers of the epochs after the first, or why there are none."""
     try:
         _, *epochs = epochs_of(case, variant, threads, device, folder)
+    except NotByHandError:
+        return {"skipped": "no derivatives by hand"}
     except RefusedError:
         if variant == "dlpipe":
             raise
@@ -53,6 +55,10 @@ def epochs_of(case: Case, variant: str, threads: int, device: str, folder: Path)
         import loops
 
         return getattr(loops, variant)(case, threads, device)  # type: ignore[no-any-return]  # getattr gives Any
+    if variant == "by hand":
+        from by_hand import by_hand
+
+        return by_hand(case, threads, device)
     if variant == "lightning":
         from stock_lightning import lightning
 

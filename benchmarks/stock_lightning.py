@@ -48,6 +48,7 @@ def lightning(case: Case, threads: int, device: str, folder: Path) -> list[tuple
         accelerator=device,
         devices=1,
         max_epochs=case.epochs,
+        gradient_clip_val=case.clip,
         logger=CSVLogger(folder),
         callbacks=[ModelCheckpoint(folder / "checkpoints", monitor="val/loss"), Clock(str(folder / "clock.json"))],
     )

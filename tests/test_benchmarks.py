@@ -60,11 +60,40 @@ def fresh(cli, install, monkeypatch, tmp_path):
         ("logreg600", "dlpipe"),
         ("logreg600", "dlpipe, K = 1"),
         ("third_party", "plain"),
-        ("third_party", "dlpipe"),
+        ("third_party_clipped", "by hand"),
+        ("third_party_clipped", "dlpipe"),
+        ("mlp_momentum", "dlpipe"),
     ],
 )
 def test_a_variant_is_measured(case, variant, script, fresh, capsys):
     measured(case, variant, script, capsys)
+
+
+@pytest.mark.parametrize("name", ["logreg600", "mlp", "mlp_momentum", "mlp_adam", "third_party", "third_party_clipped"])
+def test_derivatives_by_hand_give_the_weights_of_the_plain_loop(name, script):
+    networks, loops, by_hand = script("networks"), script("loops"), script("by_hand")
+    case = script("cases").CASES[name]
+    weights = []
+    for train in ("plain", "by hand"):
+        torch.manual_seed(1)
+        net = networks.network(case.model).double()  # Adam divides by gradients that may be rounding alone
+        batches = [(torch.rand(20, 784).double(), torch.randint(10, (20,))) for _ in range(4)]
+        if train == "plain":
+            loops.train_epoch(net, networks.optimizer(net, case), case, batches)
+        else:
+            with torch.no_grad():
+                update = by_hand.update_of(net, case)
+                for x, y in batches:
+                    update(x, y)
+        weights.append([parameter.detach() for parameter in net.parameters()])
+    for plain, own in zip(*weights, strict=True):
+        torch.testing.assert_close(own, plain, rtol=0, atol=1e-9)
+
+
+def test_derivatives_of_a_convolution_are_not_written_by_hand(script):
+    case = script("cases").CASES["lenet"]
+    result = script("one_run").measure(case, "by hand", 1, "cpu", Path())
+    assert result == {"skipped": "no derivatives by hand"}
 
 
 def measured(case, variant, script, capsys):
@@ -325,7 +354,7 @@ def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys
     assert (tmp_path / "tables.md").read_text() == message
     found = json.loads((tmp_path / "found.json").read_text())
     assert sorted(found) == ["machine", "measurements", "rounds", "start_up"]
-    assert len(found["measurements"]) == 3 * 7  # a round: six variants, and dlpipe beside a neighbour
+    assert len(found["measurements"]) == 3 * 8  # a round: seven variants, and dlpipe beside a neighbour
     assert [m["round"] for m in found["measurements"] if m["neighbour"]] == [0, 1, 2]
 
 

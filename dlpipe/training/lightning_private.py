@@ -64,6 +64,11 @@ class EpochLoop(_TrainingEpochLoop):
         self._batches_that_stepped = step
 
 
+def is_accumulating(trainer: pl.Trainer) -> bool:
+    """Whether this minibatch only adds to the gradients: the optimizer steps after a later one."""
+    return trainer.fit_loop._should_accumulate()
+
+
 def mark_resumed(fit_loop: _FitLoop) -> None:
     """Let hooks and LR schedulers behave as in any epoch from here: `is_resuming` of the loops reads the second."""
     fit_loop.restarting = False

@@ -46,6 +46,8 @@ class EpochMeanLoss(pl.Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
             loss = loss.detach()
+            if (window := trainer.accumulate_grad_batches) != 1:  # over which Lightning has divided it
+                loss = loss * window
             self.on_minibatches([loss * self.sharded_loader.loss_weight(batch_idx) if self.sharded_loader else loss])
 
     def next_update(self) -> float:

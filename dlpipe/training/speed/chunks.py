@@ -29,6 +29,7 @@ from dlpipe.training.lightning_private import (
 )
 from dlpipe.training.resume.loops import ResumableEpochLoop
 from dlpipe.training.speed.eager import eager_update
+from dlpipe.training.speed.gradient_step import GradientStep
 from dlpipe.training.speed.support import reason_not_chunked
 from dlpipe.training.speed.updates import FusedOptimization, FusedUpdates, add_progress
 from dlpipe.training.trainer import find_callback
@@ -63,6 +64,7 @@ class ChunkedEpochLoop(ResumableEpochLoop):
         self.size = size
         self.reason_chunks_disabled: str | None = None
         self._is_set_up = False
+        self._trained = 0  # minibatches of the chunk
         self._batch: Any = None
         # optional methods of callbacks, looked up once
         self._next_updates: list[Callable[[], float]] = []
@@ -87,25 +89,28 @@ class ChunkedEpochLoop(ResumableEpochLoop):
 
     def _num_fast_batches(self) -> int:
         """How many minibatches there are before the one after which something happens."""
-        trainer, progress = self.trainer, self.batch_progress
-        if trainer.accumulate_grad_batches != 1:  # a callback may change it between epochs
-            return 0
+        trainer, progress, window = self.trainer, self.batch_progress, self.trainer.accumulate_grad_batches
         left = [self.size, trainer.num_training_batches - progress.current.ready]
+        accumulated = progress.current.ready % window
         if trainer.loggers and trainer.log_every_n_steps and not self.fused.silent:
-            left.append(_until_multiple(trainer.log_every_n_steps, self.logging_step))
-        if self.max_steps != -1:
-            left.append(self.max_steps - self.global_step)
+            # Lightning logs each minibatch of the window
+            windows = _until_multiple(trainer.log_every_n_steps, self.logging_step) - 1
+            left.append(max(windows * window - accumulated, 0) + 1)
         if trainer.val_check_batch not in (None, math.inf):
             counted = progress.total if trainer.check_val_every_n_epoch is None else progress.current
             left.append(_until_multiple(int(trainer.val_check_batch), counted.ready))
-        left += [next_update() - self.global_step for next_update in self._next_updates]
+        updates = [next_update() - self.global_step for next_update in self._next_updates]
+        if self.max_steps != -1:
+            updates.append(self.max_steps - self.global_step)
+        left += [count * window - accumulated for count in updates]
         return int(min(left)) - 1
 
     def _run_fast_loop(self, data_fetcher: DataFetcher, count: int) -> None:
         """Train at most ``count`` minibatches by the loop that one would write by hand."""
         trainer, fused = self.trainer, self.fused
         fused.invalidate_stale_traces()
-        update_eagerly = eager_update(trainer.lightning_module, trainer.optimizers[0])
+        update_eagerly = eager_update(trainer.lightning_module, GradientStep(trainer, trainer.optimizers[0]))
+        window = trainer.accumulate_grad_batches
         steps_lr = any(config.interval == "step" for config in trainer.lr_scheduler_configs)
         batches, updates = self.batch_progress, self.automatic_optimization.optim_progress.optimizer.step
         losses: list[Tensor] = []
@@ -120,13 +125,17 @@ class ChunkedEpochLoop(ResumableEpochLoop):
                 # the module and LR schedulers see these counts at every step; the others are added at the end
                 batches.total.ready += 1
                 batches.current.ready += 1
-                loss = fused.train(batch)
+                index = batches.current.ready - 1
+                begins, ends = index % window == 0, (index + 1) % window == 0
+                loss = fused.train(batch, begins, ends)
                 if loss is None:
-                    loss = update_eagerly(batch, batches.current.ready - 1)
+                    loss = update_eagerly(batch, index, begins, ends)
                 if loss is not None:
-                    losses.append(loss)
-                updates.total.completed += 1
-                updates.current.completed += 1
+                    losses.append(loss if window == 1 else loss / window * window)  # rounded as Lightning's is
+                self._trained += 1
+                if ends:
+                    updates.total.completed += 1
+                    updates.current.completed += 1
                 if steps_lr:
                     self.update_lr_schedulers("step", update_plateau_schedulers=False)
                 if time.perf_counter() > deadline:
@@ -168,18 +177,20 @@ class ChunkedEpochLoop(ResumableEpochLoop):
     def _sync_progress_counters(self, data_fetcher: DataFetcher, losses: list[Tensor]) -> Iterator[None]:
         """Bring Lightning's other counts to where they are after so many minibatches, also when one raised."""
         optimizer = self.automatic_optimization.optim_progress.optimizer
-        ready_before, updates_before = self.batch_progress.total.ready, optimizer.step.total.completed
+        window, before = self.trainer.accumulate_grad_batches, self.batch_progress.current.ready
+        updates_before, self._trained = optimizer.step.total.completed, 0
         try:
             yield
         finally:
-            started = self.batch_progress.total.ready - ready_before
+            ready = self.batch_progress.current.ready
             updated = optimizer.step.total.completed - updates_before
             if _is_in_memory(data_fetcher):
-                count_fetched(data_fetcher, started)
-            add_progress(self.batch_progress, started, "started")
-            add_progress(self.batch_progress, updated, "processed", "completed")
-            add_progress(optimizer.step, started, "ready")
-            add_progress(optimizer.zero_grad, updated, "ready", "started", "completed")
+                count_fetched(data_fetcher, ready - before)
+            add_progress(self.batch_progress, ready - before, "started")
+            add_progress(self.batch_progress, self._trained, "processed", "completed")
+            add_progress(optimizer.step, ready // window - before // window, "ready")
+            begun = -(-(before + self._trained) // window) - -(-before // window)
+            add_progress(optimizer.zero_grad, begun, "ready", "started", "completed")
             self.logging_step += updated
             for take_losses in self._loss_takers:
                 take_losses(losses)

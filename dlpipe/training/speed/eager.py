@@ -10,6 +10,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor
 from torch.optim import Optimizer
 
+from dlpipe.training.speed.gradient_step import GradientStep
 from dlpipe.training.speed.traceable import NotTraceableError, isolated
 from dlpipe.training.speed.tracing import Trace
 
@@ -17,41 +18,38 @@ from dlpipe.training.speed.tracing import Trace
 TOLERANCE = 1e-3
 
 
-def eager_update(module: pl.LightningModule, optimizer: Optimizer) -> Callable[[Any, int], Tensor | None]:
-    """``update(batch, batch_idx)``, which returns the detached loss.
+def eager_update(
+    module: pl.LightningModule, gradient_step: GradientStep
+) -> Callable[[Any, int, bool, bool], Tensor | None]:
+    """``update(batch, batch_idx, begins, ends)``, which returns the detached loss.
 
-    Where training_step returns None there is no backward, and the optimizer steps without gradients, as in Lightning.
+    The minibatch may begin and end a window of accumulated gradients. Where training_step returns None there is no
+    backward, and the optimizer steps without gradients, as in Lightning.
     """
-    training_step = module.training_step
+    training_step, window = module.training_step, gradient_step.window
     wants_index = is_param_in_hook_signature(training_step, "batch_idx", min_args=2)
 
-    def update(batch: Any, batch_idx: int) -> Tensor | None:
+    def update(batch: Any, batch_idx: int, begins: bool, ends: bool) -> Tensor | None:
         output = training_step(batch, batch_idx) if wants_index else training_step(batch)
         loss: Any = output["loss"] if isinstance(output, dict) else output
-        _zero_grad(optimizer)
+        if begins:
+            gradient_step.zero_grad()
         if loss is not None:
-            loss.backward()
+            (loss if window == 1 else loss / window).backward()
             loss = loss.detach()
-        optimizer.step()
+        if ends:
+            gradient_step.finish()
         return loss  # type: ignore[no-any-return]  # a Tensor or None
 
     return update
 
 
-def _zero_grad(optimizer: Optimizer) -> None:
-    """``optimizer.zero_grad()`` without its profiler, which takes longer than the rest."""
-    if type(optimizer).zero_grad is not Optimizer.zero_grad:
-        optimizer.zero_grad()
-        return
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = None
-
-
 def verify_against_eager(
-    update: Callable[[], Tensor], trace: Trace, module: pl.LightningModule, optimizer: Optimizer, batch: Any
+    update: Callable[[], Tensor], trace: Trace, module: pl.LightningModule, gradient_step: GradientStep, batch: Any
 ) -> None:
     """Make sure that an update without autograd, made of the trace, gives the optimizer's loss and weights; undo both.
+
+    The minibatch is taken for a whole window of accumulated gradients.
 
     Raises:
         NotTraceableError: the update gives other numbers, or fails.
@@ -59,20 +57,19 @@ def verify_against_eager(
     parameters, constants = list(module.parameters()), vars(trace.constants).values()
 
     def outcome(update: Callable[[], Any]) -> list[Tensor]:
-        with _undone([*parameters, *module.buffers(), *constants]):
+        with _undone([*parameters, *module.buffers(), *constants]), _state_undone(gradient_step.optimizer):
             return [update(), *(parameter.detach().clone() for parameter in parameters)]
 
     def update_eagerly() -> Tensor | None:
         with isolated(module, lambda *_, **__: None):
-            loss = eager_update(module, optimizer)(batch, 0)
-        _zero_grad(optimizer)
-        return loss
+            return eager_update(module, gradient_step)(batch, 0, True, True)
 
     starts = [parameter.detach().clone() for parameter in parameters]
     expected = outcome(update_eagerly)
     try:
         with torch.no_grad():
             actual = outcome(update)
+            gradient_step.zero_grad()
     except RuntimeError as error:
         raise NotTraceableError(f"the traced step fails: {error}") from error
     if not all(map(is_close, [torch.zeros_like(expected[0]), *starts], expected, actual)):
@@ -103,3 +100,24 @@ def _undone(changed: list[Any]) -> Iterator[None]:
                     tensor.copy_(copy)
             for generator, state in states:
                 generator.set_state(state)
+
+
+@contextlib.contextmanager
+def _state_undone(optimizer: Optimizer) -> Iterator[None]:
+    """Restore the state of an optimizer at the end: its tensors in place, its other values, and what it lacked."""
+    before = {
+        parameter: {name: (value, value.clone() if isinstance(value, Tensor) else None) for name, value in own.items()}
+        for parameter, own in optimizer.state.items()
+    }
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter in list(optimizer.state):
+                if parameter not in before:
+                    del optimizer.state[parameter]
+                    continue
+                optimizer.state[parameter] = {name: value for name, (value, _) in before[parameter].items()}
+                for value, copy in before[parameter].values():
+                    if copy is not None:
+                        value.copy_(copy)

@@ -1,4 +1,6 @@
-"""A traced training step with plain SGD, in which the gradient of a dense layer's weight is never formed.
+"""A traced training step, without autograd and the module's Python, for plain SGD and for any other optimizer.
+
+With plain SGD the gradient of a dense layer's weight is never formed.
 
 The one place where dlpipe does what a library does. For `torch.optim.SGD` backward writes the gradient, the optimizer
 reads it with the weight, adds the decay and writes the weight: passes over a matrix which, with small minibatches, cost
@@ -54,18 +56,70 @@ def fused_step(trace: Trace, groups: list[dict[str, Any]]) -> Step:
             for parameter in group["params"]
             if parameter in trace.gradients
         ]
-        results = [trace.loss, *(value for _, value, _, _ in trace.logged if isinstance(value, fx.Node))]
-        output.args = ([_clone_if_aliases_parameter(root, node) for node in results],)
+        output.args = ([_clone_if_aliases_parameter(root, node) for node in _results(trace)],)
         for update in parameter_updates:
             _emit(graph, update)
     _simplify(graph)
-    for node in graph.nodes:
+    return _compiled(trace)
+
+
+def step_with_gradients(trace: Trace) -> Callable[..., list[Tensor]]:
+    """The step that returns, after loss and logged values, the gradients in the order of ``trace.gradients``.
+
+    They are tensors of their own, strided as their parameters: an optimizer and clipping may change them.
+
+    Args:
+        trace: consumed.
+    """
+    root, graph = trace.root, trace.root.graph
+    output, count = graph.output_node(), len(trace.gradients)
+    output.args = ([*_results(trace), *trace.gradients.values()],)
+    _simplify(graph)
+    nodes: Any = output.args[0]
+    with graph.inserting_before(output):
+        results = [_clone_if_aliases_parameter(root, node) for node in nodes[:-count]]
+        gradients = [
+            node if _is_own(node, parameter) else _copy_like(graph, node, parameter)
+            for node, parameter in zip(nodes[-count:], trace.gradients, strict=True)
+        ]
+    output.args = ([*results, *gradients],)
+    return _compiled(trace)
+
+
+def _results(trace: Trace) -> list[fx.Node]:
+    """The loss and the logged tensors."""
+    return [trace.loss, *(value for _, value, _, _ in trace.logged if isinstance(value, fx.Node))]
+
+
+def _compiled(trace: Trace) -> Callable[..., list[Tensor]]:
+    root = trace.root
+    for node in root.graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload):
             node.target = _direct(node.target)
     root.recompile()
     # generated code looks what it reads up at every call, and nn.Module's way of finding it takes longer
     forward, constants = type(root).forward, trace.constants
     return lambda *arguments: forward(constants, *arguments)
+
+
+def _is_own(node: fx.Node, parameter: nn.Parameter) -> bool:
+    """Whether nothing else reads the memory of a gradient, which is strided as its parameter."""
+    value = node.meta.get("val")
+    if value is None or value.stride() != parameter.stride():
+        return False
+    while node.target in VIEWS and len(node.users) == 1:
+        node = node.args[0]  # type: ignore[assignment]
+    operation = node.target
+    is_new = isinstance(operation, torch._ops.OpOverload) and not (operation.is_view or operation._schema.is_mutable)
+    return is_new and len(node.users) == 1
+
+
+def _copy_like(graph: fx.Graph, node: fx.Node, parameter: nn.Parameter) -> fx.Node:
+    """A copy of a gradient with the strides of its parameter."""
+    options: Any = {"dtype": parameter.dtype, "device": parameter.device}
+    shape = (list(parameter.shape), list(parameter.stride()))
+    empty = graph.call_function(aten.empty_strided.default, shape, options)
+    return graph.call_function(aten.copy_.default, (empty, node))
 
 
 def _parameter_update(

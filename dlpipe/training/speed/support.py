@@ -11,7 +11,6 @@ from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch import Tensor
 
 from dlpipe.contract import optional_method
 from dlpipe.training.lightning_private import DataFetcher, IteratorFetcher
@@ -49,8 +48,6 @@ def reason_not_chunked(trainer: pl.Trainer, data_fetcher: DataFetcher) -> str | 
             "training_step takes the iterator of the data": isinstance(data_fetcher, IteratorFetcher),
             "the training data has no length": trainer.num_training_batches == math.inf,
             "the module optimizes by hand": not module.automatic_optimization,
-            "gradients are accumulated": trainer.accumulate_grad_batches != 1,
-            "gradients are clipped": trainer.gradient_clip_val is not None,
             f"the strategy is {type(strategy).__name__}": type(strategy) is not SingleDeviceStrategy,
             "the precision scales gradients": not (
                 type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
@@ -73,21 +70,16 @@ def reason_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | N
         return f"{type(module).__name__} is as fast without"
     if hook := _overridden_hook(GRADIENT_HOOKS, module, trainer.callbacks):  # type: ignore[attr-defined]
         return hook
-    optimizers = trainer.optimizers
-    if len(optimizers) != 1 or type(optimizers[0]) is not torch.optim.SGD or not module.automatic_optimization:
-        return "only torch.optim.SGD is replaced"
-    groups, own = optimizers[0].param_groups, set(module.parameters())
-    options = ("momentum", "maximize", "differentiable")
+    if len(trainer.optimizers) != 1 or not module.automatic_optimization:
+        return "the module does not leave its updates to one optimizer"
+    (optimizer,), own = trainer.optimizers, set(module.parameters())
     return _first_that_holds(
         {
-            **{f"SGD has {option}": any(group[option] for group in groups) for option in options},
-            "gradients are clipped": trainer.gradient_clip_val is not None,
-            "gradients are accumulated": trainer.accumulate_grad_batches != 1,
+            "the optimizer evaluates the loss itself": _needs_closure(optimizer),
             "several devices exchange gradients": type(trainer.strategy) is not SingleDeviceStrategy,
             "the precision is mixed": type(trainer.precision_plugin) is not Precision,
-            "the learning rate is a tensor": any(isinstance(group["lr"], Tensor) for group in groups),
             "the optimizer has parameters that are not the module's": any(
-                parameter not in own for group in groups for parameter in group["params"]
+                parameter not in own for group in optimizer.param_groups for parameter in group["params"]
             ),
         }
     )

@@ -55,8 +55,10 @@ def tensors_of(batch: Any) -> tuple[Tensor, ...]:
     return tuple(items)
 
 
-def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...]) -> Trace:
+def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...], window: int = 1) -> Trace:
     """Trace the training step for minibatches of this type whose tensors, from `tensors_of`, have these shapes.
+
+    The gradients are those of the loss over ``window``, the number of minibatches that add up theirs.
 
     Raises:
         NotTraceableError: the step is not, or not surely, the same operations at every minibatch.
@@ -66,7 +68,8 @@ def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[T
 
     def step(*tensors: Tensor) -> list[Tensor | None]:
         loss = _loss_of(module, _batch_like(batch, tensors))
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        mean = loss if window == 1 else loss / window
+        gradients = torch.autograd.grad(mean, parameters, allow_unused=True)
         return [loss, *gradients, *(value for _, value, _, _ in logged if isinstance(value, Tensor))]
 
     def log(name: str, value: Any, *args: Any, **kwargs: Any) -> None:

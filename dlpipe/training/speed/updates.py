@@ -1,8 +1,8 @@
-"""Train minibatches by traced, fused steps wherever that gives the numbers of torch.optim.SGD."""
+"""Train minibatches by traced steps wherever they give the numbers of autograd and the optimizer."""
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, fx
 from torch.optim import Optimizer
 
-from dlpipe.training.lightning_private import AutomaticOptimization, set_current_hook
+from dlpipe.training.lightning_private import AutomaticOptimization, is_accumulating, set_current_hook
 from dlpipe.training.speed.cuda_graphs import capture_on_gpu, graphed
 from dlpipe.training.speed.eager import verify_against_eager
-from dlpipe.training.speed.fused import Step, fused_step
+from dlpipe.training.speed.fused import fused_step, step_with_gradients
+from dlpipe.training.speed.gradient_step import GradientStep, choose_fused_kernel, is_plain_sgd
 from dlpipe.training.speed.support import reason_not_fused
 from dlpipe.training.speed.traceable import NotTraceableError, plain_state
 from dlpipe.training.speed.tracing import Logged, tensors_of, trace_training_step
@@ -22,6 +23,8 @@ from dlpipe.training.speed.tracing import Logged, tensors_of, trace_training_ste
 log = logging.getLogger(__name__)
 # tracing takes about as long as a hundred updates, so after the first few there is one trace for every hundred
 FREE_TRACES, UPDATES_PER_TRACE = 8, 100
+# trains a minibatch, of which it says whether it begins and ends a window: its loss and the tensors that it logs
+Train = Callable[[tuple[Tensor, ...], bool, bool], list[Tensor]]
 
 
 def update_rates(groups: list[dict[str, Any]], rounding_error: list[float]) -> Iterator[float]:
@@ -47,9 +50,11 @@ def update_rates(groups: list[dict[str, Any]], rounding_error: list[float]) -> I
 
 
 class FusedUpdates(pl.Callback):
-    """Replace forward, backward and plain SGD by `fused_step`, where the step can be traced and gives the same numbers.
+    """Replace forward and backward by a traced step, where the step can be traced and gives the same numbers.
 
-    `train` makes one update; the loops of `dlpipe.training.speed` call it in place of Lightning's optimization.
+    With plain SGD the traced step also updates the parameters; another optimizer steps by itself, with torch's fused
+    kernel where it has one. `train` trains one minibatch; the loops of `dlpipe.training.speed` call it in place of
+    Lightning's optimization.
     """
 
     def __init__(self) -> None:
@@ -59,19 +64,32 @@ class FusedUpdates(pl.Callback):
         self.rounding_error: list[float] = []  # as in `update_rates`
         self._traced_keys: set[str] = set()  # types and shapes of minibatches whose step has been traced
         self._module: Any = None  # None while updates are not fused
-        self._optimizer: Any = None
+        self._gradient_step: Any = None
         self._state: Any = None  # what the traces depend on
-        self._steps: dict[Any, tuple[Step, Logged]] = {}
+        self._steps: dict[Any, tuple[Train, Logged]] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log once why updates are not fused, if they are not."""
         reason = reason_not_fused(trainer, pl_module)
-        if reason and type(trainer.optimizers[0]) is torch.optim.SGD:
+        if reason and len(trainer.optimizers) == 1 and pl_module.automatic_optimization:
             log.info("Fused updates disabled: %s", reason)
         self._module = None if reason or self.disabled else pl_module
-        self._optimizer, self._steps, self._state = trainer.optimizers[0], {}, None
-        if len(self.rounding_error) != len(self._optimizer.param_groups):
-            self.rounding_error = [1.0] * len(self._optimizer.param_groups)
+        self._steps, self._state = {}, None
+        for optimizer in trainer.optimizers:
+            self._gradient_step = GradientStep(trainer, optimizer)
+            if not self._updates_in_place():
+                choose_fused_kernel(optimizer)
+            if len(self.rounding_error) != len(optimizer.param_groups):
+                self.rounding_error = [1.0] * len(optimizer.param_groups)
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return self._gradient_step.optimizer.param_groups  # type: ignore[no-any-return]
+
+    def _updates_in_place(self) -> bool:
+        """Whether an update needs nothing but the gradients of its own minibatch."""
+        own: GradientStep = self._gradient_step
+        return is_plain_sgd(own.optimizer) and own.window == 1 and not own.trainer.gradient_clip_val
 
     @property
     def silent(self) -> bool:
@@ -84,9 +102,11 @@ class FusedUpdates(pl.Callback):
         if self._module is None:
             return
         try:
-            if self._optimizer._optimizer_step_pre_hooks or self._optimizer._optimizer_step_post_hooks:
+            optimizer = self._gradient_step.optimizer
+            if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
                 raise NotTraceableError("the optimizer has hooks of its step")
-            state = [plain_state(self._module), [bool(group["weight_decay"]) for group in self._optimizer.param_groups]]
+            in_place = [bool(group["weight_decay"]) for group in self._groups] if self._updates_in_place() else None
+            state = [plain_state(self._module), in_place, self._gradient_step.window]
         except NotTraceableError as error:
             self._disable(error)
             return
@@ -95,8 +115,14 @@ class FusedUpdates(pl.Callback):
                 self._traced_keys.clear()
             self._steps, self._state = {}, state
 
-    def train(self, batch: Any) -> Tensor | None:
-        """Update the parameters for a minibatch; returns its loss, or None where autograd has to do it."""
+    def train(self, batch: Any, begins: bool = True, ends: bool = True) -> Tensor | None:
+        """Train a minibatch; returns its loss, or None where autograd has to do it.
+
+        Args:
+            batch: the minibatch.
+            begins: whether it is the first of those that add up their gradients.
+            ends: whether it is the last of them, after which the optimizer steps.
+        """
         if self._module is None:
             return None
         try:
@@ -111,7 +137,7 @@ class FusedUpdates(pl.Callback):
         step, logged = found
         self.updates += 1
         with torch.no_grad():
-            loss, *values = step(*tensors, *update_rates(self._optimizer.param_groups, self.rounding_error))
+            loss, *values = step(tensors, begins, ends)
         if logged:
             self._log(logged, values)
         return loss
@@ -125,21 +151,28 @@ class FusedUpdates(pl.Callback):
             module.log(name, next(left) if isinstance(value, fx.Node) else value, *args, **kwargs)
         set_current_hook(module, before)
 
-    def _trace(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Step, Logged] | None:
+    def _trace(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Train, Logged] | None:
         """The verified step for minibatches of this key, and what it logs; None where it is not yet worth a trace."""
         if repr(key) not in self._traced_keys:
             if self.traces >= FREE_TRACES + self.updates // UPDATES_PER_TRACE:
                 return None
             self.traces += 1
             self._traced_keys.add(repr(key))
-        groups = self._optimizer.param_groups
-        trace = trace_training_step(self._module, batch, tensors)
-        step = fused_step(trace, groups)
-        rates = list(update_rates(groups, [1.0] * len(groups)))
-        verify_against_eager(lambda: step(*tensors, *rates)[0], trace, self._module, self._optimizer, batch)
+        own: GradientStep = self._gradient_step
+        trace = trace_training_step(self._module, batch, tensors, own.window)
+        parameters = list(trace.gradients)
+        in_place = self._updates_in_place()
+        step = fused_step(trace, self._groups) if in_place else step_with_gradients(trace)
+        once = _train_in_place(step, self._groups, [1.0] * len(self._groups))
+        train = once if in_place else _train_by_gradients(step, own, parameters)
+        verify_against_eager(lambda: train(tensors, True, True)[0], trace, self._module, own, batch)
         if on_gpu(tensors):
             step = graphed(step, len(tensors), capture_on_gpu())
-        return self._steps.setdefault(key, (step, trace.logged))
+        if in_place:
+            train = _train_in_place(step, self._groups, self.rounding_error)
+        else:
+            train = _train_by_gradients(step, own, parameters)
+        return self._steps.setdefault(key, (train, trace.logged))
 
     def _disable(self, error: NotTraceableError) -> None:
         log.info("Fused updates disabled: %s", error)
@@ -147,7 +180,7 @@ class FusedUpdates(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Release the module and the traces."""
-        self._module, self._optimizer, self._steps, self._state = None, None, {}, None
+        self._module, self._gradient_step, self._steps, self._state = None, None, {}, None
 
     def state_dict(self) -> dict[str, Any]:
         """Rounding errors of the decay, and what decides which minibatches are fused: the others round differently."""
@@ -173,17 +206,40 @@ class FusedOptimization(AutomaticOptimization):
         self.fused = fused
 
     def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
-        """Update for the minibatch in ``kwargs``."""
-        if self.trainer.accumulate_grad_batches != 1:  # a callback may change it between epochs
-            return super().run(optimizer, batch_idx, kwargs)
+        """Train the minibatch in ``kwargs``."""
+        window = self.trainer.accumulate_grad_batches
+        begins, ends = batch_idx % window == 0, not is_accumulating(self.trainer)
         self.fused.invalidate_stale_traces()
-        loss = self.fused.train(kwargs["batch"]) if "batch" in kwargs else None
+        loss = self.fused.train(kwargs["batch"], begins, ends) if "batch" in kwargs else None
         if loss is None:
             return super().run(optimizer, batch_idx, kwargs)
         progress = self.optim_progress.optimizer
-        add_progress(progress.step, 1, "ready", "completed")
-        add_progress(progress.zero_grad, 1, "ready", "started", "completed")
-        return {"loss": loss}
+        add_progress(progress.step, int(ends), "ready", "completed")
+        add_progress(progress.zero_grad, int(begins), "ready", "started", "completed")
+        return {"loss": loss if window == 1 else loss / window}
+
+
+def _train_in_place(
+    step: Callable[..., list[Tensor]], groups: list[dict[str, Any]], rounding_error: list[float]
+) -> Train:
+    """Train by a step from `fused_step`."""
+    return lambda tensors, begins, ends: step(*tensors, *update_rates(groups, rounding_error))
+
+
+def _train_by_gradients(
+    step: Callable[..., list[Tensor]], own: GradientStep, parameters: list[torch.nn.Parameter]
+) -> Train:
+    """Train by a step from `step_with_gradients`, whose last results are the gradients."""
+    count = len(parameters)
+
+    def train(tensors: tuple[Tensor, ...], begins: bool, ends: bool) -> list[Tensor]:
+        results = step(*tensors)
+        own.accumulate(parameters, results[-count:], begins)
+        if ends:
+            own.finish()
+        return results[:-count]
+
+    return train
 
 
 def add_progress(progress: Any, count: int, *names: str) -> None:

@@ -6,7 +6,12 @@ import warnings
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import (
+    EarlyStopping,
+    GradientAccumulationScheduler,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -177,6 +182,38 @@ CASES = {
     "an optimizer with a zero_grad of its own": {"make_model": lambda: Model(optimizer=KeepsHalf, lr=0.01)},
     "logs an epoch's mean": {"make_model": lambda: Model(logs=[("a", {"on_epoch": True, "on_step": False})])},
     "logs both": {"make_model": lambda: Model(logs=[("a", {"on_epoch": True, "on_step": True})])},
+    "clipped by norm": {"gradient_clip_val": 0.1},
+    "clipped by value": {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
+    "accumulated": {"accumulate_grad_batches": 2},
+    "accumulated, the last window shorter": {"accumulate_grad_batches": 5},
+    "accumulated, scheduled": {
+        "accumulate_grad_batches": 3,
+        "make_model": lambda: Model(schedule={"interval": "step"}, optimizer=torch.optim.Adam),
+    },
+    "accumulated, validation in a window": {"accumulate_grad_batches": 4, "val_check_interval": 6},
+    "accumulated, a last update in mid-epoch": {"accumulate_grad_batches": 3, "max_steps": 17, "max_epochs": -1},
+    "accumulated, patience": {
+        "accumulate_grad_batches": 3,
+        "callbacks": lambda: [GeometricPatience(5, 1.1)],
+        "max_epochs": 9,
+    },
+    "accumulated, zero_grad of its own": {
+        "accumulate_grad_batches": 3,
+        "make_model": lambda: Model(optimizer=KeepsHalf, lr=0.01),
+    },
+    "accumulated as scheduled": {"callbacks": lambda: [GradientAccumulationScheduler({0: 1, 1: 3})]},
+    "fused, accumulated and clipped": {
+        "fused": True,
+        "make_model": lambda: Same(optimizer=torch.optim.Adam, schedule={"interval": "step"}),
+        "accumulate_grad_batches": 3,
+        "gradient_clip_val": 0.1,
+    },
+    "fused, momentum": {"fused": True, "make_model": lambda: Same(momentum=0.9)},
+    "fused, accumulated as scheduled": {
+        "fused": True,
+        "make_model": Same,
+        "callbacks": lambda: [GradientAccumulationScheduler({0: 1, 1: 3})],
+    },
     "not to be fused": {"fused": True, "make_model": lambda: Model(weight_decay=0.01)},
     "fused": {"fused": True, "make_model": lambda: Same(weight_decay=0.01)},
     "fused, scheduled": {"fused": True, "make_model": lambda: Same(schedule={"interval": "step"}, weight_decay=0.01)},
@@ -202,19 +239,21 @@ def test_chunks_leave_what_lightning_leaves(options, size):
     assert_same(stock, chunked)
 
 
+@pytest.mark.parametrize(("every", "window"), [(5, 1), (2, 3)])
 @pytest.mark.parametrize(("module", "fused"), [(Model, False), (Same, True)])
-def test_what_a_step_logs_is_written_at_the_same_steps(module, fused, tmp_path):
+def test_what_a_step_logs_is_written_at_the_same_steps(module, fused, every, window, tmp_path):
     """The row of every fifth update; with chunks too it is of that very minibatch."""
 
     def make_model():
         return module(logs=[("loss", {"on_step": True}), ("mean", {"on_epoch": True})])
 
     texts = []
+    options = {"fused": fused, "log_every_n_steps": every, "accumulate_grad_batches": window}
     for name, size in (("one by one", 1), ("chunked", 50)):
-        fit(size, make_model, logger=lambda name=name: CSVLogger(tmp_path, name, ""), fused=fused, log_every_n_steps=5)
+        fit(size, make_model, logger=lambda name=name: CSVLogger(tmp_path, name, ""), **options)
         texts.append((tmp_path / name / "metrics.csv").read_text())
     assert texts[0] == texts[1]
-    assert texts[0].count("\n") > 3 * (22 // 5)
+    assert texts[0].count("\n") > 3 * (22 // window // every)
 
 
 @pytest.mark.parametrize(
@@ -290,8 +329,6 @@ ONE_BY_ONE = {
         {"callbacks": lambda: [ModelCheckpoint()], "enable_checkpointing": True},
         "ModelCheckpoint overrides",
     ),
-    "accumulation": ({"accumulate_grad_batches": 2}, "gradients are accumulated"),
-    "clipping": ({"gradient_clip_val": 1.0}, "gradients are clipped"),
     "optimization by hand": ({"make_model": ByHand}, "optimizes by hand"),
     "an iterator for training_step": ({"make_model": TakesIterator}, "takes the iterator"),
     "an optimizer that calls": ({"make_model": lambda: Model(optimizer=NeedsLoss)}, "evaluates the loss itself"),

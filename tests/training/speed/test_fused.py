@@ -1,4 +1,4 @@
-"""Fused updates against torch.optim.SGD, in float64 to 1e-12 over many steps; and where they are not used."""
+"""Traced steps against autograd and torch.optim, in float64 to 1e-12 over many steps; and where they are not used."""
 
 import random
 
@@ -283,6 +283,107 @@ def test_a_last_minibatch_of_another_size_has_a_trace_of_its_own():
     assert_same_weights(module, reference, 1e-12)
 
 
+def with_optimizer(make_optimizer, base=Base, schedule=None):
+    """A module that is trained by another optimizer, perhaps with an LR scheduler that steps at every update."""
+
+    class Optimized(base):
+        def configure_optimizers(self):
+            optimizer = make_optimizer(self.parameters())
+            if not schedule:
+                return optimizer
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule(optimizer), "interval": "step"}}
+
+    return Optimized
+
+
+OPTIMIZERS = {
+    "sgd": lambda p, **o: torch.optim.SGD(p, lr=0.1, weight_decay=0.01, **o),
+    "momentum": lambda p, **o: torch.optim.SGD(p, lr=0.05, momentum=0.9, dampening=0.1, weight_decay=0.01, **o),
+    "nesterov": lambda p, **o: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, **o),
+    "maximize": lambda p, **o: torch.optim.SGD(p, lr=0.001, maximize=True, **o),
+    "a rate that is a tensor": lambda p: torch.optim.SGD(p, lr=torch.tensor(0.1)),
+    "adam": lambda p, **o: torch.optim.Adam(p, lr=0.01, **o),
+    "amsgrad": lambda p, **o: torch.optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.01, **o),
+    "adamw": lambda p, **o: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1, **o),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+    "adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0),
+}
+LIMITS = {
+    "as it is": {},
+    "clipped by norm": {"gradient_clip_val": 0.05},
+    "clipped by value": {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
+    "accumulated": {"accumulate_grad_batches": 3},
+    "both": {"accumulate_grad_batches": 4, "gradient_clip_val": 0.02},
+}
+
+
+def decay(optimizer):
+    return torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_traced_steps_with_any_optimizer_are_those_of_autograd(optimizer, limits):
+    make_module = with_optimizer(optimizer, schedule=decay)
+    reference, _ = train(make_module, fused=False, chunk=1, epochs=2, **limits)
+    module, fused = train(make_module, epochs=2, **limits)
+    assert fused == 20
+    assert_same_weights(module, reference, 1e-9)
+    assert not torch.equal(train(make_module, epochs=1, **limits)[0].first.weight, module.first.weight)
+
+
+@pytest.mark.parametrize("make_module", ALIKE)
+def test_traced_gradients_are_those_of_autograd(make_module):
+    adam = with_optimizer(OPTIMIZERS["adam"], make_module)
+    limits = {"gradient_clip_val": 0.05, "accumulate_grad_batches": 2}
+    reference, _ = train(adam, fused=False, epochs=4, **limits)
+    module, fused = train(adam, epochs=4, **limits)
+    assert fused == 40
+    assert_same_weights(module, reference, 1e-9)
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "adamw", "rmsprop"])
+def test_with_the_same_kernel_a_traced_run_has_the_bits_of_one_that_is_not(optimizer, limits):
+    options = {} if optimizer == "rmsprop" else {"fused": True}
+    make_module = with_optimizer(lambda parameters: OPTIMIZERS[optimizer](parameters, **options))
+    runs = [train(make_module, fused, torch.float32, epochs=4, **limits)[0] for fused in (False, True)]
+    assert_same_weights(*runs, 0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options", "kernel"),
+    [
+        ("adam", {}, True),
+        ("momentum", {}, True),
+        ("adam", {"foreach": True}, None),
+        ("adam", {"fused": False}, False),
+        ("sgd", {}, None),  # the update is a part of the traced step
+    ],
+)
+def test_the_kernel_of_an_optimizer_is_torchs_fused_one_unless_it_says_another(optimizer, options, kernel):
+    kernels = []
+
+    class Look(pl.Callback):
+        def on_train_end(self, trainer, pl_module):
+            kernels.append(trainer.optimizers[0].param_groups[0]["fused"])
+
+    train(with_optimizer(lambda parameters: OPTIMIZERS[optimizer](parameters, **options)), epochs=1, callbacks=[Look()])
+    assert kernels == [kernel]
+
+
+def test_the_state_of_an_optimizer_is_as_before_the_comparison_at_the_first_update():
+    """Adam counts its steps; one more would show in the correction of its means."""
+    steps = []
+
+    class Look(pl.Callback):
+        def on_train_end(self, trainer, pl_module):
+            steps.append({int(state["step"]) for state in trainer.optimizers[0].state.values()})
+
+    train(with_optimizer(OPTIMIZERS["adam"]), epochs=1, callbacks=[Look()])
+    assert steps == [{10}]
+
+
 class Shapes(TorchDispatchMode):
     """Note the shape of every tensor that an operation makes."""
 
@@ -357,9 +458,14 @@ class LooksFromOutside(pl.Callback):
         pass
 
 
-class Adam(Base):
+class StepsByLoss(torch.optim.SGD):
+    def step(self, closure):
+        return super().step(closure)
+
+
+class NeedsLoss(Base):
     def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters())
+        return StepsByLoss(self.parameters(), lr=0.1)
 
 
 class AnothersParameter(Base):
@@ -472,16 +578,11 @@ def nested():
 
 
 NOT_FUSED = {
-    "momentum": (lambda: Base(momentum=0.9), {}, "SGD has momentum"),
-    "maximize": (lambda: Base(maximize=True), {}, "SGD has maximize"),
-    "clipping": (Base, {"gradient_clip_val": 0.5}, "gradients are clipped"),
-    "accumulation": (Base, {"accumulate_grad_batches": 2}, "gradients are accumulated"),
     "mixed precision": (Base, {"precision": "bf16-mixed", "dtype": torch.float32}, "the precision is mixed"),
     "a hook of the module": (Looks, {}, "Looks overrides on_after_backward"),
     "a hook of a callback": (Base, {"callbacks": [LooksFromOutside()]}, "LooksFromOutside overrides on_before_opt"),
-    "a rate that is a tensor": (lambda: Base(lr=torch.tensor(0.1)), {}, "the learning rate is a tensor"),
     "another's parameter": (AnothersParameter, {}, "the optimizer has parameters that are not the module's"),
-    "another optimizer": (Adam, {}, None),
+    "a closure": (NeedsLoss, {}, "the optimizer evaluates the loss itself"),
     "the module's word": (AsFastWithout, {}, "AsFastWithout is as fast without"),
     "a hook of a weight": (HookedWeight, {}, "first.weight has hooks"),
     "a hook of a layer": (HookedLayer, {}, "first has hooks"),

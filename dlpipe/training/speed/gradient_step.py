@@ -1,0 +1,81 @@
+"""From the gradients of minibatches to the weights, in Lightning's order: accumulate, clip, let the optimizer step."""
+
+from collections.abc import Iterable, Sequence
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.enums import GradClipAlgorithmType
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+# torch updates all parameters in one pass over memory with ``fused=True``; by default it does so on no device
+FUSED_KERNELS = (SGD, Adam, AdamW)
+
+
+class GradientStep:
+    """What follows backward.
+
+    Args:
+        trainer: says how gradients are accumulated and clipped.
+        optimizer: the trainer's only one.
+    """
+
+    def __init__(self, trainer: pl.Trainer, optimizer: Optimizer) -> None:
+        self.trainer = trainer
+        self.optimizer = optimizer
+
+    @property
+    def window(self) -> int:
+        """How many minibatches add up their gradients; a callback may change it between epochs."""
+        return self.trainer.accumulate_grad_batches
+
+    def zero_grad(self) -> None:
+        """``optimizer.zero_grad()`` without its profiler, which takes longer than the rest."""
+        if type(self.optimizer).zero_grad is not Optimizer.zero_grad:
+            self.optimizer.zero_grad()
+            return
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def accumulate(self, parameters: Iterable[nn.Parameter], gradients: Sequence[Tensor], begins: bool) -> None:
+        """Add the gradients of a minibatch, which may be changed, to those of its window, which it may begin."""
+        if begins:
+            self.zero_grad()
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if parameter.grad is None:
+                parameter.grad = gradient
+            else:
+                parameter.grad += gradient
+
+    def finish(self) -> None:
+        """Clip the gradients and update the parameters."""
+        if value := self.trainer.gradient_clip_val:
+            algorithm = GradClipAlgorithmType(self.trainer.gradient_clip_algorithm or "norm")
+            self.trainer.precision_plugin.clip_gradients(self.optimizer, value, algorithm)
+        self.optimizer.step()
+
+
+def choose_fused_kernel(optimizer: Optimizer) -> None:
+    """Let SGD, Adam and AdamW on a CPU use torch's fused kernel, unless their options say which one to use.
+
+    It is torch's own, and differs from the default by rounding. The choice is in the optimizer's state.
+    """
+    if type(optimizer) not in FUSED_KERNELS:
+        return
+    for group in optimizer.param_groups:
+        is_open = group["fused"] is None and group["foreach"] is None and not group["differentiable"]
+        if is_open and not isinstance(group["lr"], Tensor) and all(map(_is_float_on_cpu, group["params"])):
+            group["fused"] = True
+
+
+def is_plain_sgd(optimizer: Optimizer) -> bool:
+    """Whether an update only subtracts the gradient and the decay, times the learning rate."""
+    return type(optimizer) is SGD and not any(
+        group["momentum"] or group["maximize"] or group["differentiable"] or isinstance(group["lr"], Tensor)
+        for group in optimizer.param_groups
+    )
+
+
+def _is_float_on_cpu(parameter: Tensor) -> bool:
+    return parameter.device.type == "cpu" and parameter.dtype in (torch.float32, torch.float64)

@@ -210,10 +210,23 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_test_set_is_classified_as_the_run_tested_it(run):
+    labels, probabilities = run.classify_test_set()
+    assert probabilities.shape == (len(labels), 10)
+    assert np.mean(probabilities.argmax(1) != labels) == pytest.approx(run.summary["test"]["test/error"])
+    assert run.epochs[0][1] == 1
+    assert run.epochs[0][0] == run.curves["val/error"][0][0]
+
+
+def test_the_test_set_of_a_model_that_is_no_classifier_is_not_classified(tmp_path):
+    run = dlpipe.run("model=da", "model.num_hidden=3", "recipe.max_epochs=1", f"hydra.run.dir={tmp_path}/run")
+    assert run.classify_test_set() is None
+
+
 def test_a_run_without_a_summary_is_unfinished_and_has_no_curves(tmp_path):
     (tmp_path / "config.yaml").write_text("model: {name: mlp}\n")
     run = dlpipe.Run(tmp_path)
-    assert (run.status, run.curves, run.provenance) == ("unfinished", {}, {})
+    assert (run.status, run.curves, run.epochs, run.provenance) == ("unfinished", {}, [], {})
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,17 @@ def test_the_test_set_is_classified_as_the_run_tested_it(run):
     assert np.mean(probabilities.argmax(1) != labels) == pytest.approx(run.summary["test"]["test/error"])
     assert run.epochs[0][1] == 1
     assert run.epochs[0][0] == run.curves["val/error"][0][0]
+
+
+def test_nothing_is_downloaded_to_classify_the_test_set(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("DLPIPE_DATA", raising=False)
+    copy = shutil.copytree(run.directory, tmp_path / "copy")
+    config = (copy / "config.yaml").read_text()
+    mnist = "name: mnist\n  directory: null\n  offline: false\n  resident_bytes: null"
+    (copy / "config.yaml").write_text(config.replace("name: digits", mnist))
+    monkeypatch.setattr("dlpipe.data.files.download", lambda *arguments: pytest.fail("it downloads"))
+    with pytest.raises(DlpipeError, match="no mnist in "):
+        dlpipe.Run(copy).classify_test_set()
 
 
 def test_the_test_set_of_a_model_that_is_no_classifier_is_not_classified(tmp_path):

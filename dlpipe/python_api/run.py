@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from dlpipe.errors import DataError
 from dlpipe.metrics_csv import read_epochs, read_metrics
 from dlpipe.python_api.contexts import config_dir_added, own_settings_of_torch, training_logged
 from dlpipe.runs.config_file import read_config
@@ -155,15 +156,22 @@ class Run:
         """True labels (examples,) and class probabilities (examples, classes) of the test set, in its order.
 
         None unless the dataset has classes and labelled test examples, and ``predict_step`` returns probabilities.
+        Nothing is downloaded: a DataError says that the data is not here.
         """
+        from dlpipe.data.files import DownloadNeededError, without_downloads
         from dlpipe.figures import class_probabilities
 
-        model, data, convert = self.model, self.data, self._stored.trainer.precision_plugin.convert_input
+        model = self.model
+        try:
+            with without_downloads():
+                data = self.data
+        except DownloadNeededError as error:
+            raise DataError(str(error)) from error
         num_classes = getattr(data, "num_classes", None)
         if num_classes is None:
             return None
         with self._evaluation(), self._stored.inference():
-            return class_probabilities(model, data, num_classes, convert)
+            return class_probabilities(model, data, num_classes, self._stored.trainer.precision_plugin.convert_input)
 
     @contextlib.contextmanager
     def _evaluation(self) -> Iterator[None]:

@@ -122,6 +122,15 @@ def test_pictures_that_do_not_fit_are_named(copied):
     assert left_out[-1] == "figures/text: no PNG file"
 
 
+def test_pictures_of_kept_checkpoints_come_last(copied):
+    for epoch in (1, 2):
+        shutil.copy(copied / "figures" / "filters.png", copied / "figures" / f"a_epoch_000{epoch}.png")
+    pictures, _ = pictures_of(copied)
+    names = [picture.name for picture in pictures]
+    assert names[-2:] == ["figures/a_epoch_0001", "figures/a_epoch_0002"]
+    assert "Of kept checkpoints (2)" in page_of(copied)
+
+
 def test_the_middle_of_a_long_log_is_left_out(copied):
     (copied / "dlpipe.log").write_text("".join(f"line {index}\n" for index in range(1000)))
     page = page_of(copied)
@@ -155,6 +164,8 @@ def test_jobs_that_did_not_finish_are_in_the_tables_with_their_error(swept, tmp_
     lines[ends[0]] = json.dumps(failed)
     lines[ends[1]] = json.dumps(json.loads(lines[ends[1]]) | {"event": "diverged"})
     (sweep / "jobs.jsonl").write_text("\n".join(lines) + "\n")
+    for index in ends[:2]:
+        (sweep / json.loads(lines[index])["job"] / "summary.json").unlink()
     page = report_of_sweep(dlpipe.Sweep(sweep)).decode()
     assert {*re.search(r"<p>(.*?); best job", page)[1].split(", ")} == {"2 finished", "1 failed", "1 diverged"}
     assert "ValueError: &lt;b&gt;</td>" in page

@@ -1,6 +1,7 @@
 """The pictures in a run's directory as data URIs, as many as the page has room for."""
 
 import base64
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 FOLDERS = ("figures", "samples")
 DRAWN_BY_THE_PAGE = {"figures/learning_curves"}
 MAX_BYTES = 1_200_000  # of all pictures of a page, before base64 adds a third
+KEPT = re.compile(r"_epoch_\d+$")  # in the name of a picture of a kept checkpoint
 SMALL = 300  # pixels; narrower pictures are shown twice as large
 
 
@@ -21,6 +23,11 @@ class Picture:
     width: int
     height: int
 
+    @property
+    def is_of_kept_checkpoint(self) -> bool:
+        """Whether it was drawn from a checkpoint that was kept on the way."""
+        return bool(KEPT.search(self.name))
+
 
 def png_uri(content: bytes) -> str:
     """A PNG file as a data URI."""
@@ -28,9 +35,13 @@ def png_uri(content: bytes) -> str:
 
 
 def pictures_of(directory: Path, max_bytes: int = MAX_BYTES) -> tuple[list[Picture], list[str]]:
-    """The pictures of a run's figures and samples that fit, and a line for each that is left out."""
+    """The pictures of a run's figures and samples that fit, and a line for each that is left out.
+
+    Those of kept checkpoints come last.
+    """
     pictures, left_out, room = [], [], max_bytes
-    for path in (path for folder in FOLDERS for path in sorted((directory / folder).rglob("*.png"))):
+    paths = [path for folder in FOLDERS for path in sorted((directory / folder).rglob("*.png"))]
+    for path in sorted(paths, key=lambda path: bool(KEPT.search(path.stem))):
         name = path.relative_to(directory).with_suffix("").as_posix()
         if name in DRAWN_BY_THE_PAGE:
             continue

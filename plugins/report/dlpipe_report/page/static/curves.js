@@ -21,7 +21,7 @@ function isPercentage(panel) {
 
 function format(value, unit = "") {
   if (value === null || value === undefined) return "NaN";
-  const digits = Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(3) : String(+value.toPrecision(5));
+  const digits = Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? Number(value.toPrecision(4)).toExponential() : String(+value.toPrecision(5));
   return digits + unit;
 }
 

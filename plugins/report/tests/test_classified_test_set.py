@@ -85,7 +85,7 @@ def test_it_is_computed_without_being_kept_where_nothing_can_be_written(copied, 
 
 def test_it_is_left_out_for_an_unfinished_run(copied):
     (copied / "summary.json").unlink()
-    assert classified_test_set(dlpipe.Run(copied)) == "the run is unfinished"
+    assert classified_test_set(dlpipe.Run(copied)) == "the run's status is unfinished"
 
 
 def test_it_is_left_out_without_weights(copied):

@@ -28,6 +28,8 @@ def test_it_has_every_part_of_a_run(trained):
     parts = ("results", "curves", "confusion", "pictures", "config", "provenance", "log")
     assert [part for part in parts if f'<section id="{part}"' not in page] == []
     assert "<code>optimizer.lr</code></th><td><code>0.2</code></td>" in page
+    assert "<code>recipe.max_epochs</code></th><td><code>3</code>" in page
+    assert "<code>trainer.max_epochs</code>" not in page  # it follows
     assert "INFO model logreg" in page
 
 
@@ -55,7 +57,7 @@ def test_a_run_that_is_being_trained_shows_what_it_has(copied):
     (copied / "metrics.csv").write_text("step,epoch,loss\n0,0,2\n1,0,1\n2,0,0.")
     page = page_of(copied)
     assert "This run has no summary.json: it is being trained, or was killed." in page
-    assert "Left out: the run is unfinished." in page
+    assert "Left out: the run&#39;s status is unfinished." in page
     assert data_of(page)["runs"][0]["curves"][0]["v"] == [2, 1]
 
 

@@ -64,7 +64,7 @@ class ClassifiedTestSet:
 def classified_test_set(run: dlpipe.Run) -> ClassifiedTestSet | str:
     """From the file in the run's directory if it is of the same weights, else computed; or why there is none."""
     if run.status != "finished":
-        return f"the run is {run.status}"
+        return f"the run's status is {run.status}"
     weights = run.directory / WEIGHTS
     if not weights.is_file():
         return f"the run has no {WEIGHTS}"

@@ -94,8 +94,8 @@ def curves_of(run: dlpipe.Run, limit: int = MAX_POINTS) -> list[dict[str, Any]]:
 
 def _index_of_best(metric: str, values: list[float], best: dict[str, Any]) -> int | None:
     """Where the curve has the best value, if it is the monitored metric, before whose name a stage's may stand."""
-    is_monitored = bool(best) and f"/{metric}".endswith(f"/{best['metric']}")
-    return values.index(best["value"]) if is_monitored and best["value"] in values else None
+    is_monitored = f"/{metric}".endswith(f"/{best.get('metric')}")
+    return values.index(best["value"]) if is_monitored and best.get("value") in values else None
 
 
 def _rounded(value: float) -> float | None:

@@ -7,21 +7,36 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import dlpipe
-from dlpipe_report.config_differences import differences
+from dlpipe_report.config_differences import differences, flat
 
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of a model or dataset as it is typed, perhaps with its distribution's
+REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 IGNORED = ("output_dir", "stage_configs", "resume")  # where it is, and what follows from other keys
 OWN = "${output_dir}"  # stands for the run's directory in paths
 
 
 def changed_from_defaults(config: DictConfig) -> dict[str, list[Any]] | str:
-    """Key to its value in the run and its default, of those that differ; or why the defaults are not known."""
+    """Key to its value in the run and its default, of those that differ; or why the defaults are not known.
+
+    Keys that only follow another one are left out, as ``trainer.max_epochs`` is after ``recipe.max_epochs``.
+    """
     model, dataset = str(config.model.name), str(config.dataset.name)
     try:
         defaults = _defaults(model, dataset)
     except dlpipe.DlpipeError as error:
         return " ".join(str(error).split())
-    return differences([comparable(config), comparable(OmegaConf.merge({"output_dir": config.output_dir}, defaults))])
+    changes = differences(
+        [comparable(config), comparable(OmegaConf.merge({"output_dir": config.output_dir}, defaults))]
+    )
+    followed = _followed(defaults)
+    return {key: both for key, both in changes.items() if changes.get(followed.get(key, "")) != both}
+
+
+def _followed(config: DictConfig) -> dict[str, str]:
+    """Key to the key whose value it has by an interpolation."""
+    unresolved: Any = OmegaConf.to_container(config, resolve=False)
+    found = {key: REFERENCE.fullmatch(str(value)) for key, value in flat(unresolved).items()}
+    return {key: match[1] for key, match in found.items() if match}
 
 
 def comparable(config: Any) -> dict[str, Any]:

@@ -107,7 +107,8 @@ class Chart {
   }
 
   series(curve, index) {
-    const dash = page.runs.length > 1 ? DASHES[curve.split] : undefined;
+    const several = page.runs.length > 1 && this.curves.some((other) => other.split !== curve.split);
+    const dash = several ? DASHES[curve.split] : undefined;
     return { label: curve.metric, stroke: this.colours[index], width: page.runs.length > 12 ? 1.25 : 1.75, dash, points: { show: curve.v.length < 40 && page.runs.length === 1, size: 4 } };
   }
 

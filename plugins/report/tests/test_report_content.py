@@ -184,6 +184,15 @@ def test_a_sweep_in_which_nothing_has_started_has_a_report(swept, tmp_path):
     assert "There are no curves: no metric was logged twice." in page
 
 
+def test_of_many_damaged_jobs_a_few_are_named(swept, tmp_path):
+    sweep = shutil.copytree(swept, tmp_path / "swept")
+    for path in sweep.glob("*-logreg/config.yaml"):
+        path.unlink()
+    page = report_of_sweep(dlpipe.Sweep(sweep)).decode()
+    assert page.count("has no curves here: ") == 3
+    assert "1 more without curves." in page
+
+
 def test_the_curves_of_the_best_jobs_are_shown(swept, monkeypatch):
     monkeypatch.setattr(sweep_view, "MAX_JOBS", 3)
     page = report_of_sweep(dlpipe.Sweep(swept)).decode()

@@ -12,6 +12,7 @@ from dlpipe_report.page.table import EMPTY, Cell, Row, Table, drop_empty, metric
 
 MAX_JOBS = 50  # whose curves are shown
 MAX_POINTS = 400  # of each curve
+MAX_LINES = 3  # that name a job
 MAX_ROWS = 2000  # of a table
 
 
@@ -126,6 +127,8 @@ def _best_runs(sweep: dlpipe.Sweep) -> tuple[list[RunView], list[str]]:
             views.append(view_of(dlpipe.Run(directory), job.name, MAX_POINTS))
         except (dlpipe.DlpipeError, OSError) as error:
             lines.append(f"{job.name} has no curves here: {' '.join(str(error).split())[:300]}")
+    if len(lines) > MAX_LINES:
+        lines[MAX_LINES:] = [f"{len(lines) - MAX_LINES} more without curves."]
     if len(started) > MAX_JOBS:
         lines.append(f"Curves are those of the best {MAX_JOBS} of {len(started):,} jobs.")
     return views, lines

@@ -8,8 +8,8 @@ function svg(tag, attributes, ...children) {
   return made;
 }
 
-/** Where a value stands on an axis, from 0 at the bottom to 1, and the ticks; words are spread evenly. */
-function axisOf(name, texts) {
+/** Where a value stands on an axis, from 0 at the bottom to 1, and the ticks; words, and a few numbers that would touch, are spread evenly. */
+function axisOf(name, texts, isMetric = false) {
   const numbers = texts.map((text) => (text === "" ? NaN : Number(text)));
   const distinct = [...new Set(texts)];
   if (numbers.some(Number.isNaN)) {
@@ -18,8 +18,10 @@ function axisOf(name, texts) {
   }
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const scale = low > 0 && high / low >= 30 ? Math.log : (value) => value;
-  const place = (value) => (high > low ? (scale(value) - scale(low)) / (scale(high) - scale(low)) : 0.5);
   const few = [...new Set(numbers)].sort((a, b) => a - b);
+  const toScale = (value) => (high > low ? (scale(value) - scale(low)) / (scale(high) - scale(low)) : 0.5);
+  const isTight = !isMetric && few.length <= 8 && few.some((value, index) => index && toScale(value) - toScale(few[index - 1]) < 0.06);
+  const place = isTight ? (value) => few.indexOf(value) / (few.length - 1) : toScale;
   const ticks = few.length <= 8 ? few : [low, ...[0.25, 0.5, 0.75].map((share) => few[Math.round(share * (few.length - 1))]), high];
   return { name, at: numbers.map(place), ticks: ticks.map((value) => [String(+value.toPrecision(4)), place(value)]) };
 }
@@ -29,7 +31,7 @@ class Coordinates {
     this.box = box;
     this.jobs = jobs;
     this.axes = axes.map((name, index) => axisOf(name, jobs.map((job) => job.values[index])));
-    this.axes.push(axisOf(metric, jobs.map((job) => String(job.metric))));
+    this.axes.push(axisOf(metric, jobs.map((job) => String(job.metric)), true));
     this.brushes = new Map();
     this.clear = document.getElementById("coordinates-clear");
     this.readout = document.getElementById("coordinates-readout");

@@ -12,7 +12,8 @@ function panelsOf(runs) {
       panels.get(curve.panel).push({ ...curve, run: index, name: run.name });
     }
   });
-  return [...panels].map(([name, curves]) => ({ name, curves }));
+  // the best run of a sweep is the first, and drawn last, on top
+  return [...panels].map(([name, curves]) => ({ name, curves: page.ranked ? curves.reverse() : curves }));
 }
 
 function isPercentage(panel) {

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import dlpipe
-from dlpipe_report.config_differences import differences, flat
+from dlpipe_report.config_differences import ABSENT, as_text, differences, flat
 
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of a model or dataset as it is typed, perhaps with its distribution's
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -20,16 +20,27 @@ def changed_from_defaults(config: DictConfig) -> dict[str, list[Any]] | str:
 
     Keys that only follow another one are left out, as ``trainer.max_epochs`` is after ``recipe.max_epochs``.
     """
-    model, dataset = str(config.model.name), str(config.dataset.name)
     try:
-        defaults = _defaults(model, dataset)
+        defaults, required = _defaults_of(config)
     except dlpipe.DlpipeError as error:
         return " ".join(str(error).split())
     changes = differences(
         [comparable(config), comparable(OmegaConf.merge({"output_dir": config.output_dir}, defaults))]
     )
+    changes |= {key: [value, ABSENT] for key, value in required.items()}
     followed = _followed(defaults)
     return {key: both for key, both in changes.items() if changes.get(followed.get(key, "")) != both}
+
+
+def _defaults_of(config: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
+    """The defaults, and the run's values of the options that have none, with which the defaults are composed."""
+    names = str(config.model.name), str(config.dataset.name)
+    try:
+        return _compose(*names), {}
+    except dlpipe.RequestError as error:
+        values = flat(comparable(config))
+        required = {problem.where: values[problem.where] for problem in error.problems if problem.where in values}
+        return _compose(*names, *(_override(key, value) for key, value in required.items())), required
 
 
 def _followed(config: DictConfig) -> dict[str, str]:
@@ -56,9 +67,17 @@ def _relocated(node: Any, directory: str) -> Any:
     return node.replace(directory, OWN) if isinstance(node, str) else node
 
 
+def _override(key: str, value: Any) -> str:
+    """A value as an override; a stored config has no interpolations, and quotes keep the rest of a text as it is."""
+    if not isinstance(value, str):
+        return f"{key}={as_text(value)}"
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{escaped}'"
+
+
 @functools.lru_cache(maxsize=64)
-def _defaults(model: str, dataset: str) -> DictConfig:
+def _compose(model: str, dataset: str, *overrides: str) -> DictConfig:
     for name in (model, dataset):
         if not NAME.fullmatch(name):  # it comes from a file, and overrides have a grammar
             raise dlpipe.DlpipeError(f"{name!r} is not a name that can be composed")
-    return dlpipe.compose(f"model={model}", f"dataset={dataset}")
+    return dlpipe.compose(f"model={model}", f"dataset={dataset}", *overrides)

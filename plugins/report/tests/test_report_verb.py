@@ -78,6 +78,15 @@ def test_damaged_metrics_are_named(copied, cli):
     assert "metrics.csv is damaged" in result.err
 
 
+@pytest.mark.parametrize("content", ['{"seconds": 1}', '{"targets": [1]}', '{"best": {"value": 1}}', "[]", "{"])
+def test_a_damaged_summary_is_named(copied, cli, content):
+    (copied / "summary.json").write_text(content)
+    result = cli("report", str(copied))
+    assert result.code == 2
+    assert "summary.json" in result.err
+    assert "damaged" in result.err
+
+
 def test_a_damaged_job_costs_only_its_own_curves(swept, cli, tmp_path):
     sweep = shutil.copytree(swept, tmp_path / "swept")
     (sweep / "0-logreg" / "metrics.csv").write_text("step,epoch,loss\n0,0,much\n")

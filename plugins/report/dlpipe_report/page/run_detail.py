@@ -13,7 +13,7 @@ from dlpipe_report.page.classified_test_set import classified_test_set
 from dlpipe_report.page.confusion import Confusion, confusion_of
 from dlpipe_report.page.defaults import changed_from_defaults
 from dlpipe_report.page.pictures import Picture, is_inside, pictures_of
-from dlpipe_report.page.run_view import RunView, key_numbers, stages_table, targets_table
+from dlpipe_report.page.run_view import RunView, damage_named, key_numbers, stages_table, targets_table
 from dlpipe_report.page.table import Table
 
 LOG = "dlpipe.log"
@@ -51,21 +51,27 @@ def detail_of(run: dlpipe.Run, view: RunView) -> RunDetail:
         pictures = [picture for picture in pictures if picture.name != MATRIX]
     changes = changed_from_defaults(run.config)
     provenance = run.provenance
-    return RunDetail(
-        key_numbers(view),
-        targets_table(view),
-        stages_table(view),
-        confusion,
-        pictures,
-        left_out,
-        changes
-        if isinstance(changes, str)
-        else [(key, as_text(own), as_text(other)) for key, (own, other) in changes.items()],
-        OmegaConf.to_yaml(run.config),
-        provenance_rows(run.directory, provenance),
-        {part: [(k, str(v)) for k, v in provenance.get(part, {}).items()] for part in VERSIONS if part in provenance},
-        read_log(run.directory),
-    )
+    with damage_named(run.directory):
+        versions = {
+            part: [(key, str(value)) for key, value in provenance.get(part, {}).items()]
+            for part in VERSIONS
+            if part in provenance
+        }
+        return RunDetail(
+            key_numbers(view),
+            targets_table(view),
+            stages_table(view),
+            confusion,
+            pictures,
+            left_out,
+            changes
+            if isinstance(changes, str)
+            else [(key, as_text(own), as_text(other)) for key, (own, other) in changes.items()],
+            OmegaConf.to_yaml(run.config),
+            provenance_rows(run.directory, provenance),
+            versions,
+            read_log(run.directory),
+        )
 
 
 def provenance_rows(directory: Path, provenance: dict[str, Any]) -> Pairs:

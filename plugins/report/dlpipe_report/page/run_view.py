@@ -1,6 +1,8 @@
 """What the page shows of a run, alone or beside others; without torch."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,16 @@ class RunView:
         """``best`` of the summary; empty without a finite value."""
         best = self.summary.get("best") or {}
         return best if best.get("value") is not None else {}
+
+
+@contextlib.contextmanager
+def damage_named(directory: Path) -> Iterator[None]:
+    """Turn what a damaged summary or provenance raises where it is read into a DlpipeError with its directory."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        files = "summary.json or provenance.json"
+        raise dlpipe.DlpipeError(f"{directory}: {files} is damaged: {error!r}; take a good copy") from error
 
 
 def view_of(run: dlpipe.Run, name: str, max_points: int) -> RunView:
@@ -108,15 +120,19 @@ def runs_table(views: list[RunView]) -> Table:
     columns += [*map(metric_column, tests), "epochs", "updates", "seconds", "seed"]
     rows = []
     for index, view in enumerate(views):
-        summary = view.summary
-        cells = [word(text) for text in (view.name, view.model, view.dataset, view.status)]
-        for name in best:
-            cells.append(metric_cell(name, view.best["value"] if view.best.get("metric") == name else None))
-        cells += [metric_cell(name, summary.get("test", {}).get(name)) for name in tests]
-        cells += [word(summary.get(key, "")) for key in ("epochs", "updates")]
-        cells += [word(f"{summary['seconds']:.1f}" if "seconds" in summary else ""), word(summary.get("seed", ""))]
-        rows.append(Row(cells, index))
+        with damage_named(view.directory):
+            rows.append(Row(_run_cells(view, list(best), list(tests)), index))
     return drop_empty(Table(columns, rows))
+
+
+def _run_cells(view: RunView, best: list[str], tests: list[str]) -> list[Cell]:
+    summary = view.summary
+    cells = [word(text) for text in (view.name, view.model, view.dataset, view.status)]
+    cells += [metric_cell(name, view.best["value"] if view.best.get("metric") == name else None) for name in best]
+    cells += [metric_cell(name, summary.get("test", {}).get(name)) for name in tests]
+    cells += [word(summary.get(key, "")) for key in ("epochs", "updates")]
+    cells.append(word(f"{summary['seconds']:.1f}" if "seconds" in summary else ""))
+    return [*cells, word(summary.get("seed", ""))]
 
 
 def names_of(directories: list[Path]) -> list[str]:

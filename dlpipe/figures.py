@@ -180,10 +180,24 @@ def all_figures(model: pl.LightningModule, data: pl.LightningDataModule) -> dict
 def predict_labels(
     model: pl.LightningModule, data: pl.LightningDataModule, num_classes: int
 ) -> tuple[list[int], list[int]] | None:
-    """True and predicted labels of the test set.
+    """True and predicted labels of the test set; None where `class_probabilities` is."""
+    predicted = class_probabilities(model, data, num_classes)
+    if predicted is None:
+        return None
+    labels, probabilities = predicted
+    return labels.tolist(), probabilities.argmax(1).tolist()
+
+
+def class_probabilities(
+    model: pl.LightningModule,
+    data: pl.LightningDataModule,
+    num_classes: int,
+    convert: Callable[[Any], Any] = lambda batch: batch,
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """True labels (examples,) and class probabilities (examples, num_classes) of the test set.
 
     None unless the dataset has one DataLoader of test data, with batches (x, y) of labels y (examples,), for which
-    ``predict_step`` returns class probabilities (examples, num_classes).
+    ``predict_step`` returns class probabilities (examples, num_classes). ``convert`` prepares a batch.
     """
     if not is_overridden("predict_step", model, pl.LightningModule):
         return None
@@ -193,18 +207,21 @@ def predict_labels(
     if isinstance(loader, (list, tuple, dict)):
         return None
     model.eval()
-    labels: list[int] = []
-    predicted: list[int] = []
+    labels: list[torch.Tensor] = []
+    predicted: list[torch.Tensor] = []
     with torch.inference_mode():
         for index, batch in enumerate(loader):
             if not _is_labelled(batch):
                 return None
-            probabilities = predict_batch(model, model.transfer_batch_to_device(batch, model.device, 0), index)
+            on_device = model.transfer_batch_to_device(convert(batch), model.device, 0)
+            probabilities = predict_batch(model, on_device, index)
             if not isinstance(probabilities, torch.Tensor) or probabilities.shape[1:] != (num_classes,):
                 return None
-            labels += batch[1].tolist()
-            predicted += probabilities.argmax(1).tolist()
-    return labels, predicted
+            labels.append(batch[1])
+            predicted.append(probabilities.cpu() if probabilities.element_size() > 2 else probabilities.float().cpu())
+    if not labels:
+        return np.zeros(0, np.int64), np.zeros((0, num_classes))
+    return torch.cat(labels).numpy(), torch.cat(predicted).numpy()
 
 
 def predict_batch(model: pl.LightningModule, batch: Any, batch_idx: int) -> Any:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from dlpipe.errors import DlpipeError
-from dlpipe.metrics_csv import read_metrics
+from dlpipe.metrics_csv import read_epochs, read_metrics
 
 
 @pytest.fixture
@@ -27,6 +27,11 @@ def test_points_are_updates_and_values(read):
 
 def test_a_row_that_is_being_written_is_left_out(read):
     assert read("step,epoch,loss\n9,0,0.51\n19,1,0.4") == {"loss": [(10, 0.51)]}
+
+
+def test_each_row_has_its_epoch(tmp_path):
+    (tmp_path / "metrics.csv").write_text("step,epoch,loss\n9,0,0.5\n,0,0.5\n19,1,0.4\n29,2")
+    assert read_epochs(tmp_path / "metrics.csv") == [(10, 1), (20, 2)]
 
 
 def test_rows_without_a_step_are_left_out(read):

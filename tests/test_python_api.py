@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,10 +211,34 @@ assert "torch" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_test_set_is_classified_as_the_run_tested_it(run):
+    labels, probabilities = run.classify_test_set()
+    assert probabilities.shape == (len(labels), 10)
+    assert np.mean(probabilities.argmax(1) != labels) == pytest.approx(run.summary["test"]["test/error"])
+    assert run.epochs[0][1] == 1
+    assert run.epochs[0][0] == run.curves["val/error"][0][0]
+
+
+def test_nothing_is_downloaded_to_classify_the_test_set(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("DLPIPE_DATA", raising=False)
+    copy = shutil.copytree(run.directory, tmp_path / "copy")
+    config = (copy / "config.yaml").read_text()
+    mnist = "name: mnist\n  directory: null\n  offline: false\n  resident_bytes: null"
+    (copy / "config.yaml").write_text(config.replace("name: digits", mnist))
+    monkeypatch.setattr("dlpipe.data.files.download", lambda *arguments: pytest.fail("it downloads"))
+    with pytest.raises(DlpipeError, match="no mnist in "):
+        dlpipe.Run(copy).classify_test_set()
+
+
+def test_the_test_set_of_a_model_that_is_no_classifier_is_not_classified(tmp_path):
+    run = dlpipe.run("model=da", "model.num_hidden=3", "recipe.max_epochs=1", f"hydra.run.dir={tmp_path}/run")
+    assert run.classify_test_set() is None
+
+
 def test_a_run_without_a_summary_is_unfinished_and_has_no_curves(tmp_path):
     (tmp_path / "config.yaml").write_text("model: {name: mlp}\n")
     run = dlpipe.Run(tmp_path)
-    assert (run.status, run.curves, run.provenance) == ("unfinished", {}, {})
+    assert (run.status, run.curves, run.epochs, run.provenance) == ("unfinished", {}, [], {})
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path):

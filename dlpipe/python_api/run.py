@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from dlpipe.metrics_csv import read_metrics
+from dlpipe.errors import DataError
+from dlpipe.metrics_csv import read_epochs, read_metrics
 from dlpipe.python_api.contexts import config_dir_added, own_settings_of_torch, training_logged
 from dlpipe.runs.config_file import read_config
 from dlpipe.runs.directory import FIGURES, METRICS, read_provenance, read_summary
 from dlpipe.runs.listing import UNFINISHED, find_run
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
     from pytorch_lightning import LightningDataModule, LightningModule
 
@@ -75,6 +77,12 @@ class Run:
     def curves(self) -> dict[str, list[tuple[int, float]]]:
         """Metric to its values in metrics.csv, each with the number of updates before it; empty without the file."""
         return read_metrics(self.directory / METRICS)
+
+    @property
+    def epochs(self) -> list[tuple[int, int]]:
+        """The updates before each row of metrics.csv and its epoch, from 1; a stage starts again at 1."""
+        path = self.directory / METRICS
+        return read_epochs(path) if path.is_file() else []
 
     @property
     def metrics(self) -> Any:
@@ -142,6 +150,27 @@ class Run:
         batch = x if isinstance(x, (tuple, list, dict)) else (torch.as_tensor(x),)
         with self._evaluation(), self._stored.inference():
             return predict_batch(self.model, self._stored.trainer.precision_plugin.convert_input(batch), 0)
+
+    def classify_test_set(self) -> "tuple[NDArray[Any], NDArray[Any]] | None":
+        """True labels (examples,) and class probabilities (examples, classes) of the test set, in its order.
+
+        None unless the dataset has classes and labelled test examples, and ``predict_step`` returns probabilities.
+        Nothing is downloaded: a DataError says that the data is not here.
+        """
+        from dlpipe.data.files import DownloadNeededError, without_downloads
+        from dlpipe.figures import class_probabilities
+
+        model = self.model
+        try:
+            with without_downloads():
+                data = self.data
+        except DownloadNeededError as error:
+            raise DataError(str(error)) from error
+        num_classes = getattr(data, "num_classes", None)
+        if num_classes is None:
+            return None
+        with self._evaluation(), self._stored.inference():
+            return class_probabilities(model, data, num_classes, self._stored.trainer.precision_plugin.convert_input)
 
     @contextlib.contextmanager
     def _evaluation(self) -> Iterator[None]:

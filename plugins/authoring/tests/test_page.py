@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from .browser import CHROMEDRIVER, CHROMIUM, Browser
+from ...browser import CHROMEDRIVER, CHROMIUM, Browser
 
 WEB = Path(__file__).parents[1] / "web"
 STROKES = {

@@ -8,9 +8,9 @@ ABSENT = object()  # the value of a key that a config lacks
 
 def differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Dotted key to its value in each config, `ABSENT` where a config lacks it; only keys that differ, in order."""
-    flat = [_flat(config) for config in configs]
-    keys = dict.fromkeys(key for values in flat for key in values)
-    rows = {key: [values.get(key, ABSENT) for values in flat] for key in keys}
+    values = [flat(config) for config in configs]
+    keys = dict.fromkeys(key for own in values for key in own)
+    rows = {key: [own.get(key, ABSENT) for own in values] for key in keys}
     return {key: row for key, row in rows.items() if any(_differ(value, row[0]) for value in row)}
 
 
@@ -23,12 +23,12 @@ def as_text(value: Any) -> str:
     return "[" + ",".join(map(as_text, value)) + "]" if isinstance(value, list) else str(value)
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The values of nested mappings by dotted key; an empty mapping has none."""
     values: dict[str, Any] = {}
     for key, value in config.items():
         own = f"{prefix}{key}"
-        values |= _flat(value, f"{own}.") if isinstance(value, Mapping) else {own: value}
+        values |= flat(value, f"{own}.") if isinstance(value, Mapping) else {own: value}
     return values
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlpipe.training.speed.gradient_step import GradientStep
@@ -49,7 +49,7 @@ def verify_against_eager(
 ) -> None:
     """Make sure that an update without autograd, made of the trace, gives the optimizer's loss and weights; undo both.
 
-    The minibatch is taken for a whole window of accumulated gradients.
+    The minibatch is taken for a whole window of accumulated gradients; those of the window it is in are kept.
 
     Raises:
         NotTraceableError: the update gives other numbers, or fails.
@@ -57,7 +57,11 @@ def verify_against_eager(
     parameters, constants = list(module.parameters()), vars(trace.constants).values()
 
     def outcome(update: Callable[[], Any]) -> list[Tensor]:
-        with _undone([*parameters, *module.buffers(), *constants]), _state_undone(gradient_step.optimizer):
+        with (
+            _undone([*parameters, *module.buffers(), *constants]),
+            _state_undone(gradient_step.optimizer),
+            _without_gradients(parameters),
+        ):
             return [update(), *(parameter.detach().clone() for parameter in parameters)]
 
     def update_eagerly() -> Tensor | None:
@@ -69,7 +73,6 @@ def verify_against_eager(
     try:
         with torch.no_grad():
             actual = outcome(update)
-            gradient_step.zero_grad()
     except RuntimeError as error:
         raise NotTraceableError(f"the traced step fails: {error}") from error
     if not all(map(is_close, [torch.zeros_like(expected[0]), *starts], expected, actual)):
@@ -100,6 +103,19 @@ def _undone(changed: list[Any]) -> Iterator[None]:
                     tensor.copy_(copy)
             for generator, state in states:
                 generator.set_state(state)
+
+
+@contextlib.contextmanager
+def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
+    """No parameter has a gradient at the beginning; at the end each has its own again, as in mid-window."""
+    gradients = [parameter.grad for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
 
 
 @contextlib.contextmanager

@@ -458,6 +458,17 @@ class LooksFromOutside(pl.Callback):
         pass
 
 
+def test_a_trace_that_is_made_within_a_window_keeps_the_gradients_of_the_window():
+    """The last minibatch of an epoch, of another size, is the second of its window."""
+    options = {"loader": lambda: data(examples=48), "accumulate_grad_batches": 4, "epochs": 2}
+    for optimizer in ("sgd", "adam"):
+        make_module = with_optimizer(OPTIMIZERS[optimizer])
+        reference, _ = train(make_module, fused=False, **options)
+        module, fused = train(make_module, **options)
+        assert fused == 20
+        assert_same_weights(module, reference, 1e-9)
+
+
 class StepsByLoss(torch.optim.SGD):
     def step(self, closure):
         return super().step(closure)

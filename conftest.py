@@ -17,6 +17,9 @@ from dlpipe.cli.console import LOG, ConsoleHandler
 from dlpipe.cli.main import main
 from dlpipe.plugins import registry
 
+# pytest-xdist has a process for each core: threads of torch and of OpenMP would compete with those of the others
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # the same examples everywhere, and no clock: the machine may be busy; --hypothesis-profile=long takes others, and more
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=4000)

@@ -78,4 +78,5 @@ def is_plain_sgd(optimizer: Optimizer) -> bool:
 
 
 def _is_float_on_cpu(parameter: Tensor) -> bool:
-    return parameter.device.type == "cpu" and parameter.dtype in (torch.float32, torch.float64)
+    is_plain = type(parameter) in (Tensor, nn.Parameter)  # and no part of one, as with FSDP
+    return is_plain and parameter.device.type == "cpu" and parameter.dtype in (torch.float32, torch.float64)

@@ -15,6 +15,8 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from dlpipe.contract import optional_method
 from dlpipe.training.lightning_private import DataFetcher, IteratorFetcher
 
+# around so many, Python and autograd take a small part of the time; the comparison at the first update copies them
+MOST_WEIGHTS = 20_000_000
 # hooks that read or change a gradient, or the optimizer's step
 GRADIENT_HOOKS = (
     "on_before_zero_grad",
@@ -75,7 +77,9 @@ def reason_not_fused(trainer: pl.Trainer, module: pl.LightningModule) -> str | N
     (optimizer,), own = trainer.optimizers, set(module.parameters())
     return _first_that_holds(
         {
+            "there is nothing to update": not optimizer.param_groups,  # Lightning's stand-in for no optimizer
             "the optimizer evaluates the loss itself": _needs_closure(optimizer),
+            f"it gains nothing for more than {MOST_WEIGHTS:,} weights": _num_weights(optimizer) > MOST_WEIGHTS,
             "several devices exchange gradients": type(trainer.strategy) is not SingleDeviceStrategy,
             "the precision is mixed": type(trainer.precision_plugin) is not Precision,
             "the optimizer has parameters that are not the module's": any(
@@ -99,6 +103,11 @@ def _overridden_hook(
             if hasattr(base, hook) and is_overridden(hook, owner, base):
                 return f"{type(owner).__name__} overrides {hook}"
     return None
+
+
+def _num_weights(optimizer: torch.optim.Optimizer) -> int:
+    weights = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    return sum(weight.numel() for weight in weights if not torch.nn.parameter.is_lazy(weight))
 
 
 def _first_that_holds(reasons: dict[str, bool]) -> str | None:

@@ -71,7 +71,7 @@ class FusedUpdates(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log once why updates are not fused, if they are not."""
         reason = reason_not_fused(trainer, pl_module)
-        if reason and len(trainer.optimizers) == 1 and pl_module.automatic_optimization:
+        if reason and pl_module.automatic_optimization and trainer.optimizers[0].param_groups:
             log.info("Fused updates disabled: %s", reason)
         self._module = None if reason or self.disabled else pl_module
         self._steps, self._state = {}, None

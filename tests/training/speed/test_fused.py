@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.speed import tracing, updates
+from dlpipe.training.speed import support, tracing, updates
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.fused import fused_step
 from dlpipe.training.speed.tracing import trace_training_step
@@ -628,6 +628,27 @@ def test_the_reason_why_updates_are_not_fused_is_logged_once(make_module, option
     reference, _ = train(seeded, fused=False, epochs=3, **options)
     assert_same_weights(module, reference, 0)
     assert vars(module).keys() == vars(reference).keys()
+
+
+def test_a_model_with_very_many_weights_is_trained_by_autograd(monkeypatch, caplog):
+    monkeypatch.setattr(support, "MOST_WEIGHTS", 10)
+    with caplog.at_level("INFO", logger="dlpipe"):
+        _, fused = train(Base, epochs=1)
+    assert fused == 0
+    assert "Fused updates disabled: it gains nothing for more than 10 weights" in caplog.text
+
+
+class WithoutOptimizer(Base):
+    def configure_optimizers(self):
+        return None
+
+
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned `None`")
+def test_nothing_is_said_where_there_is_nothing_to_update(caplog):
+    with caplog.at_level("INFO", logger="dlpipe"):
+        _, fused = train(WithoutOptimizer, epochs=1)
+    assert fused == 0
+    assert "Fused updates" not in caplog.text
 
 
 def test_a_trace_that_gives_other_numbers_is_detected_and_undone(monkeypatch, caplog):

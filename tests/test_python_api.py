@@ -78,6 +78,14 @@ def test_metrics_are_a_data_frame_or_columns_without_pandas(run, monkeypatch):
         assert np.array_equal(values, frame[name].to_numpy(), equal_nan=True)
 
 
+def test_a_run_without_metrics_csv_has_no_curves_and_says_why_it_has_no_table(run, tmp_path):
+    (tmp_path / "config.yaml").write_bytes((run.directory / "config.yaml").read_bytes())
+    bare = dlpipe.Run(tmp_path)
+    assert (bare.curves, bare.epochs) == ({}, [])
+    with pytest.raises(DlpipeError, match=r"has no metrics\.csv: nothing was logged yet, or the file was removed"):
+        _ = bare.metrics
+
+
 def test_the_model_has_the_best_weights_and_tests_and_predicts_as_the_run(run):
     torch.set_num_threads(2)
     stored = torch.load(run.directory / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]

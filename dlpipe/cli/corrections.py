@@ -25,7 +25,7 @@ Place = Callable[[str], str | None]  # the full key of a word, None if it is no 
 
 
 def correction(words: list[str], before: Sequence[str] = (), chosen: str = "") -> Problem | None:
-    """The words that are no overrides, with the whole command line to type instead; None if there are no such words.
+    """The words that are no overrides, with the whole command line to type instead; None if there is none to type.
 
     Args:
         words: those that should be overrides.
@@ -33,7 +33,7 @@ def correction(words: list[str], before: Sequence[str] = (), chosen: str = "") -
         chosen: an override that these arguments stand for.
     """
     corrected = [word for word in corrected_words([chosen, *words] if chosen else words) if word != chosen]
-    if corrected == words:
+    if corrected in (words, []):
         return None
     wrong = " ".join(word for word in words if word not in corrected)
     line = shlex.join(["python", "-m", "dlpipe", *before, *corrected])

@@ -41,12 +41,23 @@ def _read(words: list[str], verb: str) -> "tuple[Request, list[Job]]":
     request = parse(words)
     registry.user_conf_dirs[:] = request.config_dirs
     if not verb:
-        refuse(map(_no_override, [word for word in request.overrides if "=" not in word and not word.startswith("~")]))
+        refuse(map(_no_override, _no_overrides(request.overrides)))
     key = "sweep" if request.multirun else "run"
     return request, config_checks.check(request.overrides, request.multirun, key if get_rank_info().rank == 0 else None)
 
 
+def _no_overrides(words: list[str]) -> list[str]:
+    """The words that are no overrides; of a misspelt verb, the verb without its arguments."""
+    wrong = [word for word in words if "=" not in word and not word.startswith("~")]
+    is_verb = wrong[:1] == words[:1] and any(did_you_mean(word, _verbs()) for word in wrong[:1])
+    return wrong[:1] if is_verb else wrong
+
+
+def _verbs() -> list[str]:
+    return [*VERBS, *plugin_verbs()]
+
+
 def _no_override(word: str) -> Problem:
-    verbs = [*VERBS, *plugin_verbs()]
+    verbs = _verbs()
     there_are = f"verbs: {', '.join(verbs)}; overrides: key=value"
     return Problem(word, f"neither a verb nor an override; {did_you_mean(word, verbs)}{there_are}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from dlpipe.errors import DataError
+from dlpipe.errors import DataError, DlpipeError
 from dlpipe.metrics_csv import read_epochs, read_metrics
 from dlpipe.python_api.contexts import config_dir_added, own_settings_of_torch, training_logged
 from dlpipe.runs.config_file import read_config
@@ -75,7 +75,10 @@ class Run:
 
     @property
     def curves(self) -> dict[str, list[tuple[int, float]]]:
-        """Metric to its values in metrics.csv, each with the number of updates before it; empty without the file."""
+        """Metric to its values in metrics.csv, each with the number of updates before it; empty without the file.
+
+        The test, which is no update, is counted as one: after 44 updates its metrics stand at 45.
+        """
         return read_metrics(self.directory / METRICS)
 
     @property
@@ -89,8 +92,13 @@ class Run:
         """metrics.csv as a pandas DataFrame, or as a dict of columns if pandas is not installed.
 
         A row has the metrics logged together; the others are NaN.
+
+        Raises:
+            DlpipeError: there is no such file.
         """
         path = self.directory / METRICS
+        if not path.is_file():
+            raise DlpipeError(f"{self.directory} has no {METRICS}: nothing was logged yet, or the file was removed")
         if importlib.util.find_spec("pandas"):
             import pandas
 

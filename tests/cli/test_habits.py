@@ -73,6 +73,19 @@ def test_a_line_is_not_corrected_to_something_that_does_not_exist(typed, cli):
     assert "; type" not in result.err
 
 
+def test_a_misspelt_verb_is_one_problem_whatever_its_arguments(cli):
+    result = cli("reprot", "last")
+    assert result.code == 2
+    assert "1 problem in this request" in result.err
+    assert "reprot: neither a verb nor an override; did you mean 'report'?" in result.err
+
+
+def test_a_word_of_another_program_alone_is_refused_with_the_verbs(cli):
+    result = cli("run")
+    assert result.code == 2
+    assert "run: neither a verb nor an override; did you mean 'runs'?" in result.err
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

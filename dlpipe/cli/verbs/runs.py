@@ -59,7 +59,7 @@ def _reason_for_none(folder: Path, found: list[ListedRun], wanted: dict[str, str
         return f"there are no runs below {folder}/"
     here = [f"{key} {format_list(sorted({str(getattr(run, key)) for run in found}))}" for key in wanted]
     asked = " ".join(f"{key}={value}" for key, value in wanted.items())
-    return f"none of the {len(found)} runs below {folder}/ has {asked}; they have {'; '.join(here)}"
+    return f"no run below {folder}/ has {asked}; they have {'; '.join(here)}"
 
 
 def _test(run: ListedRun) -> tuple[str, float] | None:

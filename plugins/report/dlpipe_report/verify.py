@@ -8,6 +8,7 @@ from typing import Any
 
 import dlpipe
 from dlpipe import DlpipeError, Problem, RequestError
+from dlpipe.errors import refuse
 from dlpipe.metrics import format_metric, format_value
 
 FAILED, NOT_REACHED = 1, 3
@@ -20,6 +21,7 @@ def verify(words: list[str]) -> int:
     named = arguments.words[0]
     if len(arguments.words) == 1 and (named == LAST or Path(named).is_dir()):
         return _verdict(_finished(named))
+    refuse(map(_no_override, [word for word in arguments.words if "=" not in word and not word.startswith("~")]))
     overrides = _with_targets(arguments.words, arguments.config_dir)
     try:
         run = dlpipe.run(*overrides, config_dir=arguments.config_dir)
@@ -46,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-cd", "--config-dir", metavar="DIR", help="add a folder of your own YAML to the config")
     return parser
+
+
+def _no_override(word: str) -> Problem:
+    allowed = "give overrides, such as model=logreg, or the directory of one run; `python -m dlpipe runs` lists runs"
+    return Problem(
+        word, f"{'not an override' if Path(word).is_dir() else 'neither an override nor a directory'}; {allowed}"
+    )
 
 
 def _finished(name: str) -> dlpipe.Run:

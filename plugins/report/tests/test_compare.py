@@ -102,3 +102,9 @@ def test_comparing_imports_no_torch(pair):
     code = f"import sys; from dlpipe.cli.main import main; main(['compare', {str(pair[0])!r}, {str(pair[1])!r}]); "
     command = [sys.executable, "-c", code + "print('torch' in sys.modules)"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1] == "False"
+
+
+def test_a_sweep_is_refused_with_what_to_give_instead(swept, cli):
+    result = cli("compare", str(swept))
+    assert result.code == 2
+    assert f"{swept} is a sweep; give the directories of its jobs, or see {swept}/sweep.csv" in result.err

@@ -106,3 +106,15 @@ def test_a_run_without_targets_or_that_is_training_is_refused(run, cli):
         result = cli("verify", str(path))
         assert result.code == 2
         assert message in result.err
+
+
+def test_a_run_that_does_not_exist_is_named_with_what_is_allowed(cli):
+    result = cli("verify", "outputs/gone")
+    assert result.code == 2
+    assert "outputs/gone: neither an override nor a directory; give overrides, such as model=logreg, or" in result.err
+
+
+def test_more_than_one_run_is_refused(run, cli):
+    result = cli("verify", str(run("a")), str(run("b")))
+    assert result.code == 2
+    assert "a: not an override; give overrides, such as model=logreg, or the directory of one run" in result.err

@@ -142,6 +142,12 @@ def test_dragging_along_an_axis_keeps_the_jobs_that_pass_there(opened, sweep_pag
     assert browser.run("return document.querySelectorAll('#jobs tr.out').length") == 0
 
 
+def test_ticks_that_would_touch_are_left_out_but_not_the_ends(opened, sweep_page):
+    ticks = "[['a', 0], ['b', 0.03], ['c', 0.5], ['d', 0.97], ['e', 1]]"
+    kept = opened(sweep_page).run(f"return apart({ticks}).map(([text]) => text)")
+    assert kept == ["a", "c", "e"]
+
+
 def test_markup_in_names_is_not_run(opened, copied, tmp_path):
     hostile = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
     (copied / "metrics.csv").write_text(f"step,epoch,{hostile}\n0,0,0.5\n1,0,1\n")

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from dlpipe_report.page.verb import report
+
 
 def test_a_runs_report_is_in_its_directory_and_is_replaced(copied, cli):
     for _ in range(2):
@@ -23,6 +25,12 @@ def test_several_runs_have_one_report_in_the_working_folder(trained, copied, cli
     assert result.code == 0, result.err
     page = (result.folder / "report.html").read_text()
     assert "<h1>2 runs</h1>" in page
+
+
+def test_a_report_below_the_working_folder_is_named_from_there(copied, monkeypatch, capsys):
+    monkeypatch.chdir(copied.parent)
+    report([copied.name])
+    assert capsys.readouterr().out.startswith(f"{copied.name}/report.html: ")
 
 
 def test_a_sweeps_report_is_in_its_directory(swept, cli):

@@ -20,7 +20,7 @@ def report(words: list[str]) -> None:
     else:
         runs = {run.directory.resolve(): run for run in map(dlpipe.Run, arguments.runs)}
         path = _report_runs(list(runs.values()), arguments.output)
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB; open it in a browser")
+    print(f"{_from_here(path)}: {path.stat().st_size / 1e6:.2f} MB; open it in a browser")
 
 
 def _report_sweep(sweep: dlpipe.Sweep, output: Path | None) -> Path:
@@ -46,6 +46,11 @@ def _checked(output: Path | None, directory: Path | None) -> Path:
         print(f"{directory} cannot be written to; the report is in the working folder")
     check_output(path)
     return path
+
+
+def _from_here(path: Path) -> Path:
+    """The path as it is typed in the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _parser() -> argparse.ArgumentParser:

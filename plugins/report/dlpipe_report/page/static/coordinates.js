@@ -23,7 +23,15 @@ function axisOf(name, texts, isMetric = false) {
   const isTight = !isMetric && few.length <= 8 && few.some((value, index) => index && toScale(value) - toScale(few[index - 1]) < 0.06);
   const place = isTight ? (value) => few.indexOf(value) / (few.length - 1) : toScale;
   const ticks = few.length <= 8 ? few : [low, ...[0.25, 0.5, 0.75].map((share) => few[Math.round(share * (few.length - 1))]), high];
-  return { name, at: numbers.map(place), ticks: ticks.map((value) => [String(+value.toPrecision(4)), place(value)]) };
+  return { name, at: numbers.map(place), ticks: apart(ticks.map((value) => [String(+value.toPrecision(4)), place(value)])) };
+}
+
+/** The ticks without those whose texts would touch; the lowest and the highest stay. */
+function apart(ticks) {
+  const kept = ticks.slice(0, 1);
+  const [, top] = ticks.at(-1);
+  for (const tick of ticks.slice(1, -1)) if (tick[1] - kept.at(-1)[1] >= 0.06 && top - tick[1] >= 0.06) kept.push(tick);
+  return ticks.length > 1 ? [...kept, ticks.at(-1)] : kept;
 }
 
 class Coordinates {

@@ -15,7 +15,7 @@ class Sweep:
     """A sweep's directory, opened: its jobs, and the settings that jobs of several seeds share.
 
     Args:
-        directory: such as ``multirun/2026-11-23/15-52-32``.
+        directory: such as ``outputs/2026-11-23/15-52-32-sweep-d68860``.
 
     Raises:
         DlpipeError: it is not a sweep's, or its record is damaged.

@@ -30,12 +30,19 @@ class Sweep:
 
     @cached_property
     def jobs(self) -> list[Row]:
-        """A row for each job, the best on validation first; a job's directory is ``directory / row.name``."""
+        """A row for each job, the best on validation first; a job's directory is ``directory / row.name``.
+
+        A row has name, overrides, status, error, seed, best (metric, value, epoch, mode; or None), test (metric to
+        value) and updates_per_second.
+        """
         return read_rows(self.directory)
 
     @cached_property
     def settings(self) -> list[Setting]:
-        """Jobs that differ in nothing but the seed, added up; the best on validation first."""
+        """Jobs that differ in nothing but the seed, added up; the best on validation first.
+
+        A setting has overrides, rows, finished (the rows that count, the best first) and best (a row, or None).
+        """
         return settings_of(self.jobs)
 
     @property

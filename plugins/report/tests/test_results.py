@@ -202,7 +202,10 @@ def test_filters_and_samples_of_runs_become_one_picture(run, checkout, cli):
         (["bare"], "bare has no provenance.json; take a whole copy of the run"),
         (["whole", "--check"], "--check compares the page with the records; it takes no RUN"),
         (["whole", "--picture", "x.png"], "no picture: none of these runs has a figure called filters or samples"),
-        (["--page", "README.md"], "README.md: no such file; run this in a checkout, or give --page and --records"),
+        (
+            ["--page", "README.md"],
+            "README.md: no such file; run this in a checkout, or name a page that exists with --page",
+        ),
         (["--records", "damaged"], "damaged/x.json is damaged: "),
         (["--records", "partial"], "partial/x.json is damaged: its summary has no model, dataset, "),
         (["--page", "plain.md"], "plain.md must have the lines <!-- glance --> and <!-- /glance --> once each"),

@@ -21,7 +21,9 @@ def results(words: list[str]) -> int:
     """Record finished runs in docs/results/, and write docs/results.md and the README's table from all records."""
     arguments = _parser().parse_args(words)
     if not arguments.page.is_file():
-        raise DlpipeError(f"{arguments.page}: no such file; run this in a checkout, or give --page and --records")
+        raise DlpipeError(
+            f"{arguments.page}: no such file; run this in a checkout, or name a page that exists with --page"
+        )
     if arguments.check and arguments.runs:
         raise DlpipeError("--check compares the page with the records; it takes no RUN")
     for record in [record_of(name) for name in arguments.runs]:

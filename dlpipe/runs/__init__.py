@@ -1,7 +1,7 @@
 """A run's directory and the files in it; ``dlpipe.runs("outputs")`` lists the runs below a folder, newest first.
 
-Each has path, model, dataset, seed, status, started, seconds, best (a dict with metric, value, update, epoch and mode, or
-None) and test (metric to value).
+Each has path, model, dataset, seed, status, started, seconds, best (a dict with metric, value, update, epoch and mode;
+or None) and test (metric to value).
 """
 
 import sys

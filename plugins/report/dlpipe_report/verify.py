@@ -8,7 +8,6 @@ from typing import Any
 
 import dlpipe
 from dlpipe import DlpipeError, Problem, RequestError
-from dlpipe.errors import refuse
 from dlpipe.metrics import format_metric, format_value
 
 FAILED, NOT_REACHED = 1, 3
@@ -21,7 +20,8 @@ def verify(words: list[str]) -> int:
     named = arguments.words[0]
     if len(arguments.words) == 1 and (named == LAST or Path(named).is_dir()):
         return _verdict(_finished(named))
-    refuse(map(_no_override, [word for word in arguments.words if "=" not in word and not word.startswith("~")]))
+    if wrong := [word for word in arguments.words if "=" not in word and not word.startswith("~")]:
+        raise RequestError(map(_no_override, wrong))
     overrides = _with_targets(arguments.words, arguments.config_dir)
     try:
         run = dlpipe.run(*overrides, config_dir=arguments.config_dir)

@@ -21,7 +21,7 @@ from dlpipe.plugins import registry
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # the same examples everywhere, and no clock: the machine may be busy; --hypothesis-profile=long takes others, and more
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=25)
 hypothesis.settings.register_profile("long", derandomize=False, deadline=None, max_examples=4000)
 hypothesis.settings.load_profile("fixed")
 

@@ -1,5 +1,6 @@
 """YAML files that are too large, or that aliases make so, are refused in no time: of a run, and of a user's folder."""
 
+import gc
 import time
 
 import pytest
@@ -69,9 +70,12 @@ def test_a_config_just_under_the_limit_is_read_in_a_second(cli, tmp_path):
     (tmp_path / "callbacks").mkdir()
     (tmp_path / "callbacks" / "large.yaml").write_text(values)
     (tmp_path / "config.yaml").write_text(f"format: 1\nmodel: {{name: logreg}}\n{values}")
-    cli("check", "recipe=none")  # what a process does once
+    cli("check")  # what a process does once, such as importing torch
+    gc.freeze()  # what the tests before have left is not looked through again
     start = time.process_time()
     result = cli("check", "-cd", str(tmp_path), "callbacks=large")
     assert "callbacks.x: has no _target_" in result.err
     read_config(tmp_path)
-    assert time.process_time() - start < 2
+    seconds = time.process_time() - start
+    gc.unfreeze()
+    assert seconds < 2

@@ -4,7 +4,7 @@ import yaml
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-MANY = settings.default.max_examples  # 50, and 4,000 with the profile long
+MANY = settings.default.max_examples  # 25, and 4,000 with the profile long
 fuzzed = settings(max_examples=3 * MANY // 2, suppress_health_check=list(HealthCheck))
 
 GROUPS = ("model", "dataset", "optimizer", "scheduler", "trainer", "callbacks", "logger", "recipe", "random_search")

@@ -20,6 +20,7 @@ def test_a_run_on_two_devices_that_is_killed_ends_in_the_same_bits(command, caps
     assert "1 kills, the same bits" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_command_that_was_stopped_continues_with_its_runs(command, tmp_path, capsys):
     overrides = ["model=logreg", "recipe.max_epochs=30", "callbacks.checkpoints.every_n_updates=5"]
     options = ["--directory", str(tmp_path), "--per-run", "2", "--signal", "SIGTERM"]

@@ -20,6 +20,7 @@ def test_the_published_curve_is_reproduced(train, real_music):
     assert found[:4] == pytest.approx(PUBLISHED[:4], abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_in_the_same_bits(tmp_path):
     """In mid-epoch, between the pieces of a tune."""
     words = ["model=rnn_rbm", "model.num_hidden=20", "recipe.max_epochs=4", "callbacks.checkpoints.every_n_updates=7"]

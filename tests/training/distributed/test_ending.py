@@ -92,7 +92,7 @@ def training(folder, *overrides, reached="run/checkpoints/last.ckpt"):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_ends_every_rank_and_the_run_says_how_to_resume(number, tmp_path):
     with training(tmp_path) as process:
         process.send_signal(number)

@@ -206,7 +206,7 @@ def test_a_datamodule_that_knows_nothing_of_us_is_divided_for_training_only(cli,
     assert summary["test"]["test/error"] * 23 == pytest.approx(round(summary["test"]["test/error"] * 23))
 
 
-@pytest.mark.parametrize("devices", ["1,2", "2,1"])
+@pytest.mark.parametrize("devices", [pytest.param("1,2", marks=pytest.mark.slow), "2,1"])
 def test_a_grid_over_devices_gives_each_job_what_it_asks_for(devices, cli):
     """Lightning alone would run the sweep again on each rank, or the second job on half the data."""
     result = cli("-m", "model=logreg", f"trainer.devices={devices}", *SHORT, "hydra.sweep.dir=sweep")

@@ -15,6 +15,9 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+# a run with three loggers takes most of a minute
+pytestmark = pytest.mark.slow
+
 STEPS = 2 * 2 + 2 * 2 + 2 * 2  # two stages and the fine-tuning, two epochs of two minibatches each
 
 
@@ -29,7 +32,7 @@ def run_dir(resumed_run, tmp_path_factory):
     sizes = ("model.hidden_sizes=[9,4]", "model.corruption=[0.1,0.1]", "trainer.limit_train_batches=2")
     epochs = ("recipe.max_epochs=2", "recipe.stages.pretrain.max_epochs=2", "recipe.keep_every_n_epochs=1")
     run = [*command, *sizes, *epochs, "hydra.run.dir=run"]
-    done = subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return folder / "run"
 

@@ -258,6 +258,7 @@ def test_another_precision_works_with_a_warning(cli, make, precision, code):
     assert cli("test", str(run)).code == 0
 
 
+@pytest.mark.slow
 def test_other_devices_work_from_mid_epoch_with_a_warning(cli, make):
     words = (*LOGREG, "recipe.max_epochs=2", "trainer.max_steps=33", "recipe.patience=null")
     run = make(cli, *words)

@@ -63,24 +63,25 @@ def fused_step(trace: Trace, groups: list[dict[str, Any]]) -> Step:
     return _compiled(trace)
 
 
-def step_with_gradients(trace: Trace) -> Callable[..., list[Tensor]]:
-    """The step that returns, after loss and logged values, the gradients in the order of ``trace.gradients``.
+def step_with_gradients(trace: Trace, parameters: list[nn.Parameter]) -> Callable[..., list[Tensor]]:
+    """The step that returns, after loss and logged values, the gradients of the parameters.
 
     They are tensors of their own, strided as their parameters: an optimizer and clipping may change them.
 
     Args:
         trace: consumed.
+        parameters: at least one of ``trace.gradients``.
     """
     root, graph = trace.root, trace.root.graph
-    output, count = graph.output_node(), len(trace.gradients)
-    output.args = ([*_results(trace), *trace.gradients.values()],)
+    output, count = graph.output_node(), len(parameters)
+    output.args = ([*_results(trace), *(trace.gradients[parameter] for parameter in parameters)],)
     _simplify(graph)
     nodes: Any = output.args[0]
     with graph.inserting_before(output):
         results = [_clone_if_aliases_parameter(root, node) for node in nodes[:-count]]
         gradients = [
             node if _is_own(node, parameter) else _copy_like(graph, node, parameter)
-            for node, parameter in zip(nodes[-count:], trace.gradients, strict=True)
+            for node, parameter in zip(nodes[-count:], parameters, strict=True)
         ]
     output.args = ([*results, *gradients],)
     return _compiled(trace)

@@ -160,19 +160,22 @@ class FusedUpdates(pl.Callback):
             self._traced_keys.add(repr(key))
         own: GradientStep = self._gradient_step
         trace = trace_training_step(self._module, batch, tensors, own.window)
-        parameters = list(trace.gradients)
         in_place = self._updates_in_place()
-        step = fused_step(trace, self._groups) if in_place else step_with_gradients(trace)
-        once = _train_in_place(step, self._groups, [1.0] * len(self._groups))
-        train = once if in_place else _train_by_gradients(step, own, parameters)
-        verify_against_eager(lambda: train(tensors, True, True)[0], trace, self._module, own, batch)
+        parameters = [p for group in self._groups for p in group["params"] if p in trace.gradients]
+        if not parameters:
+            raise NotTraceableError("the loss does not depend on the optimizer's parameters")
+        step = fused_step(trace, self._groups) if in_place else step_with_gradients(trace, parameters)
+
+        def train_by(step: Callable[..., list[Tensor]], rounding_error: list[float]) -> Train:
+            if in_place:
+                return _train_in_place(step, self._groups, rounding_error)
+            return _train_by_gradients(step, own, parameters)
+
+        train_once = train_by(step, [1.0] * len(self._groups))
+        verify_against_eager(lambda: train_once(tensors, True, True)[0], trace, self._module, own, batch)
         if on_gpu(tensors):
             step = graphed(step, len(tensors), capture_on_gpu())
-        if in_place:
-            train = _train_in_place(step, self._groups, self.rounding_error)
-        else:
-            train = _train_by_gradients(step, own, parameters)
-        return self._steps.setdefault(key, (train, trace.logged))
+        return self._steps.setdefault(key, (train_by(step, self.rounding_error), trace.logged))
 
     def _disable(self, error: NotTraceableError) -> None:
         log.info("Fused updates disabled: %s", error)

@@ -469,6 +469,30 @@ def test_a_trace_that_is_made_within_a_window_keeps_the_gradients_of_the_window(
         assert_same_weights(module, reference, 1e-9)
 
 
+class SomeLayers(Unused):
+    """The optimizer has some of the module's layers alone."""
+
+    trained = "second"
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(getattr(self, self.trained).parameters(), lr=0.1, momentum=0.9)
+
+
+class TrainsUnused(SomeLayers):
+    trained = "third"
+
+
+def test_a_parameter_that_is_not_the_optimizers_has_no_gradient():
+    class WithAnother(SomeLayers):
+        def training_step(self, batch, batch_idx):
+            return Base.training_step(self, batch, batch_idx)
+
+    module, fused = train(WithAnother, epochs=2)
+    assert fused == 20
+    assert module.first.weight.grad is None
+    assert_same_weights(module, train(WithAnother, fused=False, epochs=2)[0], 1e-12)
+
+
 class StepsByLoss(torch.optim.SGD):
     def step(self, closure):
         return super().step(closure)
@@ -594,6 +618,7 @@ NOT_FUSED = {
     "a hook of a callback": (Base, {"callbacks": [LooksFromOutside()]}, "LooksFromOutside overrides on_before_opt"),
     "another's parameter": (AnothersParameter, {}, "the optimizer has parameters that are not the module's"),
     "a closure": (NeedsLoss, {}, "the optimizer evaluates the loss itself"),
+    "no gradient for the optimizer": (TrainsUnused, {}, "the loss does not depend on the optimizer's parameters"),
     "the module's word": (AsFastWithout, {}, "AsFastWithout is as fast without"),
     "a hook of a weight": (HookedWeight, {}, "first.weight has hooks"),
     "a hook of a layer": (HookedLayer, {}, "first has hooks"),

@@ -15,11 +15,13 @@ PLUGINS = sorted(path for path in (ROOT / "plugins").rglob("dlpipe_*/**/*.py") i
 # what a plugin may import of the core
 PUBLIC = {
     "dlpipe",
+    "dlpipe.atomic",
     "dlpipe.data",
     "dlpipe.did_you_mean",
     "dlpipe.epoch_mean",
     "dlpipe.figures",
     "dlpipe.metrics",
+    "dlpipe.plain_config",
     "dlpipe.stages",
     "dlpipe.testing",
 }

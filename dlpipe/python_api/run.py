@@ -84,8 +84,7 @@ class Run:
     @property
     def epochs(self) -> list[tuple[int, int]]:
         """The updates before each row of metrics.csv and its epoch, from 1; a stage starts again at 1."""
-        path = self.directory / METRICS
-        return read_epochs(path) if path.is_file() else []
+        return read_epochs(self.directory / METRICS)
 
     @property
     def metrics(self) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from dlpipe.sweeps.pictures import swept_keys
 from dlpipe.sweeps.rows import Row, read_rows
 from dlpipe.sweeps.settings import Setting, settings_of
-from dlpipe.sweeps.sweep_file import read_requests
+from dlpipe.sweeps.sweep_file import is_sweep, read_requests
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Sweep:
         path = Path(directory).absolute()
         read_requests(path)
         object.__setattr__(self, "directory", path)  # a frozen dataclass that takes a str too
+
+    @staticmethod
+    def is_at(directory: str | Path) -> bool:
+        """Whether a directory is a sweep's."""
+        return is_sweep(Path(directory))
 
     @cached_property
     def jobs(self) -> list[Row]:

@@ -1,12 +1,14 @@
 """Which keys of configs differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from dlpipe.plain_config import as_typed, flat
 
 ABSENT = object()  # the value of a key that a config lacks
 
 
-def differences(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def differences(configs: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Dotted key to its value in each config, `ABSENT` where a config lacks it; only keys that differ, in order."""
     values = [flat(config) for config in configs]
     keys = dict.fromkeys(key for own in values for key in own)
@@ -18,18 +20,7 @@ def as_text(value: Any) -> str:
     """A value as it is typed in an override; empty for `ABSENT`."""
     if value is ABSENT:
         return ""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return "[" + ",".join(map(as_text, value)) + "]" if isinstance(value, list) else str(value)
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of nested mappings by dotted key; an empty mapping has none."""
-    values: dict[str, Any] = {}
-    for key, value in config.items():
-        own = f"{prefix}{key}"
-        values |= flat(value, f"{own}.") if isinstance(value, Mapping) else {own: value}
-    return values
+    return "[" + ",".join(map(as_text, value)) + "]" if isinstance(value, list) else as_typed(value)
 
 
 def _differ(one: Any, other: Any) -> bool:

@@ -3,15 +3,13 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from dlpipe import DlpipeError, Run
+from dlpipe import DlpipeError, Run, Sweep
 from dlpipe.metrics import format_value
 from dlpipe_report.compare.rows import Rows, best_of, config_rows, provenance_rows, result_rows
 from dlpipe_report.config_differences import ABSENT, as_text
 
-SWEEP = "sweep.yaml"
 WIDEST = 60  # characters of a value
 DIGITS_OF_HASH = 12
 
@@ -19,8 +17,8 @@ DIGITS_OF_HASH = 12
 def compare(words: list[str]) -> None:
     """Compare runs: config keys that differ, metrics side by side, and other versions or machines."""
     arguments = _parser().parse_args(words)
-    for name in arguments.runs:
-        _refuse_sweep(name)
+    for name in filter(Sweep.is_at, arguments.runs):
+        raise DlpipeError(f"{name} is a sweep; give the directories of its jobs, or see {name}/sweep.csv")
     if len(arguments.runs) < 2:
         raise DlpipeError(f"compare takes two runs or more; there is only {arguments.runs[0]}")
     runs = [Run(name) for name in arguments.runs]
@@ -42,11 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", metavar="RUN", nargs="+", help="the directory of a run; last: the latest in outputs/")
     parser.add_argument("--json", action="store_true", help="print an object: runs, config, results, provenance")
     return parser
-
-
-def _refuse_sweep(name: str) -> None:
-    if (Path(name) / SWEEP).is_file():
-        raise DlpipeError(f"{name} is a sweep; give the directories of its jobs, or see {name}/sweep.csv")
 
 
 def _plain(value: Any) -> Any:

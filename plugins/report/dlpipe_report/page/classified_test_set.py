@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import os
-import secrets
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import dlpipe
+from dlpipe.atomic import atomic_write
 from dlpipe_report.page.pictures import is_inside
 
 FILE = Path("predictions", "test_labels.npz")
@@ -167,10 +166,5 @@ def _read(path: Path, digest: str) -> ClassifiedTestSet | None:
 
 
 def _write(path: Path, content: ClassifiedTestSet, digest: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    temporary_path = path.with_name(f".{secrets.token_hex(8)}.tmp.npz")
-    try:
-        np.savez_compressed(temporary_path, weights=np.array(digest), **vars(content))
-        os.replace(temporary_path, path)
-    finally:
-        temporary_path.unlink(missing_ok=True)
+    with atomic_write(path) as temporary_path, temporary_path.open("wb") as file:
+        np.savez_compressed(file, weights=np.array(digest), **vars(content))

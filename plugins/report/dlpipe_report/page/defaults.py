@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 import dlpipe
-from dlpipe_report.config_differences import ABSENT, as_text, differences, flat
+from dlpipe.plain_config import flat
+from dlpipe_report.config_differences import ABSENT, as_text, differences
 
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of a model or dataset as it is typed, perhaps with its distribution's
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")

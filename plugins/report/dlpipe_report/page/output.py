@@ -1,11 +1,10 @@
 """Where a report is written: atomically, and never over a file that is no report."""
 
-import contextlib
 import os
-import secrets
 from pathlib import Path
 
 from dlpipe import DlpipeError
+from dlpipe.atomic import atomic_write
 from dlpipe_report.page.html import MARKER
 
 NAME = "report.html"
@@ -36,16 +35,11 @@ def write_report(path: Path, page: bytes) -> None:
         DlpipeError: it cannot be written there.
     """
     check_output(path)
-    temporary_path = path.with_name(f".{secrets.token_hex(8)}.tmp.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary_path.write_bytes(page)
-        temporary_path.replace(path)
+        with atomic_write(path) as temporary_path:
+            temporary_path.write_bytes(page)
     except OSError as error:
         raise DlpipeError(f"{path} cannot be written: {error.strerror or error}; name another file with -o") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary_path.unlink()
 
 
 def _is_report(path: Path) -> bool:

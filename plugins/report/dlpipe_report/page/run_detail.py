@@ -44,12 +44,13 @@ class RunDetail:
 def detail_of(run: dlpipe.Run, view: RunView) -> RunDetail:
     """Read a run's files; its test set is classified if that was not kept."""
     tested = classified_test_set(run)
-    names = [str(name) for name in run.config.get("dataset", {}).get("class_names") or []]
+    config = run.config  # read and checked at each access
+    names = [str(name) for name in config.get("dataset", {}).get("class_names") or []]
     confusion = tested if isinstance(tested, str) else confusion_of(tested, names)
     pictures, left_out = pictures_of(run.directory)
     if not isinstance(confusion, str):
         pictures = [picture for picture in pictures if picture.name != MATRIX]
-    changes = changed_from_defaults(run.config)
+    changes = changed_from_defaults(config)
     provenance = run.provenance
     with damage_named(run.directory):
         versions = {
@@ -67,7 +68,7 @@ def detail_of(run: dlpipe.Run, view: RunView) -> RunDetail:
             changes
             if isinstance(changes, str)
             else [(key, as_text(own), as_text(other)) for key, (own, other) in changes.items()],
-            OmegaConf.to_yaml(run.config),
+            OmegaConf.to_yaml(config),
             provenance_rows(run.directory, provenance),
             versions,
             read_log(run.directory),

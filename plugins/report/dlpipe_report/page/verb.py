@@ -6,13 +6,11 @@ from pathlib import Path
 import dlpipe
 from dlpipe_report.page.output import check_output, default_output, write_report
 
-SWEEP = "sweep.yaml"
-
 
 def report(words: list[str]) -> None:
     """Write runs, or a sweep, as one HTML file: targets, curves, confusion matrix, pictures, config, log."""
     arguments = _parser().parse_args(words)
-    sweeps = [path for path in map(Path, arguments.runs) if (path / SWEEP).is_file()]
+    sweeps = list(filter(dlpipe.Sweep.is_at, arguments.runs))
     if sweeps and len(arguments.runs) > 1:
         raise dlpipe.DlpipeError(f"{sweeps[0]} is a sweep, which has a report of its own: give nothing else with it")
     if sweeps:

@@ -9,17 +9,18 @@ those of dense layers are, W <- (1 - lr * decay) W - lr * a b is a product that 
 measures it. Every update comes after all that reads a parameter.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
+from dlpipe.training.speed.direct_call import direct_call
 from dlpipe.training.speed.tracing import Trace
 
 aten = torch.ops.aten
 TRANSPOSE, DETACH, PRODUCT, SUM = aten.t.default, aten.detach.default, aten.mm.default, aten.add.Tensor
+JOIN = aten.cat.default
 VIEWS = (TRANSPOSE, DETACH, aten.transpose.int, aten.view.default, aten._unsafe_view.default, aten.expand.default)
 # (*tensors of a minibatch, *rates of each group) -> [loss, *logged]
 Step = Callable[..., list[Tensor]]
@@ -96,7 +97,7 @@ def _compiled(trace: Trace) -> Callable[..., list[Tensor]]:
     root = trace.root
     for node in root.graph.nodes:
         if isinstance(node.target, torch._ops.OpOverload):
-            node.target = _direct(node.target)
+            node.target = direct_call(node.target)
     root.recompile()
     # generated code looks what it reads up at every call, and nn.Module's way of finding it takes longer
     forward, constants = type(root).forward, trace.constants
@@ -139,7 +140,7 @@ def _parameter_update(
 def _emit(graph: fx.Graph, update: ParameterUpdate) -> None:
     """Append the update to the graph; its first operation also applies the decay."""
     target, products, rest, minus_lr, decay_factor = update
-    for left, right in products:
+    for left, right in _joined(graph, products):
         beta = {} if decay_factor is None else {"beta": decay_factor}
         graph.call_function(aten.addmm_.default, (target, left, right), {"alpha": minus_lr, **beta})
         decay_factor = None
@@ -147,6 +148,32 @@ def _emit(graph: fx.Graph, update: ParameterUpdate) -> None:
         graph.call_function(aten.mul_.Scalar, (target, decay_factor))
     for term in rest:
         graph.call_function(aten.add_.Tensor, (target, term), {"alpha": minus_lr})
+
+
+def _joined(graph: fx.Graph, products: list[tuple[fx.Node, fx.Node]]) -> list[tuple[fx.Node, fx.Node]]:
+    """A sum of products as one, [a c] [b; d] = a b + c d, where joining the factors takes less than the sum."""
+    lefts, rights = [left for left, _ in products], [right for _, right in products]
+    shapes: list[Any] = [_shape(node) for node in (*lefts, *rights)]
+    if len(products) < 2 or None in shapes:
+        return products
+    (rows, _), (_, columns) = shapes[0], shapes[-1]
+    if sum(inner for _, inner in shapes[: len(lefts)]) * (rows + columns) > rows * columns:
+        return products
+    if all(left.target is TRANSPOSE for left in lefts):  # rows are joined without a copy into columns
+        below = graph.call_function(JOIN, ([left.args[0] for left in lefts], 0))
+        joined = graph.call_function(TRANSPOSE, (below,))
+    else:
+        joined = graph.call_function(JOIN, (lefts, 1))
+    return [(joined, graph.call_function(JOIN, (rights, 0)))]
+
+
+def _shape(node: fx.Node) -> tuple[int, ...] | None:
+    """Of a tensor that was seen in tracing, or of its transpose that was added."""
+    value = node.meta.get("val")
+    if value is None and node.target is TRANSPOSE:
+        below = _shape(node.all_input_nodes[0])
+        return below and below[::-1]
+    return None if value is None else tuple(value.shape)
 
 
 def _terms(node: fx.Node) -> list[fx.Node]:
@@ -196,13 +223,6 @@ def _simplify(graph: fx.Graph) -> None:
     for node in reversed(graph.nodes):
         if node.op == "call_function" and not node.users and not _has_effect(node.target):
             graph.erase_node(node)
-
-
-def _direct(operation: torch._ops.OpOverload) -> functools.partial[Any]:
-    """The operation without the Python around it, a tenth of a small step; named, as generated code needs."""
-    direct = functools.partial(operation._op)
-    vars(direct).update(__name__=str(operation).replace(".", "_"), __module__="traced")
-    return direct
 
 
 def _has_effect(operation: Any) -> bool:

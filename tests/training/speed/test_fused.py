@@ -1,6 +1,7 @@
 """Traced steps against autograd and torch.optim, in float64 to 1e-12 over many steps; and where they are not used."""
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -411,6 +412,48 @@ def test_the_gradient_of_a_weight_is_never_formed(make_module):
     with Shapes() as shapes:
         torch.autograd.grad(module.training_step(batch, 0), module.first.weight)
     assert (6, 6) in shapes.made  # so it would be seen
+
+
+class Wide(pl.LightningModule):
+    """Encoder, decoder and a penalty on a second code share a weight: three products are its gradient."""
+
+    def __init__(self, by_rows):
+        super().__init__()
+        weight = torch.randn(30, 40) if by_rows else torch.randn(40, 30).t()
+        self.weight = nn.Parameter(weight)
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        code = torch.sigmoid(x @ self.weight)
+        return (code @ self.weight.t() - x).square().sum() + (self.weight.t() @ y.t()).cos().sum()
+
+
+class Calls(TorchDispatchMode):
+    """Count how often each operation is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.counts[operation] += 1
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("by_rows", [True, False])
+@pytest.mark.parametrize(("examples", "products"), [(4, 1), (8, 3)])
+def test_a_gradient_of_several_small_products_is_one_product(by_rows, examples, products):
+    module = Wide(by_rows).double()
+    x, y = batch = torch.rand(2, examples, 30, dtype=torch.float64)
+    loss = module.training_step((x, y), 0)
+    (gradient,) = torch.autograd.grad(loss, module.weight)
+    expected = module.weight.detach() * 0.9 - 0.1 * gradient
+    groups = torch.optim.SGD(module.parameters(), lr=0.1, weight_decay=1.0).param_groups
+    step = fused_step(trace_training_step(module, (x, y), tuple(batch)), groups)
+    with torch.no_grad(), Calls() as calls:
+        step(x, y, -0.1, 0.9)
+    assert calls.counts[torch.ops.aten.addmm_.default] == products
+    torch.testing.assert_close(module.weight.detach(), expected, rtol=0, atol=1e-12)
 
 
 def test_in_float32_a_small_decay_is_not_lost_in_rounding():

@@ -1,0 +1,36 @@
+"""Calls of torch's operations with little Python around them, which costs more than a small operation itself."""
+
+import functools
+from typing import Any
+
+import torch
+
+# of these torch has functions and methods in C with the arguments of the `aten` overloads, which take longer
+FUNCTIONS = frozenset(
+    (
+        *("add", "addmm", "bmm", "cat", "clone", "dot", "exp", "log", "mean", "mm", "mul", "neg", "rand", "relu"),
+        *(
+            "rsub",
+            "sigmoid",
+            "squeeze",
+            "sub",
+            "sum",
+            "t",
+            "tanh",
+            "transpose",
+            "unsqueeze",
+            "_log_softmax",
+            "_softmax",
+        ),
+    )
+)
+METHODS = frozenset(("add_", "addmm_", "expand", "ge_", "lt_", "mul_", "view"))
+
+
+def direct_call(operation: torch._ops.OpOverload) -> functools.partial[Any]:
+    """The operation by its fastest call; named, as generated code needs."""
+    name = operation._schema.name.removeprefix("aten::")
+    owner = torch if name in FUNCTIONS else torch.Tensor if name in METHODS else None
+    direct = functools.partial(getattr(owner, name) if owner else operation._op)
+    vars(direct).update(__name__=str(operation).replace(".", "_"), __module__="traced")
+    return direct

@@ -18,6 +18,6 @@ def corrupt(x: Tensor, level: float, generator: torch.Generator | None = None) -
     """
     if level == 0:
         return x
-    # the same as `torch.bernoulli`, which takes twice the time
-    mask = torch.rand(x.shape, generator=generator, device=x.device) >= level
-    return x * mask
+    # `torch.bernoulli` takes twice the time, and a product with a mask of bools converts it first
+    mask = torch.rand(x.shape, generator=generator, device=x.device).ge_(level)
+    return x * mask.to(x.dtype)

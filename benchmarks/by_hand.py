@@ -1,4 +1,4 @@
-"""The limit: derivatives of a multilayer perceptron written by hand, and the fastest kernel of its optimizer."""
+"""The limit: derivatives written by hand, and the fastest kernel of the optimizer."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,16 @@ from torch import Tensor, nn
 
 import loops
 import networks
+from by_hand_layers import layers_by_hand
+from by_hand_unsupervised import autoencoder_by_hand, boltzmann_machine_by_hand
 from cases import Case, NotByHandError
+from derivative import Derivative
+from unsupervised import BoltzmannMachine, TiedAutoencoder
 
-DERIVATIVES: dict[type[nn.Module], Callable[[Tensor, Tensor], Tensor]] = {
-    nn.Tanh: lambda above, y: torch.ops.aten.tanh_backward(above, y),
-    nn.ReLU: lambda above, y: torch.ops.aten.threshold_backward(above, y, 0),
+BY_HAND: dict[type[nn.Module], Callable[..., list[Derivative]]] = {
+    nn.Sequential: layers_by_hand,
+    TiedAutoencoder: autoencoder_by_hand,
+    BoltzmannMachine: boltzmann_machine_by_hand,
 }
 
 
@@ -19,7 +24,7 @@ def by_hand(case: Case, threads: int, device: str) -> list[tuple[float, int]]:
     """Seconds and updates of each epoch.
 
     Raises:
-        NotByHandError: the network has other layers than dense ones, tanh and ReLU.
+        NotByHandError: nobody has written the derivatives of the network.
     """
     torch.set_num_threads(threads)
     net = networks.network(case.model, case.stage).to(loops.torch_device(device))
@@ -37,10 +42,16 @@ def by_hand(case: Case, threads: int, device: str) -> list[tuple[float, int]]:
 
 def update_of(net: nn.Module, case: Case) -> Callable[[Tensor, Tensor], None]:
     """The update for a minibatch; raises as `by_hand`."""
-    layers = list(net) if isinstance(net, nn.Sequential) else []
-    if not layers or not all(isinstance(layer, (nn.Linear, *DERIVATIVES)) for layer in layers):
+    if type(net) not in BY_HAND:
         raise NotByHandError
-    return update_in_place(layers, case) if is_plain_sgd(case) else update_by_optimizer(net, layers, case)
+    if device_of(net).type == "cpu":
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # typed for modules' dtypes
+    return update_in_place(net, case) if is_plain_sgd(case) else update_by_optimizer(net, case)
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where its parameters are."""
+    return next(net.parameters()).device
 
 
 def is_plain_sgd(case: Case) -> bool:
@@ -48,52 +59,45 @@ def is_plain_sgd(case: Case) -> bool:
     return case.optimizer == "SGD" and not case.options and case.clip is None
 
 
-def update_in_place(layers: list[nn.Module], case: Case) -> Callable[[Tensor, Tensor], None]:
-    """Each weight's gradient is added to it by the product that makes it."""
+def update_in_place(net: nn.Module, case: Case) -> Callable[[Tensor, Tensor], None]:
+    """A product that is a part of a derivative is added to the parameter as it is formed."""
+    derivatives_of, kept = BY_HAND[type(net)], 1 - 2 * case.l2 * case.lr
 
     def update(x: Tensor, y: Tensor) -> None:
-        for layer, inner, above in backward(layers, x, y):
-            layer.weight.addmm_(above.t(), inner, beta=1 - 2 * case.l2 * case.lr, alpha=-case.lr)
-            layer.bias.add_(above.sum(0), alpha=-case.lr)
+        for parameter, product, rest in derivatives_of(net, x, y):
+            if product is not None:
+                parameter.addmm_(*product, beta=kept, alpha=-case.lr)
+            if rest is not None:
+                parameter.add_(rest, alpha=-case.lr)
 
     return update
 
 
-def update_by_optimizer(net: nn.Module, layers: list[nn.Module], case: Case) -> Callable[[Tensor, Tensor], None]:
+def update_by_optimizer(net: nn.Module, case: Case) -> Callable[[Tensor, Tensor], None]:
     """Gradients in memory that is kept, for the fused kernel of the optimizer; decay is a part of the kernel."""
-    weights = {"params": [layer.weight for layer in layers if isinstance(layer, nn.Linear)]}
-    biases = {"params": [layer.bias for layer in layers if isinstance(layer, nn.Linear)]}
-    groups = [{**weights, "weight_decay": 2 * case.l2}, biases]
-    optimizer = getattr(torch.optim, case.optimizer)(groups, lr=case.lr, fused=True, **case.options)
     parameters = list(net.parameters())
+    gradients = {id(parameter): torch.empty_like(parameter) for parameter in parameters}
+    weights = [parameter for parameter in parameters if parameter.ndim > 1]
+    biases = [parameter for parameter in parameters if parameter.ndim == 1]
+    groups = [{"params": weights, "weight_decay": 2 * case.l2}, {"params": biases}]
+    optimizer = getattr(torch.optim, case.optimizer)(groups, lr=case.lr, fused=True, **case.options)
     for parameter in parameters:
-        parameter.grad = torch.empty_like(parameter)
+        parameter.grad = gradients[id(parameter)]
+    derivatives_of = BY_HAND[type(net)]
 
     def update(x: Tensor, y: Tensor) -> None:
-        for layer, inner, above in backward(layers, x, y):
-            torch.mm(above.t(), inner, out=layer.weight.grad)
-            torch.sum(above, 0, out=layer.bias.grad)
+        begun: set[int] = set()
+        for parameter, product, rest in derivatives_of(net, x, y):
+            gradient, is_first = gradients[id(parameter)], id(parameter) not in begun
+            begun.add(id(parameter))
+            if product is not None:
+                torch.addmm(gradient, *product, beta=int(not is_first), out=gradient)
+            if rest is not None and (product is not None or not is_first):
+                gradient.add_(rest)
+            elif rest is not None:
+                gradient.copy_(rest)
         if case.clip is not None:
             nn.utils.clip_grad_norm_(parameters, case.clip, foreach=True)
         optimizer.step()
 
     return update
-
-
-def backward(layers: list[nn.Module], x: Tensor, y: Tensor) -> list[tuple[nn.Linear, Tensor, Tensor]]:
-    """Each dense layer with its input (examples, in) and the derivative by its output (examples, out)."""
-    values = [x]
-    for layer in layers:
-        values.append(layer(values[-1]))
-    above = values[-1].softmax(1)
-    above[torch.arange(len(y), device=y.device), y] -= 1
-    above /= len(y)
-    found = []
-    for layer, inner, outer in zip(reversed(layers), reversed(values[:-1]), reversed(values), strict=False):
-        if isinstance(layer, nn.Linear):
-            found.append((layer, inner, above))
-            if layer is not layers[0]:
-                above = above @ layer.weight
-        else:
-            above = DERIVATIVES[type(layer)](above, outer)
-    return found

@@ -35,7 +35,7 @@ def throughput(measured: list[Measurement], threads: int) -> str:
     for case, variant in unique((m["case"], m["variant"]) for m in alone):
         own = of(alone, case=case, variant=variant)
         if "skipped" in own[0]:
-            rows.append([CASES[case].label, variant, f"skipped: {own[0]['skipped']}", "", "", "", ""])
+            rows.append([CASES[case].label, variant, f"skipped: {own[0]['skipped']}", "", "", "", "", ""])
             continue
         rows.append(
             [
@@ -44,10 +44,19 @@ def throughput(measured: list[Measurement], threads: int) -> str:
                 spread([m["microseconds_per_update"] for m in own]),
                 spread([m["examples_per_second"] for m in own]),
                 *(spread(ratios(own, of(alone, case=case, variant=other)), ".2f") for other in ("plain", "lightning")),
+                spread(ratios(own, limits(of(alone, case=case))), ".2f"),
                 f"{max(m['peak_mib'] for m in own):.0f}",
             ]
         )
-    return markdown(["case", "variant", "µs per update", "examples/s", "× plain", "× lightning", "peak MiB"], rows)
+    header = ["case", "variant", "µs per update", "examples/s", "× plain", "× lightning", "× limit", "peak MiB"]
+    return markdown(header, rows)
+
+
+def limits(measured: list[Measurement]) -> list[Measurement]:
+    """Of each round the faster of derivatives by hand and `torch.compile`."""
+    candidates = [m for m in measured if m["variant"] in ("by hand", "compiled") and "skipped" not in m]
+    rounds = unique(m["round"] for m in candidates)
+    return [max(of(candidates, round=number), key=lambda m: m["examples_per_second"]) for number in rounds]
 
 
 def neighbour(measured: list[Measurement]) -> str:

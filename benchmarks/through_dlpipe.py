@@ -37,35 +37,29 @@ def run(case: Case, threads: int, folder: Path, *overrides: str) -> None:
     from dlpipe.cli.main import DONE, WRONG, main
 
     install_third_party(folder / "site-packages")
-    part = () if case.most_updates is None else (f"trainer.limit_train_batches={case.updates}",)
-    stage = (f"stages=[{case.stage}]", *(f"recipe.stages.{case.stage.partition('/')[0]}.{v}" for v in values(case)))
-    code = main(
-        [
-            f"model={case.model}",
-            f"dataset={case.dataset}",
-            f"threads={threads}",
-            *(f"recipe.{value}" for value in values(case)),
-            "recipe.keep_every_n_epochs=null",
-            f"hydra.run.dir={folder / 'run'}",
-            *part,
-            *(stage if case.stage else ()),
-            *case.overrides,
-            *overrides,
-        ]
-    )
+    code = main([*request(case), f"threads={threads}", f"hydra.run.dir={folder / 'run'}", *overrides])
     if code == WRONG:
         raise RefusedError
     if code != DONE:
         raise SystemExit(code)
 
 
-def values(case: Case) -> list[str]:
-    """Of the recipe, or of a stage's part of it."""
+def request(case: Case) -> list[str]:
+    """The command line that trains a case."""
+    stage = case.stage.partition("/")[0]
+    # fine-tuning has the recipe's own values, and pre-training some of its own
+    length = f"recipe.stages.{stage}" if stage == "pretrain" else "recipe"
     return [
-        f"batch_size={case.batch_size}",
-        f"max_epochs={case.epochs}",
-        "shuffle=false",
-        "patience=null",
+        f"model={case.model}",
+        f"dataset={case.dataset}",
+        f"recipe.batch_size={case.batch_size}",
+        "recipe.shuffle=false",
+        f"{length}.max_epochs={case.epochs}",
+        f"{length}.patience=null",
+        "recipe.keep_every_n_epochs=null",
+        *([f"stages=[{case.stage}]"] if stage else []),
+        *([] if case.most_updates is None else [f"trainer.limit_train_batches={case.updates}"]),
+        *case.overrides,
     ]
 
 

@@ -23,6 +23,8 @@ from dlpipe.runs.provenance import cpu_name
 
 HERE = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# the variant that `--before` adds
+BEFORE = "dlpipe before"
 # a fresh shell has none of these: each variant chooses its own number of threads
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -39,10 +41,11 @@ class Run(NamedTuple):
 def main(arguments: list[str]) -> None:
     """Measure, print the tables and write what was asked for."""
     asked = parse(arguments)
-    runs = [Run(case, variant, n) for n in asked.threads for case in asked.models for variant in asked.variants]
+    variants = [*asked.variants, *([BEFORE] if asked.before else [])]
+    runs = [Run(case, variant, n) for n in asked.threads for case in asked.models for variant in variants]
     if asked.neighbour:
         runs += [run._replace(neighbour=True) for run in runs if run.variant == "dlpipe"]
-    measured, start_up = measure(runs, asked.rounds, asked.device)
+    measured, start_up = measure(runs, asked.rounds, asked.device, asked.before)
     found = {"machine": machine(asked.device), "rounds": asked.rounds, "measurements": measured, "start_up": start_up}
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -60,6 +63,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--models", type=known_cases, default=list(CASES), help=f"of {','.join(CASES)}")
     parser.add_argument("--variants", type=known_variants, default=list(VARIANTS), help=f"of {'; '.join(VARIANTS)}")
     parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--before", type=interpreter, help="measure dlpipe with this Python, too, of an older dlpipe")
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--threads", type=numbers, default=report.unique([1, CORES]), help="1 and all cores, as 1,2")
     parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
@@ -85,6 +89,17 @@ def output(text: str) -> Path:
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{path.parent} is no folder")
     return path
+
+
+def interpreter(text: str) -> str:
+    """A Python that has dlpipe."""
+    try:
+        done = subprocess.run([text, "-c", "import dlpipe"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} does not start: {error.strerror}") from error
+    if done.returncode:
+        raise argparse.ArgumentTypeError(f"{text} has no dlpipe: {done.stderr.strip().splitlines()[-1]}")
+    return text
 
 
 def count(text: str) -> int:
@@ -115,23 +130,27 @@ def numbers(text: str) -> list[int]:
     return [count(number) for number in text.split(",")]
 
 
-def measure(runs: list[Run], rounds: int, device: str) -> tuple[list[report.Measurement], list[dict[str, float]]]:
-    """Every run and the start-up once a round."""
+def measure(
+    runs: list[Run], rounds: int, device: str, before: str | None = None
+) -> tuple[list[report.Measurement], list[dict[str, float]]]:
+    """Every run and the start-up once a round; ``before`` is the Python with the older dlpipe."""
     measured, start_up = [], []
     for number in range(rounds):
         for run in runs:
             print(f"round {number + 1}/{rounds}:", *run[:3], *["beside"] * run.neighbour, file=sys.stderr)
             with busy_process() if run.neighbour else contextlib.nullcontext():
-                result = child("one_run.py", run.case, run.variant, str(run.threads), f"--device={device}")
-            measured.append({**result, "round": number, "neighbour": run.neighbour})
+                is_before = run.variant == BEFORE
+                python, variant = (before or "", "dlpipe") if is_before else (sys.executable, run.variant)
+                found = child("one_run.py", run.case, variant, str(run.threads), f"--device={device}", python=python)
+            measured.append({**found, "variant": run.variant, "round": number, "neighbour": run.neighbour})
         start_up.append(child("start_up.py", str(time.time())))
     return measured, start_up
 
 
-def child(script: str, *arguments: str) -> dict[str, Any]:
+def child(script: str, *arguments: str, python: str = sys.executable) -> dict[str, Any]:
     """The JSON line that one of the scripts beside this one prints last."""
     environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
-    command = [sys.executable, str(HERE / script), *arguments]
+    command = [python, str(HERE / script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
@@ -152,7 +171,7 @@ def busy_process() -> Iterator[None]:
 def machine(device: str) -> dict[str, Any]:
     """What the numbers belong to."""
     return {
-        "cpu": cpu_name(),
+        "cpu": f"{cpu_name()} ({instruction_set()})",
         "gpu": gpu_name() if device == "gpu" else "",
         "cores": CORES,
         "python": platform.python_version(),
@@ -160,6 +179,12 @@ def machine(device: str) -> dict[str, Any]:
         "lightning": version("pytorch-lightning"),
         "date": date.today().isoformat(),
     }
+
+
+def instruction_set() -> str:
+    """The one that torch's own kernels use; its matrix products choose for themselves."""
+    command = [sys.executable, "-c", "import torch; print(torch.backends.cpu.get_cpu_capability())"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def gpu_name() -> str:

@@ -15,7 +15,7 @@ from dlpipe_supervised.filters import filter_figures
 from dlpipe_supervised.initialisation import tanh_bound, uniform_
 
 Positive = Annotated[int, Field(gt=0)]
-# so few that their maps stay in a core's cache from convolution to pooling; the results are the same
+# on a CPU, so few that their maps stay in a core's cache from convolution to pooling; the results are the same
 EXAMPLES_AT_ONCE = 50
 
 
@@ -82,8 +82,10 @@ class LeNet(Classifier):
         """Logits (examples, num_classes) of x (examples, channels * height * width)."""
         x = x.view(-1, *self.image_shape).contiguous(memory_format=torch.channels_last)
         # torch.export knows no number of examples to split
-        parts = [x] if torch.compiler.is_compiling() else torch.split(x, EXAMPLES_AT_ONCE)
-        x = torch.cat([self._maps(part) for part in parts])
+        if x.device.type == "cpu" and not torch.compiler.is_compiling():
+            x = torch.cat([self._maps(part) for part in torch.split(x, EXAMPLES_AT_ONCE)])
+        else:
+            x = self._maps(x)
         x = torch.tanh(self.hidden(x))  # (examples, num_hidden)
         return self.output(x)  # type: ignore[no-any-return]  # nn.Module calls give Any
 

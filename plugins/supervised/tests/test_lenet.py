@@ -72,3 +72,12 @@ def test_images_that_leave_nothing_are_refused(image_shape):
 
 def test_the_smallest_images_that_leave_something_are_taken():
     assert LeNet([1, 16, 16], 10, [20, 50])(torch.rand(2, 256)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("device", "calls"), [("cpu", 3), ("meta", 1)])
+def test_examples_are_split_for_the_cache_of_a_cpu_alone(make, device, calls):
+    model = make([1, 16, 16], filter_size=3).to(device)
+    called = []
+    model.conv1.register_forward_hook(lambda *_: called.append(1))
+    assert model(torch.rand(101, 256, dtype=torch.float64, device=device)).shape == (101, 3)
+    assert len(called) == calls

@@ -5,8 +5,6 @@ import io
 import itertools
 import random
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -38,10 +36,10 @@ PLACES = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, run_dlpipe):
     """A short run; each test works on a copy."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run([sys.executable, "-m", "dlpipe", *RUN, "hydra.run.dir=run"], cwd=folder, check=True)
+    run_dlpipe([*RUN, "hydra.run.dir=run"], cwd=folder, check=True)
     return folder / "run"
 
 

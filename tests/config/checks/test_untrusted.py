@@ -1,7 +1,6 @@
 """Untrusted run directories and config folders run no code and write nothing elsewhere."""
 
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -192,9 +191,9 @@ def test_hydras_own_callbacks_and_handlers_may_be_used(cli, tmp_path):
     assert result.code == 0
 
 
-def test_run_whose_energy_is_a_process_does_not_start_it(popen_run):
+def test_run_whose_energy_is_a_process_does_not_start_it(popen_run, run_dlpipe):
     run, called = popen_run
-    finished = subprocess.run([sys.executable, "-m", "dlpipe", "test", str(run)], capture_output=True, text=True)
+    finished = run_dlpipe(["test", str(run)], capture_output=True, text=True)
     assert finished.returncode == 2
     assert "Traceback" not in finished.stderr
     assert not called.exists()

@@ -128,6 +128,11 @@ def test_a_run_monitors_and_tests_what_the_module_logs(model, run):
     assert set(summary["test"]) == TESTED[model]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [name if name in ("gan", "tagger") else pytest.param(name, marks=pytest.mark.slow) for name in sorted(REQUESTS)],
+    indirect=True,
+)
 def test_a_killed_run_is_resumed_to_the_same_bits(model, run, cli, tmp_path, dlpipe_process):
     killed = tmp_path / "killed"
     num_rows = len(rows_of(run / "metrics.csv")) // 4

@@ -21,7 +21,7 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("model", RUNS)
+@pytest.mark.parametrize("model", ["rnn_slu", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_a_killed_run_ends_in_the_same_bits(model, cli, dlpipe_process):
     first, second, place = RUNS[model]
     run = [f"model={model}", *SMALL, *first, *second]

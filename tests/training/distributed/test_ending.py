@@ -42,7 +42,11 @@ class Failing(pl.LightningModule):
     [
         ("raised", "rank 1 of 2 failed: ValueError: rank 1 cannot go on"),
         ("killed", "was killed by SIGKILL; the others were ended"),
-        ("exited", "rank 1 of 2 ended with exit code 3 and no error; the others were ended"),
+        pytest.param(
+            "exited",
+            "rank 1 of 2 ended with exit code 3 and no error; the others were ended",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_rank_that_fails_ends_the_job_with_its_error(how, message, cli, install):
@@ -112,6 +116,7 @@ def test_no_rank_outlives_a_parent_that_was_killed(tmp_path, dlpipe_process):
         until(lambda: not alive(ranks(tmp_path / "run")), seconds=10)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ranks_that_wait_for_each_other_end_too(tmp_path, install, dlpipe_process):
     """One is in the exchange of gradients while the other does something else: they must not talk once more."""

@@ -316,7 +316,7 @@ def test_options_of_launchers_and_sweepers_that_run_nothing_need_no_trust(text, 
 
 
 def test_ctrl_c_leaves_a_sweep_that_resume_ends(tmp_path, cli, dlpipe_process):
-    words = ("-m", "model=logreg", "seed=1,2", "recipe.max_epochs=40", "recipe.patience=null", "hydra.sweep.dir=sweep")
+    words = ("-m", "model=logreg", "seed=1,2", "recipe.max_epochs=15", "recipe.patience=null", "hydra.sweep.dir=sweep")
     process = dlpipe_process(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while not (tmp_path / "sweep" / "0-logreg" / "metrics.csv").exists():
         assert process.poll() is None

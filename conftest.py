@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a cache of their own, the command line in this process, and the real data."""
+"""Fixtures of all tests: a cache of their own, the command line in this process or in a forked one, the real data."""
 
 import contextlib
 import functools
@@ -190,7 +190,9 @@ class _Forked(subprocess.Popen):
         streams = [number if end == -1 else end for number, end in enumerate(ends)]
         socket.send_fds(self.server, [json.dumps(message).encode()], [*streams, its])
         os.close(its)
-        self.pid = int.from_bytes(os.read(self.report, 4), "little")
+        answer = os.read(self.report, 4)
+        assert answer, "the server has ended: its imports are those of tests/fork_server.py"
+        self.pid = int.from_bytes(answer, "little")
         self._child_created = True
         pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         self._close_pipe_fds(*(given[name] for name in pipes))

@@ -1,12 +1,20 @@
-"""Fixtures of all tests: a cache of their own, the command line in this process, and the real data."""
+"""Fixtures of all tests: a cache of their own, the command line in this process or in a forked one, the real data."""
 
+import contextlib
+import functools
+import inspect
+import json
 import logging
 import os
 import re
+import select
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -117,6 +125,90 @@ def cli(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
 def _is_a_runs(handler: logging.Handler) -> bool:
     """Whether a run of a fixture of another module has left it."""
     return isinstance(handler, ConsoleHandler) or Path(getattr(handler, "baseFilename", "")).name == LOG
+
+
+@pytest.fixture(scope="session")
+def dlpipe_process() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start a process of one command line, with the arguments of `Popen`; see `tests/fork_server.py`.
+
+    Not for a test of the start itself, nor of what a process reads as it starts: variables of Python, OpenMP and the
+    locale, a terminal.
+    """
+    if sys.platform != "linux":
+        yield lambda words, **options: subprocess.Popen([sys.executable, "-m", "dlpipe", *words], **options)
+        return
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, str(Path(__file__).parent / "tests" / "fork_server.py"), str(its.fileno())]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)  # Python's streams ask once whether they seek
+    with ours, subprocess.Popen(command, pass_fds=[its.fileno()], **pipes):
+        its.close()
+        yield functools.partial(_Forked, ours)
+        ours.close()
+
+
+@pytest.fixture(scope="session")
+def run_dlpipe(dlpipe_process: Callable[..., subprocess.Popen]) -> Callable[..., subprocess.CompletedProcess]:
+    """Run one command line in a process to its end, with the arguments of `subprocess.run`."""
+
+    def run(words: list[str], capture_output: bool = False, timeout: float = 300, check: bool = False, **options):
+        if capture_output:
+            options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with dlpipe_process(words, **options) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
+        done = subprocess.CompletedProcess(words, process.returncode, out, err)
+        if check:
+            done.check_returncode()
+        return done
+
+    return run
+
+
+class _Forked(subprocess.Popen):
+    """A process that the server has forked; its parent is a process of the server, which tells how it ended."""
+
+    OPTIONS = frozenset(("cwd", "env", "stdin", "stdout", "stderr", "text", "start_new_session"))
+
+    def __init__(self, server: socket.socket, words: list[str], **options: Any) -> None:
+        assert options.keys() <= self.OPTIONS, options
+        self.server = server
+        super().__init__(words, **options)
+
+    def _execute_child(self, *arguments: Any) -> None:
+        given = inspect.signature(super()._execute_child).bind(*arguments).arguments
+        ends = [given[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        self.report, its = os.pipe()
+        message = {
+            "words": [os.fspath(word) for word in given["args"]],
+            "folder": os.fspath(given["cwd"] or os.getcwd()),
+            "environment": dict(os.environ if given["env"] is None else given["env"]),
+            "new_session": given["start_new_session"],
+        }
+        streams = [number if end == -1 else end for number, end in enumerate(ends)]
+        socket.send_fds(self.server, [json.dumps(message).encode()], [*streams, its])
+        os.close(its)
+        answer = os.read(self.report, 4)
+        assert answer, "the server has ended: its imports are those of tests/fork_server.py"
+        self.pid = int.from_bytes(answer, "little")
+        self._child_created = True
+        pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(given[name] for name in pipes))
+
+    def _internal_poll(self, *_: Any, **__: Any) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._wait(0)
+        return self.returncode
+
+    def _wait(self, timeout: float | None) -> int:
+        if self.returncode is None:
+            if not select.select([self.report], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            self.returncode = os.waitstatus_to_exitcode(int.from_bytes(os.read(self.report, 4), "little"))
+            os.close(self.report)
+        return self.returncode
 
 
 @pytest.fixture(scope="session")

@@ -95,9 +95,19 @@ def refused(cli: Callable, *words: object) -> str:
     return line
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, run_dlpipe: Callable) -> Path:
+    """A short run; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    run_dlpipe(
+        ["model=logreg", "recipe.max_epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
+    )
+    return folder / "run"
+
+
 @pytest.fixture
-def logreg(cli: Callable) -> Path:
-    return cli("model=logreg", "recipe.max_epochs=1").run_dir
+def logreg(trained: Path, cli: Callable) -> Path:
+    return shutil.copytree(trained, cli("--version").folder / "run")
 
 
 def test_help_imports_no_torch():

@@ -16,17 +16,14 @@ from dlpipe.training.callbacks.graceful_stop import GracefulStop
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
-    command = [sys.executable, "-m", "dlpipe", "model=logreg", "recipe.max_epochs=100000", "recipe.patience=null"]
-    with subprocess.Popen(
-        [*command, "hydra.run.dir=run"],
+def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(number, tmp_path, dlpipe_process):
+    with dlpipe_process(
+        ["model=logreg", "recipe.max_epochs=100000", "recipe.patience=null", "hydra.run.dir=run"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # a background job of a shell, as CI may be, has its children ignore it
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         last = tmp_path / "run" / "checkpoints" / "last.ckpt"
         deadline = time.monotonic() + 120

@@ -163,6 +163,7 @@ def test_each_failed_job_of_a_sweep_ends_at_the_users_line(code, cli):
     assert "Traceback" not in result.out + result.err
 
 
+@pytest.mark.slow
 def test_error_of_every_rank_is_reported_once(code, cli):
     result = cli("model=Rank", "trainer=ddp", "trainer.accelerator=cpu", *SHORT)
     assert result.code == 1

@@ -4,8 +4,6 @@ pytest tests/faults -k fuzzed --hypothesis-profile=long
 """
 
 import random
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -49,15 +47,14 @@ def test_a_run_that_has_no_place_is_refused(cli, folder):
     assert f"hydra.run.dir={folder}: cannot be created" in result.err
 
 
-def test_whole_processes_end_with_an_exit_code_and_its_reason(tmp_path):
+def test_whole_processes_end_with_an_exit_code_and_its_reason(tmp_path, run_dlpipe):
     draw = random.Random(2027)
     pool = [*(f"{group}={name}" for group in GROUPS for name in NAMES if name and name.isascii()), *FLAGS]
     pool += [f"{node}.{leaf}={value}" for node in NODES for leaf in LEAVES for value in (*SWEEPS, *NUMBERS)]
     requests = [[draw.choice(("check", *VERBS)), *draw.sample(pool, draw.choice((1, 2)))] for _ in range(20)]
 
     def run(arguments):
-        command = [sys.executable, "-m", "dlpipe", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        return run_dlpipe(arguments, cwd=tmp_path, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as threads:
         for arguments, done in zip(requests, threads.map(run, requests), strict=True):

@@ -46,9 +46,10 @@ def another(word, draw):
     return draw.choice(forms)
 
 
-def test_a_mutated_request_is_refused_with_every_problem_or_could_be_run(cli):
+@pytest.mark.parametrize("numbers", [range(40), pytest.param(range(40, 120), marks=pytest.mark.slow)], ids=str)
+def test_a_mutated_request_is_refused_with_every_problem_or_could_be_run(numbers, cli):
     codes = []
-    for number in range(120):
+    for number in numbers:
         draw = random.Random(number)
         words = draw.sample(VALID.split(), draw.choice([1, 1, 2]))
         words[0] = another(words[0], draw)
@@ -61,5 +62,5 @@ def test_a_mutated_request_is_refused_with_every_problem_or_could_be_run(cli):
             assert len("".join(message[1:])) > 10, (number, result.err)
         assert "Traceback" not in result.out + result.err, number
         assert result.written == [], number
-    assert codes.count(0) > 10
-    assert codes.count(2) > 60
+    assert codes.count(0) > len(numbers) / 12
+    assert codes.count(2) > len(numbers) / 2

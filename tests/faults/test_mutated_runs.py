@@ -5,8 +5,6 @@ import io
 import itertools
 import random
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -38,10 +36,10 @@ PLACES = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, run_dlpipe):
     """A short run; each test works on a copy."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run([sys.executable, "-m", "dlpipe", *RUN, "hydra.run.dir=run"], cwd=folder, check=True)
+    run_dlpipe([*RUN, "hydra.run.dir=run"], cwd=folder, check=True)
     return folder / "run"
 
 
@@ -113,16 +111,17 @@ def rewritten(text, draw):
     return (text[:at] + draw.choice(PIECES) + text[at:]).encode()
 
 
-def test_a_mutated_config_is_refused_with_a_clear_error_or_used(whole, message, mutated):
+@pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, 200), marks=pytest.mark.slow)], ids=str)
+def test_a_mutated_config_is_refused_with_a_clear_error_or_used(numbers, whole, message, mutated):
     content = (whole / "config.yaml").read_bytes()
     text, config = content.decode(), yaml.safe_load(content)
     codes = []
-    for number, verb in zip(range(200), itertools.cycle(VERBS), strict=False):
+    for number, verb in zip(numbers, itertools.cycle(VERBS), strict=False):
         draw = random.Random(number)
         forms = (restructured(config, draw), rewritten(text, draw), restructured(config, draw), mutated(content, draw))
         codes.append(message(verb, {"config.yaml": forms[number % 4]})[0])
-    assert codes.count(2) > 100
-    assert codes.count(0) > 20
+    assert codes.count(2) > len(numbers) / 2
+    assert codes.count(0) > len(numbers) / 10
 
 
 def test_a_checkpoint_with_other_values_is_told_or_gone_on_with(whole, message, cli):

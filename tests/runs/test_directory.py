@@ -13,22 +13,11 @@ from dlpipe import DlpipeError, load
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
+def run_dir(tmp_path_factory, run_dlpipe):
     """One short run, shared by the tests of this file; none of them changes it."""
-    import subprocess
-    import sys
-
     folder = tmp_path_factory.mktemp("runs")
-    command = [
-        sys.executable,
-        "-m",
-        "dlpipe",
-        "model=mlp",
-        "model.num_hidden=20",
-        "recipe.batch_size=20",
-        "recipe.max_epochs=3",
-    ]
-    done = subprocess.run([*command, "hydra.run.dir=run"], cwd=folder, capture_output=True, text=True, check=False)
+    words = ["model=mlp", "model.num_hidden=20", "recipe.batch_size=20", "recipe.max_epochs=3", "hydra.run.dir=run"]
+    done = run_dlpipe(words, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (folder / "run" / "said.txt").write_text(done.stdout)
     return folder / "run"

@@ -108,11 +108,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def kill(directory: Path, request: list[str], num_rows: int) -> None:
+def kill(start: Callable, directory: Path, request: list[str], num_rows: int) -> None:
     """Start a run in a process of its own and kill it when metrics.csv has so many rows and there is a checkpoint."""
-    command = [sys.executable, "-m", "dlpipe", *request, f"hydra.run.dir={directory}"]
+    words = [*request, f"hydra.run.dir={directory}"]
     metrics, checkpoint = directory / "metrics.csv", directory / "checkpoints" / "last.ckpt"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with start(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             if checkpoint.exists() and metrics.exists() and metrics.read_bytes().count(b"\n") > num_rows:
                 process.kill()
@@ -128,10 +128,15 @@ def test_a_run_monitors_and_tests_what_the_module_logs(model, run):
     assert set(summary["test"]) == TESTED[model]
 
 
-def test_a_killed_run_is_resumed_to_the_same_bits(model, run, cli, tmp_path):
+@pytest.mark.parametrize(
+    "model",
+    [name if name in ("gan", "tagger") else pytest.param(name, marks=pytest.mark.slow) for name in sorted(REQUESTS)],
+    indirect=True,
+)
+def test_a_killed_run_is_resumed_to_the_same_bits(model, run, cli, tmp_path, dlpipe_process):
     killed = tmp_path / "killed"
     num_rows = len(rows_of(run / "metrics.csv")) // 4
-    kill(killed, [*REQUESTS[model], "callbacks.checkpoints.every_n_updates=7"], num_rows)
+    kill(dlpipe_process, killed, [*REQUESTS[model], "callbacks.checkpoints.every_n_updates=7"], num_rows)
     result = cli("resume", str(killed))
     assert result.code == 0, result.err
     for name in ("weights.safetensors", "metrics.csv"):

@@ -45,11 +45,11 @@ def statuses(sweep):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, run_dlpipe):
     """A finished sweep of two jobs."""
     folder = tmp_path_factory.mktemp("finished")
     words = ("-m", "model=logreg", "seed=1,2", *SHORT)
-    subprocess.run([sys.executable, "-m", "dlpipe", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    run_dlpipe(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return folder / "sweep"
 
 
@@ -59,12 +59,12 @@ def sweep(finished, cli):
     return shutil.copytree(finished, cli("--version").folder / "sweep")
 
 
-def test_a_sweep_killed_in_mid_epoch_and_resumed_has_the_weights_of_an_undisturbed_one(cli, tmp_path):
+def test_a_sweep_killed_in_mid_epoch_and_resumed_has_the_weights_of_an_undisturbed_one(cli, tmp_path, dlpipe_process):
     words = ("-m", "model=logreg", "seed=1,2,3", "recipe.max_epochs=5", "recipe.patience=null", "try_one_batch=false")
     words = (*words, "callbacks.checkpoints.every_n_updates=7", "hydra.sweep.dir=sweep")
     undisturbed = cli(*words).folder / "sweep"
     killed = tmp_path / "sweep"
-    process = subprocess.Popen([sys.executable, "-m", "dlpipe", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    process = dlpipe_process(words, cwd=tmp_path, stdout=subprocess.DEVNULL)
     while not (killed / "1-logreg" / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -315,11 +315,9 @@ def test_options_of_launchers_and_sweepers_that_run_nothing_need_no_trust(text, 
     assert request_problems(request, tmp_path) == []
 
 
-def test_ctrl_c_leaves_a_sweep_that_resume_ends(tmp_path, cli):
-    words = ("-m", "model=logreg", "seed=1,2", "recipe.max_epochs=40", "recipe.patience=null", "hydra.sweep.dir=sweep")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dlpipe", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+def test_ctrl_c_leaves_a_sweep_that_resume_ends(tmp_path, cli, dlpipe_process):
+    words = ("-m", "model=logreg", "seed=1,2", "recipe.max_epochs=15", "recipe.patience=null", "hydra.sweep.dir=sweep")
+    process = dlpipe_process(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while not (tmp_path / "sweep" / "0-logreg" / "metrics.csv").exists():
         assert process.poll() is None
         time.sleep(0.02)

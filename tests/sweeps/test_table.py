@@ -3,8 +3,6 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -33,11 +31,11 @@ def printed_jobs(out):
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory):
+def grid(tmp_path_factory, run_dlpipe):
     """The command of the README, once: flags after overrides, two models by two learning rates."""
     folder = tmp_path_factory.mktemp("grid")
-    command = [sys.executable, "-m", "dlpipe", "model=logreg,mlp", "optimizer.lr=0.1,0.01", SHORT, "-m"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    words = ["model=logreg,mlp", "optimizer.lr=0.1,0.01", SHORT, "-m"]
+    done = run_dlpipe(words, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (directory,) = folder.glob("outputs/*/*-sweep-*")
     return directory, done.stdout

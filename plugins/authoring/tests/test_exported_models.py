@@ -44,7 +44,13 @@ def as_parts(batch):
         yield type(batch)(*(tensor[3:10] for tensor in batch))
 
 
-@pytest.mark.parametrize("name", PREDICT)
+# the others differ from these in a layer, or are exported by another test
+QUICK = ("logreg", "lenet", "sda", "lstm", "bidirectional")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PREDICT]
+)
 def test_onnx_predicts_as_the_model_on_the_test_set(name, run_of, onnx_of):
     run, session = dlpipe.Run(run_of(name)), session_of(onnx_of(name))
     for batch in run.data.test_dataloader():

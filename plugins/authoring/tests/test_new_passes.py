@@ -77,6 +77,7 @@ def test_mypy_finds_nothing(plugin, request):
     assert "no issues found" in result.stdout
 
 
+@pytest.mark.slow
 def test_tests_of_a_new_plugin_pass(fresh, tmp_path):
     counts = run_its_tests(fresh, tmp_path, "-k", "not two_processes")
     # 15 checks of the model, of which one does not apply: its recipe has no targets; 6 of the dataset; 4 own tests

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -36,12 +35,14 @@ def sentences(tmp_path_factory):
     return folder
 
 
-def test_a_killed_run_on_a_folder_of_texts_ends_in_the_same_bits_and_predicts_with_its_classes(cli, texts, tmp_path):
+def test_a_killed_run_on_a_folder_of_texts_ends_in_the_same_bits_and_predicts_with_its_classes(
+    cli, texts, tmp_path, dlpipe_process
+):
     run = [*LSTM, *ADAM, "dataset=text_folder", f"dataset.directory={texts}", "recipe.max_epochs=6"]
     whole = cli(*run, "hydra.run.dir=whole").folder / "whole"
     killed = whole.with_name("killed")
-    command = [sys.executable, "-m", "dlpipe", *run, "dataset.bucket=1", f"hydra.run.dir={killed}"]
-    with subprocess.Popen(command, cwd=killed.parent, stdout=subprocess.PIPE, text=True) as process:
+    words = [*run, "dataset.bucket=1", f"hydra.run.dir={killed}"]
+    with dlpipe_process(words, cwd=killed.parent, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if line.startswith("epoch 2,"):
                 process.kill()

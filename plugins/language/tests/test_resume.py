@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -22,14 +21,14 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("model", RUNS)
-def test_a_killed_run_ends_in_the_same_bits(model, cli):
+@pytest.mark.parametrize("model", ["rnn_slu", pytest.param("lstm", marks=pytest.mark.slow)])
+def test_a_killed_run_ends_in_the_same_bits(model, cli, dlpipe_process):
     first, second, place = RUNS[model]
     run = [f"model={model}", *SMALL, *first, *second]
     whole = cli(*run, "hydra.run.dir=whole").folder / "whole"
     killed = whole.with_name("killed")
-    command = [sys.executable, "-m", "dlpipe", *run, f"hydra.run.dir={killed}"]
-    with subprocess.Popen(command, cwd=killed.parent, stdout=subprocess.PIPE, text=True) as process:
+    words = [*run, f"hydra.run.dir={killed}"]
+    with dlpipe_process(words, cwd=killed.parent, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if line.startswith(place):
                 process.kill()

@@ -190,17 +190,16 @@ def test_optuna_is_imported_for_searches_alone(words, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_search_that_was_killed_continues_with_its_history(cli, tmp_path):
+def test_a_search_that_was_killed_continues_with_its_history(cli, tmp_path, dlpipe_process, run_dlpipe):
     options = (RATE, "hydra.sweeper.n_trials=4", "hydra.sweep.dir=sweep")
-    command = [sys.executable, "-m", "dlpipe", *SEARCH, *options]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = dlpipe_process([*SEARCH, *options], cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 100
     while not (tmp_path / "sweep" / "1-logreg" / "checkpoints").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert len(read_study(tmp_path).trials) == 2
-    done = subprocess.run([*command, "resume=auto"], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    done = run_dlpipe([*SEARCH, *options, "resume=auto"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     undisturbed = cli(*SEARCH, *options)
     one, other = read_study(tmp_path).trials, read_study(undisturbed.folder).trials

@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -15,11 +13,11 @@ from dlpipe.errors import SYSTEM_ERRORS, system_errors_in_one_line
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
+def run_dir(tmp_path_factory, run_dlpipe):
     """A short run of a model that can sample; no test changes it."""
     folder = tmp_path_factory.mktemp("runs")
-    command = [sys.executable, "-m", "dlpipe", "model=rbm", "recipe.max_epochs=1", "hydra.run.dir=run"]
-    subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    words = ["model=rbm", "recipe.max_epochs=1", "hydra.run.dir=run"]
+    run_dlpipe(words, cwd=folder, capture_output=True, check=True)
     return folder / "run"
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import struct
-import subprocess
 import sys
 
 import numpy as np
@@ -17,12 +16,11 @@ from dlpipe.data.digits import _splits
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
+def run_dir(tmp_path_factory, run_dlpipe):
     """One short run, shared by the tests of this file; a test that changes it works on a copy."""
     folder = tmp_path_factory.mktemp("runs")
     overrides = ["model=lenet", "recipe.max_epochs=2", "callbacks.checkpoints.every_n_epochs=1", "hydra.run.dir=run"]
-    command = [sys.executable, "-m", "dlpipe", *overrides]
-    subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    run_dlpipe(overrides, cwd=folder, capture_output=True, text=True, check=True)
     return folder / "run"
 
 
@@ -210,15 +208,14 @@ def test_a_model_without_predict_step_says_so(cli, plain_model):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_a_run_in_a_folder_whose_name_is_not_utf_8_is_trained_tested_and_used(tmp_path):
+def test_a_run_in_a_folder_whose_name_is_not_utf_8_is_trained_tested_and_used(tmp_path, run_dlpipe):
     folder = tmp_path / os.fsdecode(b"w\xe9")
     folder.mkdir()
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "a.png")
     picture = (folder / "a.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
 
     def dlpipe(*arguments):
-        command = [sys.executable, "-m", "dlpipe", *arguments]
-        result = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+        result = run_dlpipe(arguments, cwd=folder, capture_output=True)
         assert b"Traceback" not in result.stderr
         return result.returncode, (result.stdout + result.stderr).decode()
 

@@ -15,9 +15,18 @@ from dlpipe.runs.directory import read_provenance, read_ranks, read_summary
 from dlpipe.runs.provenance import _git_state
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, run_dlpipe):
+    """A short run; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run"]
+    run_dlpipe(words, cwd=folder, check=True, capture_output=True)
+    return folder / "run"
+
+
 @pytest.fixture
-def run_dir(cli):
-    return cli("model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run").run_dir
+def run_dir(trained, cli):
+    return shutil.copytree(trained, cli("--version").folder / "run")
 
 
 @pytest.fixture

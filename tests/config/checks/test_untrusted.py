@@ -1,7 +1,6 @@
 """Untrusted run directories and config folders run no code and write nothing elsewhere."""
 
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -14,9 +13,18 @@ SHORT = ("recipe.max_epochs=1", "trainer.limit_train_batches=2")
 VERBS = (["test"], ["predict"], ["sample", "-n", "1"], ["figures"], ["resume"], ["reproduce"])
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, run_dlpipe):
+    """A short run; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["model=logreg", *SHORT, "hydra.run.dir=run"]
+    run_dlpipe(words, cwd=folder, check=True, capture_output=True)
+    return folder / "run"
+
+
 @pytest.fixture
-def run_dir(cli):
-    return cli("model=logreg", *SHORT, "hydra.run.dir=run").run_dir
+def run_dir(trained, cli):
+    return shutil.copytree(trained, cli("--version").folder / "run")
 
 
 def change(run_dir, key, value):
@@ -31,11 +39,19 @@ def change(run_dir, key, value):
     (run_dir / "summary.json").unlink(missing_ok=True)
 
 
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory, run_dlpipe):
+    """A run of hmc; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("sampled")
+    words = ["model=hmc", "model.num_burn_in=10", "model.num_draws=10", "hydra.run.dir=hmc"]
+    run_dlpipe(words, cwd=folder, check=True, capture_output=True)
+    return folder / "hmc"
+
+
 @pytest.fixture
-def popen_run(cli, tmp_path):
+def popen_run(sampled, cli, tmp_path):
     """A run of hmc whose energy is subprocess.Popen, and the file that the process would create."""
-    short = ("model.num_burn_in=10", "model.num_draws=10", "hydra.run.dir=hmc")
-    run = cli("model=hmc", *short).run_dir
+    run = shutil.copytree(sampled, cli("--version").folder / "hmc")
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["model"] |= {"energy": "subprocess.Popen", "energy_options": {"args": ["touch", str(tmp_path / "called")]}}
     (run / "config.yaml").write_text(yaml.safe_dump(config))
@@ -192,9 +208,9 @@ def test_hydras_own_callbacks_and_handlers_may_be_used(cli, tmp_path):
     assert result.code == 0
 
 
-def test_run_whose_energy_is_a_process_does_not_start_it(popen_run):
+def test_run_whose_energy_is_a_process_does_not_start_it(popen_run, run_dlpipe):
     run, called = popen_run
-    finished = subprocess.run([sys.executable, "-m", "dlpipe", "test", str(run)], capture_output=True, text=True)
+    finished = run_dlpipe(["test", str(run)], capture_output=True, text=True)
     assert finished.returncode == 2
     assert "Traceback" not in finished.stderr
     assert not called.exists()

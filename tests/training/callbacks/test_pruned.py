@@ -39,6 +39,7 @@ def test_a_pruned_job_of_a_sweep_is_a_row_and_does_not_stop_the_others(hopeless,
     assert [read_summary(path)["status"] for path in result.run_dirs] == ["pruned", "pruned"]
 
 
+@pytest.mark.slow
 def test_a_pruned_run_on_two_devices_ends_on_both(hopeless, cli):
     result = cli(*WORDS, "trainer=ddp", "trainer.devices=2")
     assert result.code == 0, result.err

@@ -42,7 +42,11 @@ class Failing(pl.LightningModule):
     [
         ("raised", "rank 1 of 2 failed: ValueError: rank 1 cannot go on"),
         ("killed", "was killed by SIGKILL; the others were ended"),
-        ("exited", "rank 1 of 2 ended with exit code 3 and no error; the others were ended"),
+        pytest.param(
+            "exited",
+            "rank 1 of 2 ended with exit code 3 and no error; the others were ended",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_rank_that_fails_ends_the_job_with_its_error(how, message, cli, install):
@@ -79,11 +83,11 @@ def until(condition, seconds=60):
 
 
 @contextmanager
-def training(folder, *overrides, reached="run/checkpoints/last.ckpt"):
+def training(dlpipe_process, folder, *overrides, reached="run/checkpoints/last.ckpt"):
     """A long run on two processes that has left this file."""
-    command = [sys.executable, "-m", "dlpipe", "trainer=ddp", "recipe.max_epochs=100000", "recipe.patience=null"]
+    words = ["trainer=ddp", "recipe.max_epochs=100000", "recipe.patience=null", *overrides, "hydra.run.dir=run"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen([*command, *overrides, "hydra.run.dir=run"], cwd=folder, **streams) as process:
+    with dlpipe_process(words, cwd=folder, **streams) as process:
         until(lambda: (folder / reached).exists() or process.poll() is not None)
         assert process.poll() is None, process.stdout.read()
         assert len(alive(ranks(folder / "run"))) == 2
@@ -93,8 +97,8 @@ def training(folder, *overrides, reached="run/checkpoints/last.ckpt"):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
-def test_a_signal_ends_every_rank_and_the_run_says_how_to_resume(number, tmp_path):
-    with training(tmp_path) as process:
+def test_a_signal_ends_every_rank_and_the_run_says_how_to_resume(number, tmp_path, dlpipe_process):
+    with training(dlpipe_process, tmp_path) as process:
         process.send_signal(number)
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + number
@@ -105,18 +109,19 @@ def test_a_signal_ends_every_rank_and_the_run_says_how_to_resume(number, tmp_pat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel ends a child with its parent")
-def test_no_rank_outlives_a_parent_that_was_killed(tmp_path):
-    with training(tmp_path) as process:
+def test_no_rank_outlives_a_parent_that_was_killed(tmp_path, dlpipe_process):
+    with training(dlpipe_process, tmp_path) as process:
         process.kill()
         process.wait()
         until(lambda: not alive(ranks(tmp_path / "run")), seconds=10)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_ranks_that_wait_for_each_other_end_too(tmp_path, install):
+def test_ranks_that_wait_for_each_other_end_too(tmp_path, install, dlpipe_process):
     """One is in the exchange of gradients while the other does something else: they must not talk once more."""
     install("dlpipe-failing", {"failing": "failing:Failing"}, {"failing.py": FAILING})
-    with training(tmp_path, "model=failing", "model.how=asleep", reached="asleep") as process:
+    with training(dlpipe_process, tmp_path, "model=failing", "model.how=asleep", reached="asleep") as process:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=40)
     assert process.returncode == 128 + signal.SIGTERM

@@ -66,6 +66,7 @@ def test_what_a_module_adds_up_in_buffers_is_of_both_processes(cli):
     assert_same_numbers(one.folder / "one", two.folder / "two")
 
 
+@pytest.mark.slow
 def test_what_an_rbm_is_monitored_by_is_of_both_processes(cli, install):
     install("dlpipe-listening", {}, {"listening.py": MONITORED})
     short = (

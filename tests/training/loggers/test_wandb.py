@@ -305,11 +305,10 @@ def test_a_run_that_is_killed_and_resumed_has_every_row_once_in_the_log_that_is_
     assert "Would sync 1 run(s)" in listed.stderr
 
 
-def test_a_run_killed_in_training_and_resumed_has_every_row_once(wandb_cli, cli, install):
+def test_a_run_killed_in_training_and_resumed_has_every_row_once(wandb_cli, cli, install, run_dlpipe):
     install("dlpipe-kill", {}, {"acme_kill.py": KILL})
     long = ("logger=wandb", "recipe.max_epochs=6", "+callbacks.kill._target_=acme_kill.Kill", "hydra.run.dir=run")
-    command = [sys.executable, "-m", "dlpipe", "model=logreg", *long]
-    assert subprocess.run(command, stdout=subprocess.DEVNULL, timeout=120).returncode == -9
+    assert run_dlpipe(["model=logreg", *long], stdout=subprocess.DEVNULL, timeout=120).returncode == -9
     run_dir = Path.cwd() / "run"
     resumed = cli("resume", str(run_dir))
     assert resumed.code == 0, resumed.err

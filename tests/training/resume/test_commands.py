@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -24,10 +23,10 @@ OFTEN = "callbacks.checkpoints.every_n_updates=7"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, run_dlpipe):
     """The run that nothing interrupts; tests that change it work on a copy."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run([sys.executable, "-m", "dlpipe", *RUN, OFTEN, "hydra.run.dir=run"], cwd=folder, check=True)
+    run_dlpipe([*RUN, OFTEN, "hydra.run.dir=run"], cwd=folder, check=True)
     return folder / "run"
 
 
@@ -39,19 +38,18 @@ def same(one, other):
         assert summaries[0][name] == summaries[1][name]
 
 
-def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path):
-    command = [sys.executable, "-m", "dlpipe"]
+def test_a_killed_run_ends_in_the_same_bits(whole, tmp_path, dlpipe_process, run_dlpipe):
     words = [*RUN, OFTEN, "hydra.run.dir=run"]
     delays = random.Random(5)
     for _ in range(2):
-        with subprocess.Popen([*command, *words], cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        with dlpipe_process(words, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
             last, before = tmp_path / "run" / "checkpoints" / "last.ckpt", time.time()
             while process.poll() is None and not (last.exists() and last.stat().st_mtime > before):
                 time.sleep(0.005)
             time.sleep(delays.random() * 0.2)
             process.kill()
         words = ["resume", "run"]
-    subprocess.run([*command, *words], cwd=tmp_path, check=True)
+    run_dlpipe(words, cwd=tmp_path, check=True)
     same(tmp_path / "run", whole)
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["resumed"]) >= 1
 
@@ -278,15 +276,15 @@ def test_only_a_finished_run_is_reproduced(copy, cli):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL") or os.geteuid() != 0, reason="mounting needs root")
-def test_a_full_disk_ends_the_run_with_a_clear_error_and_an_intact_checkpoint(tmp_path):
+def test_a_full_disk_ends_the_run_with_a_clear_error_and_an_intact_checkpoint(tmp_path, run_dlpipe):
     small = tmp_path / "small"
     small.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False)
     if done.returncode:
         pytest.skip("tmpfs cannot be mounted here")
     try:
-        command = [sys.executable, "-m", "dlpipe", *RUN, "recipe.max_epochs=50", "model.num_hidden=100"]
-        done = subprocess.run([*command, f"hydra.run.dir={small}/run"], capture_output=True, text=True, check=False)
+        words = [*RUN, "recipe.max_epochs=50", "model.num_hidden=100", f"hydra.run.dir={small}/run"]
+        done = run_dlpipe(words, capture_output=True, text=True)
         said = done.stdout + done.stderr
         assert done.returncode == 1, said
         assert "could not be written" in said

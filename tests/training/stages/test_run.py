@@ -305,10 +305,12 @@ def test_commands_work_on_a_run_with_stages(stacked, cli):
     assert again.code == 0, again.out + again.err
 
 
+@pytest.mark.slow
 def test_model_with_stages_keeps_the_plugin_contract(stacked):
     check_model(stacked)
 
 
+@pytest.mark.slow
 def test_model_with_stages_trains_on_two_devices(stacked, cli):
     result = cli("model=stacked", "trainer=ddp", "recipe.max_epochs=1", "hydra.run.dir=run")
     assert result.code == 0, result.err

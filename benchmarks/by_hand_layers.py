@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cases import NotByHandError
 from derivative import Derivative
 
 aten = torch.ops.aten
@@ -16,7 +15,6 @@ BY_OUTPUT: dict[type[nn.Module], Callable[[Tensor, Tensor], Tensor]] = {
     nn.Sigmoid: lambda above, outer: aten.sigmoid_backward(above, outer),
     nn.ReLU: lambda above, outer: aten.threshold_backward(above, outer, 0),
 }
-OTHERS = (nn.Linear, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Unflatten)
 # maps of so many images stay in a core's cache from convolution to pooling
 IMAGES_AT_ONCE = 50
 # a layer with its input, its output, and what else its derivative needs
@@ -30,24 +28,22 @@ def layers_by_hand(net: nn.Sequential, x: Tensor, y: Tensor) -> list[Derivative]
         net: logits (examples, classes) of x.
         x: (examples, pixels).
         y: (examples,).
-
-    Raises:
-        NotByHandError: there are other layers.
     """
     layers = list(net)
-    if not all(isinstance(layer, (*BY_OUTPUT, *OTHERS)) for layer in layers):
-        raise NotByHandError
     flat = next((index + 1 for index, layer in enumerate(layers) if isinstance(layer, nn.Flatten)), 0)
     maps = [forward(layers[:flat], part) for part in torch.split(x, IMAGES_AT_ONCE)] if flat else []
     dense = forward(layers[flat:], torch.cat([passed[-1][2] for passed in maps]) if flat else x)
-    logits = dense[-1][2]
-    above = logits.softmax(1)
-    above.scatter_add_(1, y.unsqueeze(1), torch.full((len(y), 1), -1, dtype=x.dtype, device=x.device))
-    above /= len(y)
+    above = by_logits(dense[-1][2], y)
     derivatives, above = backward(dense, above, to_input=bool(flat))
     for passed, part in zip(maps, torch.split(above, IMAGES_AT_ONCE), strict=False):
         derivatives += backward(passed, part, to_input=False)[0]
     return derivatives
+
+
+def by_logits(logits: Tensor, y: Tensor) -> Tensor:
+    """The derivative of the mean negative log-likelihood, (examples, classes) as the logits."""
+    minus = torch.full((len(y), 1), -1, dtype=logits.dtype, device=logits.device)
+    return logits.softmax(1).scatter_add_(1, y.unsqueeze(1), minus).div_(len(y))
 
 
 def forward(layers: Sequence[nn.Module], x: Tensor) -> list[Passed]:

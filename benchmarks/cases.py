@@ -101,7 +101,3 @@ CASES = {
         "third_party", 20, 0.001, optimizer="Adam", clip=1.0, overrides=("trainer.gradient_clip_val=1.0",)
     ),
 }
-
-
-class NotByHandError(Exception):
-    """Nobody has written the derivatives of a case."""

@@ -11,9 +11,11 @@ class Derivative(NamedTuple):
     Args:
         parameter: of any shape.
         product: left (rows, k) and right (k, columns), where the derivative is formed by a matrix product.
-        rest: of the parameter's shape.
+        rest: of the parameter's shape; or, with ``rows``, (len(rows), columns).
+        rows: of the parameter, that the rows of the rest belong to.
     """
 
     parameter: Tensor
     product: tuple[Tensor, Tensor] | None = None
     rest: Tensor | None = None
+    rows: Tensor | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dlpipe import __version__
 from dlpipe.cli.console import escape_unencodable_output, print_first_line
 from dlpipe.cli.flags import Request
-from dlpipe.cli.hand_to_hydra import hand_to_hydra
+from dlpipe.cli.hand_to_hydra import hand_to_hydra, run_composed
 from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs, run_plugin_verb
 from dlpipe.cli.request import read_request
 from dlpipe.cli.verbs import VERBS, run_verb
@@ -178,14 +178,13 @@ def _run(request: Request, jobs: "list[Job]") -> int:
 
         return run_sweep(request, jobs)
     from dlpipe.cli import hydra_task
-    from dlpipe.config.compose import quoted
     from dlpipe.config.prepare import prepare_jobs
 
+    config = jobs[0][1]
     prepared = prepare_jobs(jobs)
     if here.rank > 0:
-        return hydra_task.run_nonzero_rank(jobs[0][1], prepared)
-    hydra_task.checked[:] = [prepared]
-    return hand_to_hydra([*texts, f"hydra.run.dir={quoted(str(jobs[0][1].hydra.run.dir))}"])
+        return hydra_task.run_nonzero_rank(config, prepared)
+    return run_composed(config, texts, lambda cfg: hydra_task.task(cfg, prepared))
 
 
 def _print_by_hydra(arguments: list[str]) -> int:

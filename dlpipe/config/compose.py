@@ -4,11 +4,13 @@ import contextlib
 import copy
 import re
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException
@@ -32,6 +34,30 @@ def config_tree() -> Iterator[None]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base=VERSION_BASE, job_name="dlpipe"):
         yield
+
+
+@contextlib.contextmanager
+def hydra_of(config: DictConfig) -> Iterator[Hydra]:
+    """Hydra with the whole config tree, which runs this config instead of composing one."""
+    register()
+    GlobalHydra.instance().clear()
+    hydra = Hydra("dlpipe", _Composed(config))
+    GlobalHydra.instance().initialize(hydra)
+    try:
+        yield hydra
+    finally:
+        GlobalHydra.instance().clear()
+
+
+class _Composed(ConfigLoaderImpl):
+    """A loader of one config, which has been composed."""
+
+    def __init__(self, config: DictConfig) -> None:
+        super().__init__(create_config_search_path(str(conf_dir())))
+        self.config = config
+
+    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
+        return copy.deepcopy(self.config)  # Hydra takes its own node out, if it prints the config
 
 
 def compose(overrides: list[str]) -> DictConfig:

@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra._internal.hydra import Hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 import dlpipe
+from dlpipe.cli import hand_to_hydra, hydra_task
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS
 from dlpipe.config import prepare as prepare_module
+from dlpipe.config.checks import config_checks
+from dlpipe.config.compose import quoted
 
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
@@ -273,13 +277,32 @@ def test_the_run_that_was_checked_is_the_one_that_is_trained(cli, monkeypatch):
     assert len(prepared) == 1
 
 
-def test_a_run_is_composed_once_to_check_it_and_once_to_train_it(cli, monkeypatch):
-    composed, compose = [], Hydra.compose_config
+def test_a_run_is_composed_once(cli, monkeypatch):
+    composed, compose = [], ConfigLoaderImpl.load_configuration
 
-    def compose_and_count(hydra, *arguments, **options):
+    def compose_and_count(loader, *arguments, **options):
         composed.append(options["overrides"])
-        return compose(hydra, *arguments, **options)
+        return compose(loader, *arguments, **options)
 
-    monkeypatch.setattr(Hydra, "compose_config", compose_and_count)
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", compose_and_count)
     assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
-    assert len(composed) == 2
+    assert composed == [["model=logreg"]]
+
+
+@pytest.mark.parametrize("words", [["model=mlp", "recipe.lr=0.05"], ["dataset=mnist"]], ids=" ".join)
+def test_the_task_gets_the_config_that_hydra_would_compose_for_it(words, cli, monkeypatch):
+    cli("help")  # in a folder of its own, with the config tree of the plugins
+    got = []
+
+    def task(cfg):
+        configs = (cfg, HydraConfig.instance().cfg)
+        got.append([sys.argv, *(OmegaConf.to_container(config) for config in configs)])
+
+    task.__module__ = hydra_task.__name__
+    monkeypatch.setattr(hydra_task, "task", task)
+    monkeypatch.setattr(sys, "argv", ["dlpipe"])
+    ((_, config),) = jobs = config_checks.check(words, False, "run")
+    texts = config_checks.hydra_texts(words, jobs)
+    assert hand_to_hydra.hand_to_hydra([*texts, f"hydra.run.dir={quoted(str(config.hydra.run.dir))}"]) == 0
+    assert hand_to_hydra.run_composed(config, texts, task) == 0
+    assert got[0] == got[1]

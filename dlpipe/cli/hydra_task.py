@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
+from dlpipe.imports import torch_imported_without_collections
 from dlpipe.operating_system import die_with_parent, unblock_interrupts
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ def task(cfg: DictConfig, prepared: "Prepared | None" = None) -> float | None:
     """Run a config, as `train`; log any error in a few lines, where Hydra would show a traceback of our own code."""
     unblock_interrupts()  # in a launcher's worker
     _end_with_parent()
-    # imported here, as they import torch, which Hydra's own flags do without
-    from dlpipe.cli.sweep_job import run_job
-    from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
-    from dlpipe.training.error_report import log_error
+    with torch_imported_without_collections():  # here, since Hydra's own flags do without
+        from dlpipe.cli.sweep_job import run_job
+        from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
+        from dlpipe.training.error_report import log_error
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(cfg)

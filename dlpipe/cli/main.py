@@ -15,6 +15,7 @@ from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs, run_plugin_ver
 from dlpipe.cli.request import read_request
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.errors import DlpipeError, Problem, RequestError, system_errors_in_one_line
+from dlpipe.imports import torch_imported_without_collections
 from dlpipe.operating_system import identify_user
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info
@@ -173,15 +174,17 @@ def _run(request: Request, jobs: "list[Job]") -> int:
         return _print_by_hydra([*request.print_only_flags, *texts])
     if here.rank == 0:
         print_first_line(jobs, request.multirun)
+    with torch_imported_without_collections():
+        from dlpipe.cli.sweep_job import run_job  # noqa: F401  # what a run and a job of a sweep import
+        from dlpipe.config import prepare
     if request.multirun:
         from dlpipe.cli.sweep import run_sweep
 
         return run_sweep(request, jobs)
     from dlpipe.cli import hydra_task
-    from dlpipe.config.prepare import prepare_jobs
 
     config = jobs[0][1]
-    prepared = prepare_jobs(jobs)
+    prepared = prepare.prepare_jobs(jobs)
     if here.rank > 0:
         return hydra_task.run_nonzero_rank(config, prepared)
     return run_composed(config, texts, lambda cfg: hydra_task.task(cfg, prepared))

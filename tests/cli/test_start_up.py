@@ -306,3 +306,22 @@ def test_the_task_gets_the_config_that_hydra_would_compose_for_it(words, cli, mo
     assert hand_to_hydra.hand_to_hydra([*texts, f"hydra.run.dir={quoted(str(config.hydra.run.dir))}"]) == 0
     assert hand_to_hydra.run_composed(config, texts, task) == 0
     assert got[0] == got[1]
+
+
+def test_modules_are_left_out_of_garbage_collections_which_are_as_frequent_as_before():
+    program = """
+import gc
+from dlpipe.imports import torch_imported_without_collections
+usual = gc.get_threshold()
+with torch_imported_without_collections():
+    assert gc.get_threshold() > usual
+    import torch
+assert gc.get_freeze_count() > 100_000
+assert gc.get_threshold() == usual
+frozen = gc.get_freeze_count()
+with torch_imported_without_collections():  # a second command of a process freezes no garbage of the first
+    assert gc.get_threshold() == usual
+assert gc.get_freeze_count() <= frozen
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -10,7 +10,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import date
 from importlib.metadata import version
@@ -124,7 +123,7 @@ def measure(runs: list[Run], rounds: int, device: str) -> tuple[list[report.Meas
             with busy_process() if run.neighbour else contextlib.nullcontext():
                 result = child("one_run.py", run.case, run.variant, str(run.threads), f"--device={device}")
             measured.append({**result, "round": number, "neighbour": run.neighbour})
-        start_up.append(child("start_up.py", str(time.time())))
+        start_up.append(child("start_up.py"))
     return measured, start_up
 
 

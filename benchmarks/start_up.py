@@ -71,7 +71,7 @@ def child(folder: str) -> None:
 
     import dlpipe.__main__
     from dlpipe.cli.main import main as dlpipe_main
-    from dlpipe.imports import torch_imported_without_collections
+    from dlpipe.cli.torch_import import torch_imported_without_collections
 
     @contextlib.contextmanager
     def imported_and_noted() -> Iterator[None]:

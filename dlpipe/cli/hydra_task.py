@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
-from dlpipe.imports import torch_imported_without_collections
 from dlpipe.operating_system import die_with_parent, unblock_interrupts
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dlpipe.cli.flags import Request
 from dlpipe.cli.hand_to_hydra import hand_to_hydra, run_composed
 from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs, run_plugin_verb
 from dlpipe.cli.request import read_request
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.errors import DlpipeError, Problem, RequestError, system_errors_in_one_line
-from dlpipe.imports import torch_imported_without_collections
 from dlpipe.operating_system import identify_user
 from dlpipe.plugins import registry
 from dlpipe.training.distributed.rank_info import get_rank_info

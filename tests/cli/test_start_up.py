@@ -1,6 +1,7 @@
 """What does not need torch answers without it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from dlpipe.config import prepare as prepare_module
 from dlpipe.config.checks import config_checks
 from dlpipe.config.compose import quoted
 
+DATA = Path(os.environ.get("DLPIPE_DATA", "/nowhere"))
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
     "help": (["--help"], 0),
@@ -68,6 +70,21 @@ def test_the_first_line_comes_before_torch_is_imported(arguments, line, tmp_path
     done = without_torch(arguments, tmp_path)
     assert done.stdout.startswith(line), done.stderr
     assert done.stderr.endswith("torch is imported\n")
+
+
+@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="needs MNIST in $DLPIPE_DATA")
+def test_a_run_imports_nothing_that_only_other_runs_need(tmp_path):
+    others = ("sklearn", "pandas", "pyarrow", "wandb", "mlflow", "tensorboard", "joblib", "optuna")
+    arguments = ["model=logreg", "dataset=mnist", "recipe.max_epochs=1", "trainer.limit_train_batches=1"]
+    program = f"""
+import json, sys
+from dlpipe.cli.main import main
+code = main({[*arguments, "hydra.run.dir=run"]!r})
+print("\\n" + json.dumps([code, [name for name in {others!r} if name in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []], done.stderr
+    assert (tmp_path / "run" / "figures" / "confusion_matrix.png").is_file()
 
 
 def without_torch(arguments, folder, before=""):
@@ -311,7 +328,7 @@ def test_the_task_gets_the_config_that_hydra_would_compose_for_it(words, cli, mo
 def test_modules_are_left_out_of_garbage_collections_which_are_as_frequent_as_before():
     program = """
 import gc
-from dlpipe.imports import torch_imported_without_collections
+from dlpipe.cli.torch_import import torch_imported_without_collections
 usual = gc.get_threshold()
 with torch_imported_without_collections():
     assert gc.get_threshold() > usual

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dlpipe.cli.console import print_opening
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, RequestError, format_list
-from dlpipe.imports import torch_imported_without_collections
 from dlpipe.runs.listing import find_run
 
 Arguments = dict[str, dict[str, Any]]  # a name, or flags separated by spaces -> keywords of argparse's add_argument

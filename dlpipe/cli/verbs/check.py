@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from dlpipe.cli.console import print_first_line
 from dlpipe.cli.request import read_request
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.errors import Problem, RequestError
-from dlpipe.imports import torch_imported_without_collections
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

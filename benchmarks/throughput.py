@@ -10,7 +10,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import date
 from importlib.metadata import version
@@ -143,7 +142,7 @@ def measure(
                 python, variant = (before or "", "dlpipe") if is_before else (sys.executable, run.variant)
                 found = child("one_run.py", run.case, variant, str(run.threads), f"--device={device}", python=python)
             measured.append({**found, "variant": run.variant, "round": number, "neighbour": run.neighbour})
-        start_up.append(child("start_up.py", str(time.time())))
+        start_up.append(child("start_up.py"))
     return measured, start_up
 
 

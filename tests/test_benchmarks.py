@@ -168,17 +168,47 @@ def test_a_core_without_the_key_skips_one_variant_and_no_other(script, monkeypat
 
 
 @needs_mnist
-def test_the_phases_of_the_start_up_add_up_to_the_time_it_took(script, tmp_path):
+def test_the_phases_of_a_short_run_add_up_to_the_time_it_took(script, tmp_path):
     started = time.time()
-    command = [sys.executable, BENCHMARKS / "start_up.py", str(started)]
+    command = [sys.executable, BENCHMARKS / "start_up.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     took = time.time() - started
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert list(found) == list(script("start_up").PHASES)
+    start_up = script("start_up")
+    assert list(found) == [start_up.FLOOR, *start_up.PHASES, *start_up.SUMS]
     assert min(found.values()) > 0
-    assert 0.5 * took < sum(found.values()) <= took
+    assert 0.7 * took < found[start_up.FLOOR] + found["all"] <= took
+    to_first, after, everything = (found[name] for name in start_up.SUMS)
+    assert to_first + found["training"] + after == pytest.approx(everything)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_run_names_the_package_that_lightning_cli_needs(script, monkeypatch):
+    monkeypatch.setattr(script("short_run"), "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"needs jsonargparse: pip install 'jsonargparse\[signatures\]"):
+        script("short_run").main([])
+
+
+def test_rounds_of_short_runs_become_medians_and_ranges(script, monkeypatch, tmp_path, capsys):
+    seconds = iter(range(1, 10))
+    monkeypatch.setattr(script("short_run"), "find_spec", lambda name: name)
+    monkeypatch.setattr(script("short_run"), "measure", lambda row: [float(next(seconds))] * 4)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table -->\n<!-- /table -->\n")
+    script("short_run").main(["--rounds=3", f"--page={page}"])
+    printed = capsys.readouterr().out.strip()
+    assert printed.startswith("Seconds, medians of 3 rounds (least to most).")
+    assert "| dlpipe | 4.00 (1.00 to 7.00) |" in printed
+    assert "| LightningCLI, fit and test | 6.00 (3.00 to 9.00) |" in printed
+    assert page.read_text() == f"<!-- table -->\n{printed}\n<!-- /table -->\n"
+
+
+@needs_mnist
+def test_a_short_run_of_dlpipe_is_measured_from_the_command_to_the_prompt(script):
+    *phases, total = script("short_run").measure("dlpipe")
+    assert min(phases) > 0
+    assert sum(phases) == pytest.approx(total)
 
 
 @needs_mnist
@@ -351,7 +381,7 @@ def child(script, monkeypatch):
 
     def run(name, *arguments, python=sys.executable):
         if name == "start_up.py":
-            return {"imports": 2.0, "checks": 1.0}
+            return {"imports": 2.0, "all": 3.0}
         case, variant, threads, device = arguments
         assert device == "--device=cpu"
         if variant.startswith("dlpipe, "):

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from dlpipe import figures
 from dlpipe.figures import figure_to_image, scale_to_unit_interval, tile_raster_images
@@ -176,3 +177,21 @@ def test_stages_have_panels_of_their_own_in_the_order_of_training(drawn):
 def test_one_validation_is_no_curve(tmp_path):
     (tmp_path / "metrics.csv").write_text("step,epoch,val/loss\n1,0,2.0\n")
     assert figures.draw_learning_curves(tmp_path / "metrics.csv") is None
+
+
+def test_the_confusion_matrix_is_that_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 10, 5000)
+    predicted = np.where(generator.random(5000) < 0.8, labels, generator.integers(0, 10, 5000))
+    figure = Figure(figsize=(6, 5.4), dpi=100, layout="constrained")
+    display = ConfusionMatrixDisplay(confusion_matrix(labels, predicted))
+    for text in display.plot(ax=figure.add_subplot(), colorbar=False, cmap="Blues").text_.flat:
+        text.set_in_layout(False)
+    figure.axes[0].set(title="test set", xlabel="predicted", ylabel="true")
+    drawn = figures.confusion_matrix_figure(labels.tolist(), predicted.tolist(), 10)
+    np.testing.assert_array_equal(drawn, figure_to_image(figure))
+
+
+def test_a_label_that_the_loss_ignores_is_in_no_confusion_matrix():
+    drawn = figures.confusion_matrix_figure([0, 1, -100], [0, 1, 1], 2)
+    np.testing.assert_array_equal(drawn, figures.confusion_matrix_figure([0, 1], [0, 1], 2))

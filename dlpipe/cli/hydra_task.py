@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.config.search_path import register
 from dlpipe.errors import DlpipeError
 from dlpipe.operating_system import die_with_parent, unblock_interrupts
@@ -19,23 +20,21 @@ if TYPE_CHECKING:
 
 register()  # a worker process of a launcher imports this module first
 log = logging.getLogger(__name__)
-# the run that this process has checked and Hydra is about to start; a sweep's jobs are prepared when they start
-checked: "list[Prepared]" = []
 
 
-def task(cfg: DictConfig) -> float | None:
-    """Run a config; log any error in a few lines, where Hydra would show a traceback of our own code."""
+def task(cfg: DictConfig, prepared: "Prepared | None" = None) -> float | None:
+    """Run a config, as `train`; log any error in a few lines, where Hydra would show a traceback of our own code."""
     unblock_interrupts()  # in a launcher's worker
     _end_with_parent()
-    # imported here, as they import torch, which Hydra's own flags do without
-    from dlpipe.cli.sweep_job import run_job
-    from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
-    from dlpipe.training.error_report import log_error
+    with torch_imported_without_collections():  # here, since Hydra's own flags do without
+        from dlpipe.cli.sweep_job import run_job
+        from dlpipe.training.callbacks.graceful_stop import StoppedBySignal
+        from dlpipe.training.error_report import log_error
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_job(cfg)
     try:
-        return train(cfg)
+        return train(cfg, prepared)
     except DlpipeError as error:
         log.error("%s", error)
         raise SystemExit(1) from error
@@ -52,31 +51,20 @@ def _end_with_parent() -> None:
         die_with_parent(os.getppid())
 
 
-def train(cfg: DictConfig) -> float | None:
-    """Run a config, or resume the run in its directory; return the best value."""
-    from dlpipe.config.prepare import with_changes
+def train(cfg: DictConfig, prepared: "Prepared | None" = None) -> float | None:
+    """Run a config, or resume the run in its directory; return the best value.
+
+    Args:
+        cfg: the config.
+        prepared: the same config, where this process has checked it with its data; without it, the data is not
+            checked again: the process that started Hydra has checked that of every job of a sweep.
+    """
+    from dlpipe.config.prepare import prepare, with_changes
     from dlpipe.training.run import resume, run
 
-    prepared = _prepared(cfg)
-    changed = with_changes(prepared, Path(cfg.output_dir))
-    return run(prepared) if changed is prepared else resume(changed)
-
-
-def _prepared(cfg: DictConfig) -> "Prepared":
-    """The run that this process has already checked, if it has the same config; otherwise prepare the config.
-
-    The process that started Hydra has checked the data, of every job of a sweep.
-    """
-    from dlpipe.config.data_options import with_options
-    from dlpipe.config.prepare import prepare, resolved_config
-    from dlpipe.runs.config_file import config_digest
-
-    prepared = checked.pop() if checked else None
-    if prepared:
-        same = with_options(cfg, prepared.config.dataset)  # those that the check has read from the data's files
-        if config_digest(prepared.config) == config_digest(resolved_config(same)):
-            return prepared.relocated(str(cfg.output_dir))
-    return prepare(cfg, check_data=False)
+    run_of = prepared.relocated(str(cfg.output_dir)) if prepared else prepare(cfg, check_data=False)
+    changed = with_changes(run_of, Path(cfg.output_dir))
+    return run(run_of) if changed is run_of else resume(changed)
 
 
 def run_nonzero_rank(cfg: DictConfig, prepared: "Prepared") -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from dlpipe import __version__
 from dlpipe.cli.console import escape_unencodable_output, print_first_line
 from dlpipe.cli.flags import Request
-from dlpipe.cli.hand_to_hydra import hand_to_hydra
+from dlpipe.cli.hand_to_hydra import hand_to_hydra, run_composed
 from dlpipe.cli.plugin_verbs import is_plugin_verb, plugin_verbs, run_plugin_verb
 from dlpipe.cli.request import read_request
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.cli.verbs import VERBS, run_verb
 from dlpipe.errors import DlpipeError, Problem, RequestError, system_errors_in_one_line
 from dlpipe.operating_system import identify_user
@@ -173,19 +174,20 @@ def _run(request: Request, jobs: "list[Job]") -> int:
         return _print_by_hydra([*request.print_only_flags, *texts])
     if here.rank == 0:
         print_first_line(jobs, request.multirun)
+    with torch_imported_without_collections():
+        from dlpipe.cli.sweep_job import run_job  # noqa: F401  # what a run and a job of a sweep import
+        from dlpipe.config import prepare
     if request.multirun:
         from dlpipe.cli.sweep import run_sweep
 
         return run_sweep(request, jobs)
     from dlpipe.cli import hydra_task
-    from dlpipe.config.compose import quoted
-    from dlpipe.config.prepare import prepare_jobs
 
-    prepared = prepare_jobs(jobs)
+    config = jobs[0][1]
+    prepared = prepare.prepare_jobs(jobs)
     if here.rank > 0:
-        return hydra_task.run_nonzero_rank(jobs[0][1], prepared)
-    hydra_task.checked[:] = [prepared]
-    return hand_to_hydra([*texts, f"hydra.run.dir={quoted(str(jobs[0][1].hydra.run.dir))}"])
+        return hydra_task.run_nonzero_rank(config, prepared)
+    return run_composed(config, texts, lambda cfg: hydra_task.task(cfg, prepared))
 
 
 def _print_by_hydra(arguments: list[str]) -> int:

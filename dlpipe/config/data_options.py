@@ -1,9 +1,7 @@
 """Options of a dataset that only its files tell, such as the number of classes, in place of null in its config."""
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
@@ -40,12 +38,6 @@ def with_data_options(config: DictConfig) -> DictConfig:
         raise RequestError([Problem(where, str(error))]) from error
     except (Exception, SystemExit) as error:  # the dataset's code may raise anything
         raise RequestError([Problem(where, f"{type(error).__name__}: {error}")]) from error
-    return with_options(completed, found)
-
-
-def with_options(config: DictConfig, found: Mapping[str, Any]) -> DictConfig:
-    """A copy of a config in which these options of the dataset replace null."""
-    completed = copy.deepcopy(config)
     with open_dict(completed):
         completed.dataset.update({k: v for k, v in found.items() if completed.dataset.get(k) is None})
     return completed

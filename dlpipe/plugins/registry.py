@@ -71,24 +71,27 @@ class PluginEntry:
 def all_entries() -> tuple[PluginEntry, ...]:
     """Every entry of every installed distribution, including denied ones."""
     found: dict[tuple[str, str, str], PluginEntry] = {}
+    installed = entry_points()  # reads the files of every distribution
+    read = functools.cache(_name_and_version)
     for kind, group in GROUPS.items():
-        for point in entry_points(group=group):
-            if point.dist is None or not _has_metadata(point.dist):  # left behind by an incomplete uninstall
+        for point in installed.select(group=group):
+            if point.dist is None or not (described := read(point.dist)):  # left behind by an incomplete uninstall
                 continue
-            distribution = canonicalize_name(point.dist.name)
+            distribution, version = described
             # an editable install can be listed twice; the first on sys.path is the one that imports
             found.setdefault(
-                (kind, point.name, distribution),
-                PluginEntry(kind, point.name, distribution, point.dist.version, point),
+                (kind, point.name, distribution), PluginEntry(kind, point.name, distribution, version, point)
             )
     return tuple(sorted(found.values(), key=lambda entry: (entry.kind, entry.name, entry.distribution)))
 
 
-def _has_metadata(distribution: Distribution) -> bool:
+def _name_and_version(distribution: Distribution) -> tuple[str, str] | None:
+    """From its metadata, which are parsed anew by each of its attributes; None if it has none."""
     try:
-        return "Name" in distribution.metadata
+        metadata = distribution.metadata
     except FileNotFoundError:  # from the finder that the package importlib_metadata puts before Python's
-        return False
+        return None
+    return (canonicalize_name(metadata["Name"]), metadata["Version"]) if "Name" in metadata else None
 
 
 def allow_list() -> tuple[set[str], set[str]]:

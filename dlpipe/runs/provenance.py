@@ -1,6 +1,7 @@
 """The provenance of a run: versions, git state, data, machine."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import platform
@@ -79,6 +80,12 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def libraries() -> dict[str, str]:
     """Installed versions of dlpipe, its plugins, and the requirements of these and of Lightning."""
     distributions = {"dlpipe", *(entry.distribution for entry in registry.all_entries())}
+    return dict(_installed(frozenset(distributions)))
+
+
+@functools.cache  # parses a hundred files of metadata, once for all jobs of a sweep
+def _installed(distributions: frozenset[str]) -> dict[str, str]:
+    """The versions of distributions, of their requirements and of Lightning's."""
     names = distributions.union(*map(_requirements, [*distributions, "pytorch-lightning"]))
     versions = {}
     for name in sorted(map(canonicalize_name, names)):

@@ -1,20 +1,26 @@
 """What does not need torch answers without it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hydra._internal.hydra import Hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 import dlpipe
+from dlpipe.cli import hand_to_hydra, hydra_task
 from dlpipe.cli.flags import Request, parse
 from dlpipe.cli.verbs import VERBS
 from dlpipe.config import prepare as prepare_module
+from dlpipe.config.checks import config_checks
+from dlpipe.config.compose import quoted
 
+DATA = Path(os.environ.get("DLPIPE_DATA", "/nowhere"))
 HEAVY = ("torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib")
 CASES = {
     "help": (["--help"], 0),
@@ -64,6 +70,21 @@ def test_the_first_line_comes_before_torch_is_imported(arguments, line, tmp_path
     done = without_torch(arguments, tmp_path)
     assert done.stdout.startswith(line), done.stderr
     assert done.stderr.endswith("torch is imported\n")
+
+
+@pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason="needs MNIST in $DLPIPE_DATA")
+def test_a_run_imports_nothing_that_only_other_runs_need(tmp_path):
+    others = ("sklearn", "pandas", "pyarrow", "wandb", "mlflow", "tensorboard", "joblib", "optuna")
+    arguments = ["model=logreg", "dataset=mnist", "recipe.max_epochs=1", "trainer.limit_train_batches=1"]
+    program = f"""
+import json, sys
+from dlpipe.cli.main import main
+code = main({[*arguments, "hydra.run.dir=run"]!r})
+print("\\n" + json.dumps([code, [name for name in {others!r} if name in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []], done.stderr
+    assert (tmp_path / "run" / "figures" / "confusion_matrix.png").is_file()
 
 
 def without_torch(arguments, folder, before=""):
@@ -273,13 +294,51 @@ def test_the_run_that_was_checked_is_the_one_that_is_trained(cli, monkeypatch):
     assert len(prepared) == 1
 
 
-def test_a_run_is_composed_once_to_check_it_and_once_to_train_it(cli, monkeypatch):
-    composed, compose = [], Hydra.compose_config
+def test_a_run_is_composed_once(cli, monkeypatch):
+    composed, compose = [], ConfigLoaderImpl.load_configuration
 
-    def compose_and_count(hydra, *arguments, **options):
+    def compose_and_count(loader, *arguments, **options):
         composed.append(options["overrides"])
-        return compose(hydra, *arguments, **options)
+        return compose(loader, *arguments, **options)
 
-    monkeypatch.setattr(Hydra, "compose_config", compose_and_count)
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", compose_and_count)
     assert cli("model=logreg", "recipe.max_epochs=1", "try_one_batch=false").code == 0
-    assert len(composed) == 2
+    assert composed == [["model=logreg"]]
+
+
+@pytest.mark.parametrize("words", [["model=mlp", "recipe.lr=0.05"], ["dataset=mnist"]], ids=" ".join)
+def test_the_task_gets_the_config_that_hydra_would_compose_for_it(words, cli, monkeypatch):
+    cli("help")  # in a folder of its own, with the config tree of the plugins
+    got = []
+
+    def task(cfg):
+        configs = (cfg, HydraConfig.instance().cfg)
+        got.append([sys.argv, *(OmegaConf.to_container(config) for config in configs)])
+
+    task.__module__ = hydra_task.__name__
+    monkeypatch.setattr(hydra_task, "task", task)
+    monkeypatch.setattr(sys, "argv", ["dlpipe"])
+    ((_, config),) = jobs = config_checks.check(words, False, "run")
+    texts = config_checks.hydra_texts(words, jobs)
+    assert hand_to_hydra.hand_to_hydra([*texts, f"hydra.run.dir={quoted(str(config.hydra.run.dir))}"]) == 0
+    assert hand_to_hydra.run_composed(config, texts, task) == 0
+    assert got[0] == got[1]
+
+
+def test_modules_are_left_out_of_garbage_collections_which_are_as_frequent_as_before():
+    program = """
+import gc
+from dlpipe.cli.torch_import import torch_imported_without_collections
+usual = gc.get_threshold()
+with torch_imported_without_collections():
+    assert gc.get_threshold() > usual
+    import torch
+assert gc.get_freeze_count() > 100_000
+assert gc.get_threshold() == usual
+frozen = gc.get_freeze_count()
+with torch_imported_without_collections():  # a second command of a process freezes no garbage of the first
+    assert gc.get_threshold() == usual
+assert gc.get_freeze_count() <= frozen
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,11 +1,14 @@
 """The composed config for a model, a dataset and an optimizer."""
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from dlpipe.config.checks import config_checks
-from dlpipe.config.compose import compose, compose_values, config_tree
+from dlpipe.config.compose import JobLoader, compose, compose_values, config_tree
 
 
 def composed(*overrides):
@@ -87,6 +90,38 @@ def test_values_set_in_a_composed_config_give_what_hydra_composes_from_all_overr
         hydras, ours = compose(overrides), compose_values(compose(groups), overrides)
     assert OmegaConf.to_container(ours) == OmegaConf.to_container(hydras)
     assert OmegaConf.is_struct(ours)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [["model=mlp", "seed=1"], ["+added=2", "hydra.sweep.subdir='0-mlp'"], ["model=lenet", "hydra.job.chdir=true"]],
+    ids=" ".join,
+)
+def test_a_launcher_gets_the_config_that_hydra_would_compose_for_a_job(job):
+    with config_tree():
+        hydras = GlobalHydra.instance().config_loader()
+        ours = JobLoader(hydras)
+        sweep = ["optimizer=adam", "seed=1,2", "hydra.sweep.dir=s", "hydra.mode=MULTIRUN"]
+        master = hydras.load_configuration("config", sweep, RunMode.MULTIRUN)
+        wanted = hydras.load_sweep_config(master, list(job))
+        for _ in range(2):  # composed whole, and from the base that this has left
+            found = ours.load_sweep_config(master, list(job))
+            assert OmegaConf.to_container(found) == OmegaConf.to_container(wanted)
+            assert OmegaConf.is_struct(found)
+
+
+def test_further_jobs_of_a_sweep_with_the_same_choices_are_not_composed_again(monkeypatch):
+    composed, load = [], ConfigLoaderImpl.load_configuration
+    monkeypatch.setattr(
+        ConfigLoaderImpl, "load_configuration", lambda *arguments: composed.append(arguments[2]) or load(*arguments)
+    )
+    with config_tree():
+        hydras = GlobalHydra.instance().config_loader()
+        master = hydras.load_configuration("config", ["model=logreg,mlp", "hydra.sweep.dir=s"], RunMode.MULTIRUN)
+        loader = JobLoader(hydras)
+        for model, seed in ((model, seed) for model in ("logreg", "mlp") for seed in (1, 2, 3)):
+            loader.load_sweep_config(master, [f"model={model}", f"seed={seed}"])
+    assert composed[1:] == [["model=logreg"], ["model=mlp"]]
 
 
 def test_a_value_that_cannot_be_set_raises_hydras_error():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dlpipe.cli.console import print_opening
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.did_you_mean import did_you_mean
 from dlpipe.errors import Problem, RequestError, format_list
 from dlpipe.runs.listing import find_run
@@ -181,7 +182,9 @@ def run_verb(name: str, words: list[str]) -> int:
         arguments.run = str(find_run(arguments.run))
     if name in IMPORT_TORCH:
         print_opening(name, arguments.run if "run" in arguments else getattr(arguments, "file", ""))
-    return int(importlib.import_module(f"dlpipe.cli.verbs.{name}").main(arguments))
+    with torch_imported_without_collections():
+        verb = importlib.import_module(f"dlpipe.cli.verbs.{name}")
+    return int(verb.main(arguments))
 
 
 def _run_and_overrides(words: list[str]) -> tuple[str, list[str]]:

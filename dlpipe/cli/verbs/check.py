@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from dlpipe.cli.console import print_first_line
 from dlpipe.cli.request import read_request
+from dlpipe.cli.torch_import import torch_imported_without_collections
 from dlpipe.errors import Problem, RequestError
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ def main(arguments: argparse.Namespace) -> int:
     if flags := " ".join(request.print_only_flags):
         raise RequestError([Problem(flags, "check takes overrides, --multirun and --config-dir only")])
     print_first_line(jobs, request.multirun)
-    from dlpipe.config.checks.config_checks import hydra_texts
-    from dlpipe.config.prepare import prepare_jobs  # imports torch
-    from dlpipe.data.files import without_downloads
+    with torch_imported_without_collections():
+        from dlpipe.config.checks.config_checks import hydra_texts
+        from dlpipe.config.prepare import prepare_jobs
+        from dlpipe.data.files import without_downloads
 
     with without_downloads():
         prepare_jobs(jobs)

@@ -23,7 +23,8 @@ def with_stage_configs(cfg: DictConfig) -> DictConfig:
     run_config = copy.deepcopy(cfg)
     with open_dict(run_config):
         run_config.pop("hydra", None)  # only the checks need it
-    run_values, configs = _plain(run_config), {}
+    configs = {}
+    run_values = _plain(run_config) if cfg.recipe.stages else {}  # resolving all interpolations takes half of the time
     for name, overlay in cfg.recipe.stages.items():
         merged = copy.deepcopy(run_config)
         with open_dict(merged):

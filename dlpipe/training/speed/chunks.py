@@ -30,8 +30,9 @@ from dlpipe.training.lightning_private import (
 from dlpipe.training.resume.loops import ResumableEpochLoop
 from dlpipe.training.speed.eager import eager_update
 from dlpipe.training.speed.gradient_step import GradientStep
+from dlpipe.training.speed.optimization import FusedOptimization, add_progress
 from dlpipe.training.speed.support import reason_not_chunked
-from dlpipe.training.speed.updates import FusedOptimization, FusedUpdates, add_progress
+from dlpipe.training.speed.updates import FusedUpdates
 from dlpipe.training.trainer import find_callback
 
 log = logging.getLogger(__name__)

@@ -49,7 +49,8 @@ def verify_against_eager(
 ) -> None:
     """Make sure that an update without autograd, made of the trace, gives the optimizer's loss and weights; undo both.
 
-    The minibatch is taken for a whole window of accumulated gradients; those of the window it is in are kept.
+    The minibatch is taken for a whole window of accumulated gradients; those of the window it is in are kept. Hooks of
+    the optimizer's step are not called.
 
     Raises:
         NotTraceableError: the update gives other numbers, or fails.
@@ -60,6 +61,7 @@ def verify_against_eager(
         with (
             _undone([*parameters, *module.buffers(), *constants]),
             _state_undone(gradient_step.optimizer),
+            _without_hooks(gradient_step.optimizer),
             _without_gradients(parameters),
         ):
             return [update(), *(parameter.detach().clone() for parameter in parameters)]
@@ -116,6 +118,18 @@ def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
+
+
+@contextlib.contextmanager
+def _without_hooks(optimizer: Optimizer) -> Iterator[None]:
+    """The optimizer's step calls no hooks of its own, which would count or write down updates that are undone."""
+    hooks: dict[int, Any] = optimizer._optimizer_step_post_hooks
+    copy = dict(hooks)
+    hooks.clear()
+    try:
+        yield
+    finally:
+        hooks.update(copy)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """From the gradients of minibatches to the weights, in Lightning's order: accumulate, clip, let the optimizer step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytorch_lightning as pl
 import torch
@@ -28,6 +28,22 @@ class GradientStep:
     def window(self) -> int:
         """How many minibatches add up their gradients; a callback may change it between epochs."""
         return self.trainer.accumulate_grad_batches
+
+    @property
+    def hooks(self) -> list[Callable[..., None]]:
+        """Those that follow the optimizer's step."""
+        return list(self.optimizer._optimizer_step_post_hooks.values())
+
+    @property
+    def hooks_read_gradients(self) -> bool:
+        """Whether one of the hooks may read gradients; one that does not says so by ``reads_gradients = False``."""
+        return any(getattr(hook, "reads_gradients", True) for hook in self.hooks)
+
+    def call_hooks(self) -> None:
+        """Call the hooks as the optimizer's step does, with autograd."""
+        with torch.enable_grad():
+            for hook in self.hooks:
+                hook(self.optimizer, (self.optimizer,), {})
 
     def zero_grad(self) -> None:
         """``optimizer.zero_grad()`` without its profiler, which takes longer than the rest."""

@@ -55,6 +55,10 @@ def reason_not_chunked(trainer: pl.Trainer, data_fetcher: DataFetcher) -> str | 
                 type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
             ),
             "the optimizer evaluates the loss itself": any(map(_needs_closure, trainer.optimizers)),
+            # Lightning calls them before backward
+            "the optimizer has hooks that precede its step": any(
+                o._optimizer_step_pre_hooks for o in trainer.optimizers
+            ),
             "an LR scheduler monitors a metric at every update": any(
                 config.interval == "step" and config.reduce_on_plateau for config in trainer.lr_scheduler_configs
             ),

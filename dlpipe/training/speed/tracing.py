@@ -7,18 +7,20 @@ not available while tracing (the trainer and its counts, the number of the minib
 """
 
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_map_only
 
 from dlpipe.training.speed.traceable import Forbidden, NotTraceableError, isolated, plain_state
 
 # name, value, and further arguments of each `self.log`
 Logged = list[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]
+SIZES = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
 class Trace(NamedTuple):
@@ -29,12 +31,14 @@ class Trace(NamedTuple):
         loss: node of a scalar.
         gradients: node of each parameter that the loss depends on.
         logged: arguments of each `self.log`, with its node in place of a tensor.
+        inputs: tensors without values that stand for the minibatch's, perhaps of variable sizes.
     """
 
     root: fx.GraphModule
     loss: fx.Node
     gradients: dict[nn.Parameter, fx.Node]
     logged: Logged
+    inputs: list[Tensor]
 
     @property
     def constants(self) -> SimpleNamespace:
@@ -55,10 +59,13 @@ def tensors_of(batch: Any) -> tuple[Tensor, ...]:
     return tuple(items)
 
 
-def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...], window: int = 1) -> Trace:
+def trace_training_step(
+    module: pl.LightningModule, batch: Any, tensors: tuple[Tensor, ...], window: int = 1, variable_sizes: bool = False
+) -> Trace:
     """Trace the training step for minibatches of this type whose tensors, from `tensors_of`, have these shapes.
 
-    The gradients are those of the loss over ``window``, the number of minibatches that add up theirs.
+    The gradients are those of the loss over ``window``, the number of minibatches that add up theirs. With
+    ``variable_sizes`` the trace also holds for other shapes, those that `dlpipe.training.speed.shapes.holds_for` says.
 
     Raises:
         NotTraceableError: the step is not, or not surely, the same operations at every minibatch.
@@ -73,12 +80,13 @@ def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[T
         return [loss, *gradients, *(value for _, value, _, _ in logged if isinstance(value, Tensor))]
 
     def log(name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        logged.append((name, value, args, kwargs))
+        logged.append((name, *tree_map_only(SIZES, _as_number, (value, args, kwargs))))
 
     before = plain_state(module)
     with isolated(module, log):
         try:
-            root = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
+            sizes: Literal["symbolic", "fake"] = "symbolic" if variable_sizes else "fake"
+            root = make_fx(step, tracing_mode=sizes, _allow_non_fake_inputs=True)(*tensors)
         except NotTraceableError:
             raise
         except Exception as error:  # whatever a module's own code, or torch, may raise
@@ -87,6 +95,13 @@ def trace_training_step(module: pl.LightningModule, batch: Any, tensors: tuple[T
         if plain_state(module) != before:
             raise NotTraceableError("training_step sets attributes")
     return _with_nodes(root, parameters, logged)
+
+
+def _as_number(size: torch.SymInt | torch.SymFloat | torch.SymBool) -> float:
+    """A number that depends on a size, or whether one holds; the trace then holds for this size alone."""
+    if isinstance(size, torch.SymBool):
+        return bool(size)
+    return int(size) if isinstance(size, torch.SymInt) else float(size)
 
 
 def _batch_like(batch: Any, tensors: tuple[Tensor, ...]) -> Any:
@@ -111,10 +126,12 @@ def _with_nodes(root: fx.GraphModule, parameters: list[nn.Parameter], logged: Lo
     """Split the graph's outputs as the traced step returned them."""
     outputs: Any = root.graph.output_node().args[0]
     loss, *others = outputs
+    inputs = [node.meta["val"] for node in root.graph.nodes if node.op == "placeholder"]
     gradients, values = others[: len(parameters)], iter(others[len(parameters) :])
     return Trace(
         root,
         loss,
         {parameter: node for parameter, node in zip(parameters, gradients, strict=True) if node is not None},
         [(name, next(values) if isinstance(v, Tensor) else v, args, kwargs) for name, v, args, kwargs in logged],
+        inputs,
     )

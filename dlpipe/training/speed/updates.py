@@ -1,28 +1,26 @@
 """Train minibatches by traced steps wherever they give the numbers of autograd and the optimizer."""
 
+import contextlib
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, fx
-from torch.optim import Optimizer
 
-from dlpipe.training.lightning_private import AutomaticOptimization, is_accumulating, set_current_hook
+from dlpipe.training.lightning_private import set_current_hook
 from dlpipe.training.speed.cuda_graphs import capture_on_gpu, graphed
 from dlpipe.training.speed.eager import verify_against_eager
 from dlpipe.training.speed.fused import fused_step, step_with_gradients
 from dlpipe.training.speed.gradient_step import GradientStep, choose_fused_kernel, is_plain_sgd
+from dlpipe.training.speed.shapes import TraceBudget, holds_for, layouts_of
 from dlpipe.training.speed.support import reason_not_fused
 from dlpipe.training.speed.traceable import NotTraceableError, plain_state
-from dlpipe.training.speed.tracing import Logged, tensors_of, trace_training_step
+from dlpipe.training.speed.tracing import Logged, Trace, tensors_of, trace_training_step
 
 log = logging.getLogger(__name__)
-# tracing takes about as long as a hundred updates, so after the first few there is one trace for every hundred
-FREE_TRACES, UPDATES_PER_TRACE = 8, 100
 # trains a minibatch, of which it says whether it begins and ends a window: its loss and the tensors that it logs
 Train = Callable[[tuple[Tensor, ...], bool, bool], list[Tensor]]
 
@@ -49,6 +47,14 @@ def update_rates(groups: list[dict[str, Any]], rounding_error: list[float]) -> I
         yield rounded
 
 
+class TracedStep(NamedTuple):
+    """A trace, the step made of it, and the parameters whose gradients the step returns unless it updates them."""
+
+    trace: Trace
+    step: Callable[..., list[Tensor]]
+    parameters: list[torch.nn.Parameter]
+
+
 class FusedUpdates(pl.Callback):
     """Replace forward and backward by a traced step, where the step can be traced and gives the same numbers.
 
@@ -59,14 +65,14 @@ class FusedUpdates(pl.Callback):
 
     def __init__(self) -> None:
         self.updates = 0
-        self.traces = 0
         self.disabled = False
+        self.budget = TraceBudget()
         self.rounding_error: list[float] = []  # as in `update_rates`
-        self._traced_keys: set[str] = set()  # types and shapes of minibatches whose step has been traced
         self._module: Any = None  # None while updates are not fused
         self._gradient_step: Any = None
         self._state: Any = None  # what the traces depend on
-        self._steps: dict[Any, tuple[Train, Logged]] = {}
+        self._steps: dict[Any, tuple[Train, Logged]] = {}  # by the type and shapes of a minibatch
+        self._variable: TracedStep | None = None  # of variable sizes
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log once why updates are not fused, if they are not."""
@@ -74,7 +80,7 @@ class FusedUpdates(pl.Callback):
         if reason and pl_module.automatic_optimization and trainer.optimizers[0].param_groups:
             log.info("Fused updates disabled: %s", reason)
         self._module = None if reason or self.disabled else pl_module
-        self._steps, self._state = {}, None
+        self._steps, self._variable, self._state = {}, None, None
         for optimizer in trainer.optimizers:
             self._gradient_step = GradientStep(trainer, optimizer)
             if not self._updates_in_place():
@@ -89,7 +95,8 @@ class FusedUpdates(pl.Callback):
     def _updates_in_place(self) -> bool:
         """Whether an update needs nothing but the gradients of its own minibatch."""
         own: GradientStep = self._gradient_step
-        return is_plain_sgd(own.optimizer) and own.window == 1 and not own.trainer.gradient_clip_val
+        needs_gradients = own.window > 1 or own.trainer.gradient_clip_val or own.hooks_read_gradients
+        return is_plain_sgd(own.optimizer) and not needs_gradients
 
     @property
     def silent(self) -> bool:
@@ -102,18 +109,18 @@ class FusedUpdates(pl.Callback):
         if self._module is None:
             return
         try:
-            optimizer = self._gradient_step.optimizer
-            if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
-                raise NotTraceableError("the optimizer has hooks of its step")
+            own: GradientStep = self._gradient_step
+            if own.optimizer._optimizer_step_pre_hooks:  # Lightning calls them before backward
+                raise NotTraceableError("the optimizer has hooks that precede its step")
             in_place = [bool(group["weight_decay"]) for group in self._groups] if self._updates_in_place() else None
-            state = [plain_state(self._module), in_place, self._gradient_step.window]
+            state = [plain_state(self._module), in_place, own.window, bool(own.hooks)]
         except NotTraceableError as error:
             self._disable(error)
             return
         if state != self._state:
             if self._state is not None:  # a run that is resumed has traced these before
-                self._traced_keys.clear()
-            self._steps, self._state = {}, state
+                self.budget.forget_shapes()
+            self._steps, self._variable, self._state = {}, None, state
 
     def train(self, batch: Any, begins: bool = True, ends: bool = True) -> Tensor | None:
         """Train a minibatch; returns its loss, or None where autograd has to do it.
@@ -153,22 +160,43 @@ class FusedUpdates(pl.Callback):
 
     def _trace(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Train, Logged] | None:
         """The verified step for minibatches of this key, and what it logs; None where it is not yet worth a trace."""
-        if repr(key) not in self._traced_keys:
-            if self.traces >= FREE_TRACES + self.updates // UPDATES_PER_TRACE:
-                return None
-            self.traces += 1
-            self._traced_keys.add(repr(key))
+        shapes = repr(key)
+        if shapes not in self.budget.traced:
+            with contextlib.suppress(NotTraceableError):  # the shapes may have a trace of their own
+                if (traced := self._of_variable_sizes(batch, tensors)) and holds_for(traced.trace, layouts_of(tensors)):
+                    return self._verified(key, traced, batch, tensors)
+        if not self.budget.allows(shapes, self.updates):
+            return None
+        return self._verified(key, self._traced_step(batch, tensors), batch, tensors)
+
+    def _of_variable_sizes(self, batch: Any, tensors: tuple[Tensor, ...]) -> TracedStep | None:
+        """The step for minibatches of several shapes; None where there is none."""
+        is_new = self._variable is None and not on_gpu(tensors)  # a CUDA graph is of one shape
+        if is_new and (layouts := self.budget.layouts_to_vary(layouts_of(tensors), self.updates)):
+            like = tuple(layout.empty(tensors[0].device) for layout in layouts)
+            self.budget.variable = []  # unless it can be traced
+            self._variable = self._traced_step(batch, like, variable_sizes=True)
+            self.budget.variable = layouts
+        return self._variable
+
+    def _traced_step(self, batch: Any, tensors: tuple[Tensor, ...], variable_sizes: bool = False) -> TracedStep:
         own: GradientStep = self._gradient_step
-        trace = trace_training_step(self._module, batch, tensors, own.window)
-        in_place = self._updates_in_place()
+        trace = trace_training_step(self._module, batch, tensors, own.window, variable_sizes=variable_sizes)
         parameters = [p for group in self._groups for p in group["params"] if p in trace.gradients]
         if not parameters:
             raise NotTraceableError("the loss does not depend on the optimizer's parameters")
+        in_place = self._updates_in_place()
         step = fused_step(trace, self._groups) if in_place else step_with_gradients(trace, parameters)
+        return TracedStep(trace, step, parameters)
+
+    def _verified(self, key: Any, traced: TracedStep, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Train, Logged]:
+        """Compare a step with autograd's for this minibatch, then keep it for those of this key."""
+        trace, step, parameters = traced
+        own: GradientStep = self._gradient_step
 
         def train_by(step: Callable[..., list[Tensor]], rounding_error: list[float]) -> Train:
-            if in_place:
-                return _train_in_place(step, self._groups, rounding_error)
+            if self._updates_in_place():
+                return _train_in_place(step, own, rounding_error)
             return _train_by_gradients(step, own, parameters)
 
         train_once = train_by(step, [1.0] * len(self._groups))
@@ -183,50 +211,34 @@ class FusedUpdates(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Release the module and the traces."""
-        self._module, self._gradient_step, self._steps, self._state = None, None, {}, None
+        self._module, self._gradient_step, self._state = None, None, None
+        self._steps, self._variable = {}, None
 
     def state_dict(self) -> dict[str, Any]:
         """Rounding errors of the decay, and what decides which minibatches are fused: the others round differently."""
-        counts = {"updates": self.updates, "traces": self.traces, "disabled": self.disabled}
-        return {"rounding_error": list(self.rounding_error), "traced_keys": sorted(self._traced_keys), **counts}
+        own = {"updates": self.updates, "disabled": self.disabled, "budget": self.budget.state_dict()}
+        return {"rounding_error": list(self.rounding_error), **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from `state_dict`."""
-        self.rounding_error, self._traced_keys = list(state_dict["rounding_error"]), set(state_dict["traced_keys"])
-        self.updates, self.traces, self.disabled = (state_dict[name] for name in ("updates", "traces", "disabled"))
+        self.rounding_error = list(state_dict["rounding_error"])
+        self.updates, self.disabled = state_dict["updates"], state_dict["disabled"]
+        self.budget.load_state_dict(state_dict["budget"])
 
 
-class FusedOptimization(AutomaticOptimization):
-    """Lightning's automatic optimization, which trains the last minibatch of a chunk, with a fused update if possible.
-
-    Args:
-        trainer: the trainer of the loop.
-        fused: makes the update.
-    """
-
-    def __init__(self, trainer: pl.Trainer, fused: FusedUpdates) -> None:
-        super().__init__(trainer)
-        self.fused = fused
-
-    def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
-        """Train the minibatch in ``kwargs``."""
-        window = self.trainer.accumulate_grad_batches
-        begins, ends = batch_idx % window == 0, not is_accumulating(self.trainer)
-        self.fused.invalidate_stale_traces()
-        loss = self.fused.train(kwargs["batch"], begins, ends) if "batch" in kwargs else None
-        if loss is None:
-            return super().run(optimizer, batch_idx, kwargs)
-        progress = self.optim_progress.optimizer
-        add_progress(progress.step, int(ends), "ready", "completed")
-        add_progress(progress.zero_grad, int(begins), "ready", "started", "completed")
-        return {"loss": loss if window == 1 else loss / window}
-
-
-def _train_in_place(
-    step: Callable[..., list[Tensor]], groups: list[dict[str, Any]], rounding_error: list[float]
-) -> Train:
+def _train_in_place(step: Callable[..., list[Tensor]], own: GradientStep, rounding_error: list[float]) -> Train:
     """Train by a step from `fused_step`."""
-    return lambda tensors, begins, ends: step(*tensors, *update_rates(groups, rounding_error))
+    groups = own.optimizer.param_groups
+
+    def train(tensors: tuple[Tensor, ...], begins: bool, ends: bool) -> list[Tensor]:
+        return step(*tensors, *update_rates(groups, rounding_error))
+
+    def train_with_hooks(tensors: tuple[Tensor, ...], begins: bool, ends: bool) -> list[Tensor]:
+        results = step(*tensors, *update_rates(groups, rounding_error))
+        own.call_hooks()
+        return results
+
+    return train_with_hooks if own.hooks else train
 
 
 def _train_by_gradients(
@@ -234,22 +246,16 @@ def _train_by_gradients(
 ) -> Train:
     """Train by a step from `step_with_gradients`, whose last results are the gradients."""
     count = len(parameters)
+    finish = torch.enable_grad()(own.finish) if own.hooks else own.finish  # they may use autograd
 
     def train(tensors: tuple[Tensor, ...], begins: bool, ends: bool) -> list[Tensor]:
         results = step(*tensors)
         own.accumulate(parameters, results[-count:], begins)
         if ends:
-            own.finish()
+            finish()
         return results[:-count]
 
     return train
-
-
-def add_progress(progress: Any, count: int, *names: str) -> None:
-    """Add to counts of one of Lightning's progress trackers, for this epoch and in total."""
-    for counts in (progress.total, progress.current):
-        for name in names:
-            setattr(counts, name, getattr(counts, name) + count)
 
 
 def on_gpu(tensors: tuple[Tensor, ...]) -> bool:

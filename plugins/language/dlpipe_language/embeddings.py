@@ -30,6 +30,8 @@ def nearest(vectors: Tensor, count: int) -> Tensor:
 class OntoUnitSphere(pl.Callback):
     """After each update of the optimizer, divide each row of ``vectors`` (words, size) by its length."""
 
+    reads_gradients = False  # as a hook of the optimizer's step
+
     def __init__(self, vectors: Tensor) -> None:
         self.vectors = vectors
         self._hook: Any = None
@@ -37,8 +39,12 @@ class OntoUnitSphere(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hook into the optimizer."""
         (optimizer,) = trainer.optimizers
-        self._hook = optimizer.register_step_post_hook(lambda *_: to_unit_sphere(self.vectors))
+        self._hook = optimizer.register_step_post_hook(self)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove the hook."""
         self._hook.remove()
+
+    def __call__(self, *_: Any) -> None:
+        """Normalise, as a hook that is called with the optimizer and its step's arguments."""
+        to_unit_sphere(self.vectors)

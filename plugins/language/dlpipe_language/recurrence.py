@@ -113,29 +113,71 @@ class _Elman(torch.autograd.Function):
     """`elman`, with the gradient of the weight as one product over all steps.
 
     Autograd would add up one matrix per step; this takes two thirds of its time for a sentence of 11 words. It can be
-    differentiated once.
+    differentiated once. Each direction is one operation of torch's, so that a trace of it holds for every number of
+    steps.
     """
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
-        states = torch.cat(
-            [initial.expand(1, len(inputs), -1), inputs.transpose(0, 1)]
-        )  # including step 0, steps first
-        for before, state in pairwise(states.unbind()):
-            state.addmm_(before, weight).sigmoid_()
+        states = torch.ops.dlpipe_language.elman_states(inputs, weight, initial)
         ctx.save_for_backward(states, weight)
-        return states[1:].transpose(0, 1)
+        return states[1:].transpose(0, 1)  # type: ignore[no-any-return]  # torch has no types for operations
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if torch.is_grad_enabled():  # torch's once_differentiable misses some cases
             raise RuntimeError("the recurrence can be differentiated once: leave create_graph out")
         states, weight = ctx.saved_tensors
-        transposed, slopes = weight.t(), (states * (1 - states)).unbind()
-        # each step's is that of its state, and after the loop that of its pre-activation
-        gradient = torch.cat([torch.zeros_like(states[:1]), gradients[0].transpose(0, 1)])
-        steps = gradient.unbind()
-        for step in range(len(steps) - 1, 0, -1):
-            steps[step - 1].addmm_(steps[step].mul_(slopes[step]), transposed)
+        gradient = torch.ops.dlpipe_language.elman_gradients(gradients[0], states, weight)
         weight_gradient = states[:-1].flatten(0, 1).t() @ gradient[1:].flatten(0, 1)
         return gradient[1:].transpose(0, 1), weight_gradient, gradient[0].sum(0)
+
+
+def _elman_states(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
+    """All states, that before the first step included: (1 + steps, examples, units)."""
+    states = torch.cat([initial.expand(1, len(inputs), -1), inputs.transpose(0, 1)])
+    for before, state in pairwise(states.unbind()):
+        state.addmm_(before, weight).sigmoid_()
+    return states
+
+
+def _elman_gradients(gradients: Tensor, states: Tensor, weight: Tensor) -> Tensor:
+    """The gradient of the initial state of each example, then those of each step's inputs, shaped as the states.
+
+    Args:
+        gradients: of the states without the first, (examples, steps, units).
+        states: (1 + steps, examples, units).
+        weight: (units, units).
+    """
+    transposed, slopes = weight.t(), (states * (1 - states)).unbind()
+    # each step's is that of its state, and after the loop that of its pre-activation
+    gradient = torch.cat([torch.zeros_like(states[:1]), gradients.transpose(0, 1)])
+    steps = gradient.unbind()
+    for step in range(len(steps) - 1, 0, -1):
+        steps[step - 1].addmm_(steps[step].mul_(slopes[step]), transposed)
+    return gradient
+
+
+def _shaped_as_states(inputs: Tensor, weight: Tensor, initial: Tensor) -> Tensor:
+    examples, steps, units = inputs.shape
+    return inputs.new_empty(1 + steps, examples, units)
+
+
+# as long as it lives, torch has its operations
+_OPERATIONS: Any = torch.library.Library("dlpipe_language", "FRAGMENT")  # type: ignore[no-untyped-call]
+
+
+def _register(name: str, arguments: str, compute: Callable[..., Tensor], shaped: Callable[..., Tensor]) -> None:
+    """Make a function one of torch's operations; ``shaped`` gives a tensor of its result's shape for a trace."""
+    _OPERATIONS.define(f"{name}({arguments}) -> Tensor")
+    _OPERATIONS.impl(name, compute, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"dlpipe_language::{name}", shaped, lib=_OPERATIONS)
+
+
+_register("elman_states", "Tensor inputs, Tensor weight, Tensor initial", _elman_states, _shaped_as_states)
+_register(
+    "elman_gradients",
+    "Tensor gradients, Tensor states, Tensor weight",
+    _elman_gradients,
+    lambda gradients, states, weight: torch.empty_like(states),
+)

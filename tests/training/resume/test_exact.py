@@ -27,7 +27,7 @@ from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.resume import loops
 from dlpipe.training.resume.loops import add_safe_points
 from dlpipe.training.resume.run_state import RunState
-from dlpipe.training.speed import updates
+from dlpipe.training.speed import shapes
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.updates import FusedUpdates
 
@@ -276,7 +276,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No power is cut here: files need not reach the disk; and few traces are enough for a short run."""
-    monkeypatch.setattr(updates, "FREE_TRACES", 2)
+    monkeypatch.setattr(shapes, "FREE_TRACES", 2)
     monkeypatch.setattr("os.fsync", lambda file: None)
 
 
@@ -341,7 +341,9 @@ def fit(
 def test_of_ever_new_shapes_few_are_traced(tmp_path, monkeypatch):
     """Or the case above would not be what its name says."""
     counted = []
-    monkeypatch.setattr(FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.traces)))
+    monkeypatch.setattr(
+        FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.budget.traces))
+    )
     fit(tmp_path, make_data=EverNewShapes, fused=True)
     assert counted == [(24, 2)]
 
@@ -387,6 +389,36 @@ def test_a_run_killed_at_any_safe_point_and_resumed_ends_in_the_same_bits(option
         assert found.best == best.best, message
         for name, tensor in whole.state_dict().items():
             assert torch.equal(module.state_dict()[name], tensor), f"{message}: {name}"
+
+
+class Unrolled(Module):
+    """As many operations as examples."""
+
+    def loss(self, batch):
+        return sum(super(Unrolled, self).loss((x[None], y[None])) for x, y in zip(*batch, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("make_module", "limits", "counts"),
+    [
+        # the shapes in turn: the first has a trace of its own, and one of variable sizes is for the others
+        (Module, {"OF_FIXED_SIZES": 1, "FREE_TRACES": 2}, (44, 2)),
+        # two shapes are traced at once, and the others when they are seen for the fourth time
+        (Unrolled, {"OF_FIXED_SIZES": 9, "SEEN_BEFORE_TRACE": 4, "UPDATES_PER_TRACE": 1}, (38, 4)),
+    ],
+)
+def test_a_resumed_run_traces_the_shapes_that_a_whole_one_does(make_module, limits, counts, tmp_path, monkeypatch):
+    for name, value in limits.items():
+        monkeypatch.setattr(shapes, name, value)
+    options = {"make_module": make_module, "make_data": EverNewShapes, "fused": True}
+    counted = []
+    with monkeypatch.context() as counting:
+        counting.setattr(
+            FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.budget.traces))
+        )
+        fit(tmp_path / "counted", **options)
+    assert counted == [counts]
+    test_a_run_killed_at_any_safe_point_and_resumed_ends_in_the_same_bits(options, tmp_path, monkeypatch)
 
 
 def columns(record, names):

@@ -13,9 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
-from dlpipe.training.speed import support, tracing, updates
+from dlpipe.training.speed import shapes, support, tracing, updates
 from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.fused import fused_step
+from dlpipe.training.speed.traceable import NotTraceableError
 from dlpipe.training.speed.tracing import trace_training_step
 from dlpipe.training.speed.updates import FusedUpdates, update_rates
 
@@ -655,6 +656,13 @@ def nested():
     return loader
 
 
+class PrecededStep(Base):
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        optimizer.register_step_pre_hook(lambda *_: None)
+        return optimizer
+
+
 NOT_FUSED = {
     "mixed precision": (Base, {"precision": "bf16-mixed", "dtype": torch.float32}, "the precision is mixed"),
     "a hook of the module": (Looks, {}, "Looks overrides on_after_backward"),
@@ -663,6 +671,7 @@ NOT_FUSED = {
     "a closure": (NeedsLoss, {}, "the optimizer evaluates the loss itself"),
     "no gradient for the optimizer": (TrainsUnused, {}, "the loss does not depend on the optimizer's parameters"),
     "the module's word": (AsFastWithout, {}, "AsFastWithout is as fast without"),
+    "a hook before the step": (PrecededStep, {}, "the optimizer has hooks that precede its step"),
     "a hook of a weight": (HookedWeight, {}, "first.weight has hooks"),
     "a hook of a layer": (HookedLayer, {}, "first has hooks"),
     "an array": (HasArray, {}, "self.table is a ndarray, which may change unseen"),
@@ -758,21 +767,157 @@ def test_what_tracing_raises_is_logged_in_one_line(error, reason, monkeypatch, c
     assert f"Fused updates disabled: {reason}" in [record.message for record in caplog.records]
 
 
-def test_minibatches_of_ever_new_shapes_are_not_all_traced():
-    """As sentences are: a trace has to be worth its time."""
+class Hook:
+    """A hook of an optimizer's step, which notes what it sees and pulls the weights to zero."""
 
-    class Growing(TensorMinibatches):
-        def __iter__(self):
-            return (self.split.first(count) for count in range(1, 1 + len(self)))
+    def __init__(self, reads_gradients=True):
+        self.reads_gradients = reads_gradients
+        self.seen = []
 
-    def loader():
-        loader = data(examples=100)
-        loader.__class__ = Growing
-        return loader
+    def __call__(self, optimizer, args, kwargs):
+        assert torch.is_grad_enabled()
+        assert args == (optimizer,)
+        weights = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.seen += [weight.detach().clone() for weight in weights]
+        if self.reads_gradients:
+            self.seen += [weight.grad.clone() for weight in weights]
+        for weight in weights:
+            weight.data *= 0.99
 
-    module, fused = train(Base, epochs=2, loader=loader)
-    assert fused == 16  # of 40
-    assert_same_weights(module, train(Base, fused=False, epochs=2, loader=loader)[0], 1e-12)
+
+def with_hooks(optimizer, *hooks):
+    for hook in hooks:
+        optimizer.register_step_post_hook(hook)
+    return optimizer
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("reads_gradients", [True, False])
+def test_hooks_that_follow_an_optimizers_step_see_what_they_see_in_lightning(reads_gradients, optimizer, limits):
+    found, wanted = [Hook(), Hook(reads_gradients)], [Hook(), Hook(reads_gradients)]
+    if not reads_gradients:
+        del found[0], wanted[0]
+
+    def hooked(hooks):
+        return with_optimizer(lambda parameters: with_hooks(OPTIMIZERS[optimizer](parameters), *hooks))
+
+    module, fused = train(hooked(found), epochs=2, **limits)
+    assert fused == 20
+    assert_same_weights(module, train(hooked(wanted), fused=False, chunk=1, epochs=2, **limits)[0], 1e-9)
+    for own, other in zip(found, wanted, strict=True):
+        assert len(own.seen) > 0
+        torch.testing.assert_close(own.seen, other.seen, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("reads_gradients", [True, False])
+def test_sgd_updates_in_place_only_if_no_hook_reads_gradients(reads_gradients):
+    make_module = with_optimizer(lambda parameters: with_hooks(OPTIMIZERS["sgd"](parameters), Hook(reads_gradients)))
+    module, fused = train(make_module, epochs=1, chunk=1)
+    assert fused == 10
+    assert (module.first.weight.grad is not None) == reads_gradients
+
+
+def test_a_hook_that_is_registered_in_mid_run_is_called_from_then_on():
+    class Register(pl.Callback):
+        def __init__(self):
+            self.hook = Hook()
+
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 1:
+                trainer.optimizers[0].register_step_post_hook(self.hook)
+
+    found, wanted = Register(), Register()
+    module, fused = train(Base, epochs=3, callbacks=[found])
+    assert fused == 30
+    assert_same_weights(module, train(Base, fused=False, epochs=3, callbacks=[wanted])[0], 1e-9)
+    torch.testing.assert_close(found.hook.seen, wanted.hook.seen, rtol=1e-9, atol=1e-12)
+
+
+class Growing(TensorMinibatches):
+    """Minibatches of 1, 2, 3, ... examples, as many as there are."""
+
+    def __iter__(self):
+        return (self.split.first(count) for count in range(1, 1 + len(self)))
+
+
+def growing():
+    loader = data(examples=100)
+    loader.__class__ = Growing
+    return loader
+
+
+class Unrolled(Base):
+    """As many operations as examples: no trace holds for two shapes."""
+
+    def training_step(self, batch, batch_idx):
+        return sum(super(Unrolled, self).training_step(example, 0) for example in zip(*batch, strict=True))
+
+
+class LogsCount(Base):
+    """What is logged depends on the number of examples, which a trace keeps."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=batch[0].shape[0])
+        return loss
+
+
+class Halves(Base):
+    """Different operations for an odd number of examples."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        return loss if batch[0].shape[0] % 2 else 2 * loss
+
+
+class ScalesByCount(Base):
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx) * (0.1 * batch[0].shape[0])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("base", [Base, Recurrent, Tied, Convolved, Sequence, Samples, ScalesByCount])
+def test_one_trace_of_variable_sizes_is_the_step_for_all_shapes_after_the_first_two(base, optimizer):
+    make_module = with_optimizer(OPTIMIZERS[optimizer], base)
+    callback = FusedUpdates()
+    module, _ = train(make_module, fused=False, epochs=2, loader=growing, callbacks=[callback])
+    assert callback.updates == 40
+    assert callback.budget.traces == 3
+    assert_same_weights(module, train(make_module, fused=False, epochs=2, loader=growing)[0], 1e-9)
+
+
+@pytest.mark.parametrize(("base", "fused"), [(Unrolled, 16), (LogsCount, 16), (Halves, 32)])
+def test_a_trace_of_variable_sizes_is_not_used_where_the_operations_differ(base, fused):
+    """Half of the shapes, or all but a few, have no trace: a trace has to be worth its time."""
+    module, updates = train(base, epochs=2, loader=growing)
+    assert updates == fused
+    assert_same_weights(module, train(base, fused=False, epochs=2, loader=growing)[0], 1e-12)
+
+
+def test_a_trace_of_variable_sizes_that_fails_is_tried_once(monkeypatch):
+    asked = []
+
+    def fails(*arguments, variable_sizes=False):
+        asked.append(variable_sizes)
+        if variable_sizes:
+            raise NotTraceableError("sizes")
+        return trace_training_step(*arguments)
+
+    monkeypatch.setattr(updates, "trace_training_step", fails)
+    _, fused = train(Base, epochs=2, loader=growing)
+    assert fused == 14
+    assert asked.count(True) == 1
+
+
+def test_a_shape_beyond_the_first_few_is_traced_once_it_was_seen_often(monkeypatch):
+    monkeypatch.setattr(shapes, "SEEN_BEFORE_TRACE", 4)
+    monkeypatch.setattr(shapes, "UPDATES_PER_TRACE", 2)
+    callback = FusedUpdates()
+    module, _ = train(Unrolled, fused=False, epochs=6, loader=growing, callbacks=[callback])
+    assert callback.updates == 3 * 8 + 3 * 20
+    assert callback.budget.traces == 20
+    assert_same_weights(module, train(Unrolled, fused=False, epochs=6, loader=growing)[0], 1e-12)
 
 
 def test_the_rounding_error_of_the_decay_is_in_the_checkpoint():

@@ -40,7 +40,7 @@ class LstmSentiment(pl.LightningModule):
     W from 0.01 N(0, 1), biases 0, also the forget gate's.
     """
 
-    can_be_fused = False  # torch's LSTM is one call already, and a recording would hold for one length of reviews only
+    can_be_fused = False  # torch's LSTM is one call already, beside which a trace saves nothing
 
     def __init__(
         self,

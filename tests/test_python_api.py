@@ -40,6 +40,7 @@ def run(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_run_trains_on_two_devices(tmp_path):
     run = dlpipe.run("trainer=ddp", "trainer.devices=2", "recipe.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
     assert run.summary["status"] == "finished"

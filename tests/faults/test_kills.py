@@ -32,6 +32,7 @@ def test_a_command_that_was_stopped_continues_with_its_runs(command, tmp_path, c
     assert len((tmp_path / "interruptions.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_no_signal_to_one_of_two_ranks_is_lost(command, tmp_path, capsys):
     options = ["--directory", str(tmp_path)]
     assert command("rank_signals").main([*options, "--signals", "100"]) == 0

@@ -166,6 +166,7 @@ def test_the_users_own_number_of_jobs_wins_over_the_presets(monkeypatch):
     assert (slurm.cpus_per_task, slurm.gpus_per_node) == (4, None)
 
 
+@pytest.mark.slow
 def test_an_exception_that_cannot_be_unpickled_fails_its_own_job_only(launcher, tmp_path, install):
     install("dlpipe-broken", {"broken": "broken:Broken"}, {"broken.py": BROKEN})
     done = sweep(tmp_path, launcher, "model=broken,logreg", "try_one_batch=false")

@@ -39,7 +39,8 @@ def slurm(tmp_path):
     return folder, os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("trainer", ["default", pytest.param("ddp", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", ["default", "ddp"])
 def test_a_job_whose_time_ends_is_requeued_and_has_the_weights_of_an_undisturbed_one(slurm, tmp_path, trainer):
     folder, environment = slurm
     words = (*LONG, f"trainer={trainer}")

@@ -86,7 +86,7 @@ def test_no_temporary_file_is_left(onnx_of):
     assert {path.name for path in onnx_of("mlp").parent.iterdir()} <= {"mlp.onnx", "mlp.safetensors"}
 
 
-@pytest.mark.parametrize("name", ["mlp", "jordan"])
+@pytest.mark.parametrize("name", ["mlp", pytest.param("jordan", marks=pytest.mark.slow)])
 def test_torch_export_predicts_as_the_model_without_its_code(name, run_of, cli, tmp_path):
     directory, path = run_of(name), tmp_path / "model.pt2"
     result = cli("export", str(directory), "--format", "torch_export", "-o", str(path))

@@ -68,7 +68,8 @@ def test_ruff_finds_nothing(plugin, command, request):
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("plugin", ["extended", pytest.param("fresh", marks=pytest.mark.slow)])  # has the same files
+@pytest.mark.slow
+@pytest.mark.parametrize("plugin", ["extended", "fresh"])
 def test_mypy_finds_nothing(plugin, request):
     # kept from session to session: torch and Lightning take most of the time
     cache = request.config.cache.mkdir("mypy_of_new_plugin")

@@ -207,6 +207,7 @@ def test_a_search_that_was_killed_continues_with_its_history(cli, tmp_path, dlpi
     assert sorted(path.name for path in (tmp_path / "sweep").glob("*-logreg")) == [f"{n}-logreg" for n in range(4)]
 
 
+@pytest.mark.slow
 def test_trials_run_side_by_side_in_the_workers_of_a_launcher(tmp_path):
     words = (RATE, "hydra/launcher=joblib", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2", *MEDIAN)
     command = [sys.executable, "-m", "dlpipe", *SEARCH, *words, "recipe.max_epochs=2"]

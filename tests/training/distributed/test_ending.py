@@ -41,7 +41,7 @@ class Failing(pl.LightningModule):
     ("how", "message"),
     [
         ("raised", "rank 1 of 2 failed: ValueError: rank 1 cannot go on"),
-        ("killed", "was killed by SIGKILL; the others were ended"),
+        pytest.param("killed", "was killed by SIGKILL; the others were ended", marks=pytest.mark.slow),
         pytest.param(
             "exited",
             "rank 1 of 2 ended with exit code 3 and no error; the others were ended",

@@ -56,6 +56,7 @@ def test_two_processes_equal_one_with_the_doubled_minibatch(cli):
     assert repeated.out.count("as the run") == 2
 
 
+@pytest.mark.slow
 def test_what_a_module_adds_up_in_buffers_is_of_both_processes(cli):
     """DDP gives all ranks the buffers of rank 0 before each step."""
     short = ("model=ca", "model.num_hidden=20", *SHORT)
@@ -135,6 +136,7 @@ class Odd(TensorDataModule):
 """
 
 
+@pytest.mark.slow
 def test_a_last_minibatch_that_is_not_divided_evenly(cli, install):
     """11 examples in minibatches of 8: of the last 3, one rank has 2 and the other 1."""
     install("dlpipe-odd", {"odd": "odd:Odd"}, {"odd/__init__.py": ODD}, kind="datasets")
@@ -207,7 +209,8 @@ def test_a_datamodule_that_knows_nothing_of_us_is_divided_for_training_only(cli,
     assert summary["test"]["test/error"] * 23 == pytest.approx(round(summary["test"]["test/error"] * 23))
 
 
-@pytest.mark.parametrize("devices", [pytest.param("1,2", marks=pytest.mark.slow), "2,1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", ["1,2", "2,1"])
 def test_a_grid_over_devices_gives_each_job_what_it_asks_for(devices, cli):
     """Lightning alone would run the sweep again on each rank, or the second job on half the data."""
     result = cli("-m", "model=logreg", f"trainer.devices={devices}", *SHORT, "hydra.sweep.dir=sweep")
@@ -220,6 +223,7 @@ def test_a_grid_over_devices_gives_each_job_what_it_asks_for(devices, cli):
         assert (run_dir / "ranks.json").exists() == (count == "2")
 
 
+@pytest.mark.slow
 def test_ranks_import_nothing_from_the_working_folder(cli):
     folder = cli("list").folder
     for name in ("dlpipe", "torch"):

@@ -71,6 +71,7 @@ class Writes(Callback):
 """
 
 
+@pytest.mark.slow
 def test_of_several_ranks_only_the_first_writes_and_every_rank_has_a_logger(cli, install, metrics_of):
     install("dlpipe-writes", {}, {"acme_writes.py": WRITES})
     own = "+callbacks.own._target_=acme_writes.Writes"

@@ -284,10 +284,8 @@ loggers[1].experiment.finish()
 """
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize("kills", [[5], pytest.param([0], marks=SLOW), pytest.param([2, 8], marks=SLOW)], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [[5], [0], [2, 8]], ids=str)
 def test_a_run_that_is_killed_and_resumed_has_every_row_once_in_the_log_that_is_sent(kills, stranger, tmp_path):
     for kill in [*kills, -1]:
         command = [sys.executable, "-c", TRAIN, str(tmp_path), "13", str(kill)]

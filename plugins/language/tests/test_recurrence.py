@@ -40,6 +40,17 @@ def test_gradients_are_those_of_differences():
     assert torch.autograd.gradcheck(jordan, (numbers(2, 3, 4), numbers(5, 4), numbers(5), numbers(4, 5), numbers(5)))
 
 
+@pytest.mark.parametrize("operation", ["elman_states", "elman_gradients"])
+def test_an_operation_of_elmans_recurrence_is_what_it_tells_torch(operation):
+    """Its shapes without values, and that it changes and shares no argument: a trace relies on it."""
+    torch.manual_seed(0)
+    inputs, weight, initial = (tensor.detach() for tensor in (numbers(2, 3, 4), numbers(4, 4), numbers(4)))
+    states = torch.ops.dlpipe_language.elman_states(inputs, weight, initial)
+    arguments = {"elman_states": (inputs, weight, initial), "elman_gradients": (inputs, states, weight)}[operation]
+    checks = ("test_schema", "test_faketensor")
+    torch.library.opcheck(getattr(torch.ops.dlpipe_language, operation), arguments, test_utils=checks)
+
+
 def test_a_gradient_of_a_gradient_is_refused_and_not_wrong():
     inputs = numbers(1, 3, 4)
     states = elman(inputs, numbers(4, 4), numbers(4))

@@ -8,6 +8,7 @@ import torch
 import dlpipe
 from dlpipe import DataError
 from dlpipe.data import Ragged
+from dlpipe.training.speed.updates import FusedUpdates
 from dlpipe_language.embeddings import nearest, to_unit_sphere
 from dlpipe_language.flights import SyntheticFlights
 from dlpipe_language.sentences import NO_LABEL
@@ -136,6 +137,17 @@ def test_another_dataset_is_refused_before_anything_is_made(cli, words, message)
     assert result.code == 2
     assert message in result.err
     assert list(result.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("recurrence", ["elman", "bidirectional"])
+def test_one_trace_is_for_sentences_of_all_lengths(recurrence, cli, monkeypatch):
+    counted = []
+    monkeypatch.setattr(FusedUpdates, "on_train_end", lambda self, *_: counted.append((self.updates, self.budget)))
+    words = (*SMALL, f"model.recurrence={recurrence}", "recipe.max_epochs=1", "trainer.limit_train_batches=60")
+    run_dir = cli(*words).run_dir
+    assert "disabled" not in (run_dir / "dlpipe.log").read_text()
+    ((updates, budget),) = counted
+    assert (updates, budget.traces) == (60, 3)
 
 
 def test_its_figures_show_neighbours_and_slots():

@@ -318,6 +318,19 @@ class NeedsLoss(torch.optim.SGD):
         return super().step(closure)
 
 
+class HalvesGradients(torch.optim.SGD):
+    """Before its step: in Lightning these are the gradients of the update before."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.register_step_pre_hook(self.halve)
+
+    def halve(self, *_):
+        for parameter in self.param_groups[0]["params"]:
+            if parameter.grad is not None:
+                parameter.grad.mul_(0.5)
+
+
 ONE_BY_ONE = {
     "a hook of the module": ({"make_model": HookOfTheModule}, "HookOfTheModule overrides on_after_backward"),
     "a hook of a callback": ({"callbacks": lambda: [Looking()]}, "Looking overrides on_before_zero_grad"),
@@ -332,6 +345,7 @@ ONE_BY_ONE = {
     "optimization by hand": ({"make_model": ByHand}, "optimizes by hand"),
     "an iterator for training_step": ({"make_model": TakesIterator}, "takes the iterator"),
     "an optimizer that calls": ({"make_model": lambda: Model(optimizer=NeedsLoss)}, "evaluates the loss itself"),
+    "a hook before the step": ({"make_model": lambda: Model(optimizer=HalvesGradients)}, "hooks that precede its step"),
     "data without a length": ({"data": Stream()}, "the training data has no length"),
     "a profiler": ({"profiler": "simple"}, "a profiler is on"),
     "the user": ({}, None),

@@ -206,7 +206,9 @@ class _Forked(subprocess.Popen):
         if self.returncode is None:
             if not select.select([self.report], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self.args, timeout)
-            self.returncode = os.waitstatus_to_exitcode(int.from_bytes(os.read(self.report, 4), "little"))
+            status = os.read(self.report, 4)
+            assert len(status) == 4, "the process that waits for the child has ended"
+            self.returncode = os.waitstatus_to_exitcode(int.from_bytes(status, "little"))
             os.close(self.report)
         return self.returncode
 

@@ -99,8 +99,9 @@ def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num
     figure = Figure(figsize=(6, 5.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(matrix, cmap="Blues", interpolation="nearest")
+    middle = (matrix.max() + matrix.min()) / 2
     for (row, column), count in np.ndenumerate(matrix):
-        color = image.cmap(1.0 if count < (matrix.max() + matrix.min()) / 2 else 0)
+        color = image.cmap(1.0 if count < middle else 0)
         text = axes.text(column, row, str(count), ha="center", va="center", color=color)
         text.set_in_layout(False)  # it is inside the axes; measuring a hundred numbers would take most of the time
     axes.set(title="test set", xlabel="predicted", ylabel="true", xticks=range(num_classes), yticks=range(num_classes))

@@ -154,8 +154,8 @@ def _joined(graph: fx.Graph, products: list[tuple[fx.Node, fx.Node]]) -> list[tu
     """A sum of products as one, [a c] [b; d] = a b + c d, where joining the factors takes less than the sum."""
     lefts, rights = [left for left, _ in products], [right for _, right in products]
     shapes: list[Any] = [_shape(node) for node in (*lefts, *rights)]
-    if len(products) < 2 or None in shapes:
-        return products
+    if len(products) < 2 or None in shapes or not all(isinstance(size, int) for shape in shapes for size in shape):
+        return products  # a choice by a variable size would hold the trace to one side of it
     (rows, _), (_, columns) = shapes[0], shapes[-1]
     if sum(inner for _, inner in shapes[: len(lefts)]) * (rows + columns) > rows * columns:
         return products

@@ -73,6 +73,7 @@ class FusedUpdates(pl.Callback):
         self._state: Any = None  # what the traces depend on
         self._steps: dict[Any, tuple[Train, Logged]] = {}  # by the type and shapes of a minibatch
         self._variable: TracedStep | None = None  # of variable sizes
+        self._not_variable: set[Any] = set()  # keys for which that one has been tried
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log once why updates are not fused, if they are not."""
@@ -80,7 +81,7 @@ class FusedUpdates(pl.Callback):
         if reason and pl_module.automatic_optimization and trainer.optimizers[0].param_groups:
             log.info("Fused updates disabled: %s", reason)
         self._module = None if reason or self.disabled else pl_module
-        self._steps, self._variable, self._state = {}, None, None
+        self._steps, self._variable, self._not_variable, self._state = {}, None, set(), None
         for optimizer in trainer.optimizers:
             self._gradient_step = GradientStep(trainer, optimizer)
             if not self._updates_in_place():
@@ -120,7 +121,7 @@ class FusedUpdates(pl.Callback):
         if state != self._state:
             if self._state is not None:  # a run that is resumed has traced these before
                 self.budget.forget_shapes()
-            self._steps, self._variable, self._state = {}, None, state
+            self._steps, self._variable, self._not_variable, self._state = {}, None, set(), state
 
     def train(self, batch: Any, begins: bool = True, ends: bool = True) -> Tensor | None:
         """Train a minibatch; returns its loss, or None where autograd has to do it.
@@ -161,10 +162,12 @@ class FusedUpdates(pl.Callback):
     def _trace(self, key: Any, batch: Any, tensors: tuple[Tensor, ...]) -> tuple[Train, Logged] | None:
         """The verified step for minibatches of this key, and what it logs; None where it is not yet worth a trace."""
         shapes = repr(key)
-        if shapes not in self.budget.traced:
+        if shapes not in self.budget.traced and key not in self._not_variable:
             with contextlib.suppress(NotTraceableError):  # the shapes may have a trace of their own
-                if (traced := self._of_variable_sizes(batch, tensors)) and holds_for(traced.trace, layouts_of(tensors)):
-                    return self._verified(key, traced, batch, tensors)
+                if traced := self._of_variable_sizes(batch, tensors):
+                    self._not_variable.add(key)  # it is asked once, as that takes longer than an update
+                    if holds_for(traced.trace, layouts_of(tensors)):
+                        return self._verified(key, traced, batch, tensors)
         if not self.budget.allows(shapes, self.updates):
             return None
         return self._verified(key, self._traced_step(batch, tensors), batch, tensors)
@@ -223,7 +226,8 @@ class FusedUpdates(pl.Callback):
         """Continue from `state_dict`."""
         self.rounding_error = list(state_dict["rounding_error"])
         self.updates, self.disabled = state_dict["updates"], state_dict["disabled"]
-        self.budget.load_state_dict(state_dict["budget"])
+        if "budget" in state_dict:  # checkpoints of older versions have none: the traces are made anew
+            self.budget.load_state_dict(state_dict["budget"])
 
 
 def _train_in_place(step: Callable[..., list[Tensor]], own: GradientStep, rounding_error: list[float]) -> Train:

@@ -895,6 +895,33 @@ def test_a_trace_of_variable_sizes_is_not_used_where_the_operations_differ(base,
     assert_same_weights(module, train(base, fused=False, epochs=2, loader=growing)[0], 1e-12)
 
 
+def test_whether_a_trace_of_variable_sizes_holds_is_asked_once_for_each_shape(monkeypatch):
+    asked = []
+
+    def no(trace, layouts):
+        asked.append(str(layouts))
+        return False
+
+    monkeypatch.setattr(updates, "holds_for", no)
+    train(Base, epochs=3, loader=growing)
+    assert len(asked) == len(set(asked)) > 3
+
+
+@pytest.mark.parametrize("examples", [2, 40])
+def test_joined_products_do_not_hold_a_trace_of_variable_sizes_to_some_sizes(examples):
+    module, batch = Wide(True), (torch.rand(4, 30), torch.rand(4, 30))
+    trace = trace_training_step(module, batch, batch, variable_sizes=True)
+    fused_step(trace, torch.optim.SGD(module.parameters(), lr=0.1).param_groups)
+    assert shapes.holds_for(trace, shapes.layouts_of((torch.rand(examples, 30), torch.rand(examples, 30))))
+
+
+def test_a_checkpoint_of_an_older_version_is_loaded_and_traces_are_made_anew():
+    callback = FusedUpdates()
+    old = {"rounding_error": [1.0], "traced_keys": ["x"], "updates": 5, "traces": 1, "disabled": False}
+    callback.load_state_dict(old)
+    assert (callback.updates, callback.budget.traces) == (5, 0)
+
+
 def test_a_trace_of_variable_sizes_that_fails_is_tried_once(monkeypatch):
     asked = []
 

@@ -187,7 +187,8 @@ def _run(request: Request, jobs: "list[Job]") -> int:
     prepared = prepare.prepare_jobs(jobs)
     if here.rank > 0:
         return hydra_task.run_nonzero_rank(config, prepared)
-    return run_composed(config, texts, lambda cfg: hydra_task.task(cfg, prepared))
+    may_change = bool(config.hydra.callbacks)  # by a Hydra callback, before the run starts
+    return run_composed(config, texts, lambda cfg: hydra_task.task(cfg, None if may_change else prepared))
 
 
 def _print_by_hydra(arguments: list[str]) -> int:

@@ -263,3 +263,17 @@ def test_check_without_overrides_checks_the_default_request(cli):
 @pytest.mark.parametrize("typed", ["=1", "model=1", "model=[a", "--=1", "-m"])
 def test_words_without_a_key_or_a_name_raise_nothing(typed, cli):
     assert cli(typed, "lr=x").code == 2
+
+
+def test_a_hydra_callback_may_change_the_config_of_a_run(cli, install):
+    code = """
+from hydra.experimental.callback import Callback
+
+class Shorter(Callback):
+    def on_run_start(self, config, **kwargs):
+        config.recipe.max_epochs = 1
+"""
+    install("dlpipe-shorter", {"shorter": "acme_shorter:Shorter"}, {"acme_shorter.py": code}, kind="callbacks")
+    result = cli("model=logreg", "recipe.max_epochs=2", "+hydra.callbacks.shorter._target_=acme_shorter.Shorter")
+    assert result.code == 0, result.err
+    assert "stopped in epoch 1 " in result.out + result.err

@@ -5,25 +5,10 @@ from typing import Any
 
 import torch
 
-# of these torch has functions and methods in C with the arguments of the `aten` overloads, which take longer
-FUNCTIONS = frozenset(
-    (
-        *("add", "addmm", "bmm", "cat", "clone", "dot", "exp", "log", "mean", "mm", "mul", "neg", "rand", "relu"),
-        *(
-            "rsub",
-            "sigmoid",
-            "squeeze",
-            "sub",
-            "sum",
-            "t",
-            "tanh",
-            "transpose",
-            "unsqueeze",
-            "_log_softmax",
-            "_softmax",
-        ),
-    )
-)
+# torch has functions and methods in C for these, which take the arguments of the `aten` overloads and are faster
+FUNCTIONS = frozenset(("add", "addmm", "bmm", "cat", "clone", "dot", "exp", "log", "mean", "mm", "mul", "neg", "rand"))
+FUNCTIONS |= {"relu", "rsub", "sigmoid", "squeeze", "sub", "sum", "t", "tanh", "transpose", "unsqueeze"}
+FUNCTIONS |= {"_log_softmax", "_softmax"}
 METHODS = frozenset(("add_", "addmm_", "expand", "ge_", "lt_", "mul_", "view"))
 
 
@@ -31,6 +16,8 @@ def direct_call(operation: torch._ops.OpOverload) -> functools.partial[Any]:
     """The operation by its fastest call; named, as generated code needs."""
     name = operation._schema.name.removeprefix("aten::")
     owner = torch if name in FUNCTIONS else torch.Tensor if name in METHODS else None
+    if operation._overloadname == "Scalar":  # torch.add(x, 1, alpha), all by position, is deprecated
+        owner = None
     direct = functools.partial(getattr(owner, name) if owner else operation._op)
     vars(direct).update(__name__=str(operation).replace(".", "_"), __module__="traced")
     return direct

@@ -15,6 +15,7 @@ from dlpipe.data import EpochSampler, Split, TensorMinibatches
 from dlpipe.training.quiet import quiet_lightning
 from dlpipe.training.speed import shapes, support, tracing, updates
 from dlpipe.training.speed.chunks import take_chunks
+from dlpipe.training.speed.direct_call import direct_call
 from dlpipe.training.speed.fused import fused_step
 from dlpipe.training.speed.traceable import NotTraceableError
 from dlpipe.training.speed.tracing import trace_training_step
@@ -958,3 +959,11 @@ def test_the_rounding_error_of_the_decay_is_in_the_checkpoint():
 
     train(Base, fused=False, epochs=1, callbacks=[other, Look()])
     assert [state["rounding_error"] for state in seen] == [[1.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    "operation", [torch.ops.aten.add.Scalar, torch.ops.aten.sub.Scalar, torch.ops.aten.rsub.Scalar]
+)
+def test_a_direct_call_takes_the_arguments_of_the_overload(operation):
+    x = torch.rand(3)
+    torch.testing.assert_close(direct_call(operation)(x, 1, 2), operation(x, 1, 2))

@@ -14,6 +14,18 @@ from dlpipe.plugins import class_source, registry
 collect_ignore = ["acme_plugin"]
 
 
+@pytest.fixture(scope="session")
+def run_of(tmp_path_factory: pytest.TempPathFactory, run_dlpipe: Callable) -> Callable[..., Path]:
+    """Run one command line in a process and return its run directory; a test that changes it works on a copy."""
+
+    def run(*words: str) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        run_dlpipe([*words, "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True)
+        return folder / "run"
+
+    return run
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget_plugins: Callable) -> Iterator[Callable]:
     """Install a plugin for one test: its metadata and its files, on sys.path and in PYTHONPATH.

@@ -96,13 +96,9 @@ def refused(cli: Callable, *words: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, run_dlpipe: Callable) -> Path:
+def trained(run_of: Callable) -> Path:
     """A short run; each test works on a copy."""
-    folder = tmp_path_factory.mktemp("trained")
-    run_dlpipe(
-        ["model=logreg", "recipe.max_epochs=1", "hydra.run.dir=run"], cwd=folder, check=True, capture_output=True
-    )
-    return folder / "run"
+    return run_of("model=logreg", "recipe.max_epochs=1")
 
 
 @pytest.fixture

@@ -36,11 +36,11 @@ def test_a_run_has_the_files_and_the_bits_of_a_new_process(run_dlpipe, tmp_path)
 
 
 def test_the_environment_is_the_one_of_the_call(run_dlpipe, install, tmp_path):
-    verb = "import os, sys\ndef tell(arguments): print(os.environ, sys.argv, os.getppid()); return 7\n"
-    install("dlpipe-verb", {"told": "acme_told:tell"}, {"acme_told.py": verb}, kind="verbs")
-    done = run_dlpipe(["told"], env=os.environ | {"OF_THE_CALL": "yes"}, capture_output=True, text=True, cwd=tmp_path)
-    assert "'OF_THE_CALL': 'yes'" in done.stdout, done.stderr
-    assert "OF_THE_CALL" not in run_dlpipe(["told"], capture_output=True, text=True).stdout
+    verb = "import os, sys\ndef show(arguments): print(os.environ, sys.argv, os.getppid()); return 7\n"
+    install("dlpipe-verb", {"shown": "acme_shown:show"}, {"acme_shown.py": verb}, kind="verbs")
+    done = run_dlpipe(["shown"], env=os.environ | {"SET_BY_TEST": "yes"}, capture_output=True, text=True, cwd=tmp_path)
+    assert "'SET_BY_TEST': 'yes'" in done.stdout, done.stderr
+    assert "SET_BY_TEST" not in run_dlpipe(["shown"], capture_output=True, text=True).stdout
     assert done.returncode == 7
 
 

@@ -16,12 +16,9 @@ from dlpipe.runs.provenance import _git_state
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, run_dlpipe):
+def trained(run_of):
     """A short run; each test works on a copy."""
-    folder = tmp_path_factory.mktemp("trained")
-    words = ["model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run"]
-    run_dlpipe(words, cwd=folder, check=True, capture_output=True)
-    return folder / "run"
+    return run_of("model=logreg", "recipe.max_epochs=1", "trainer.limit_train_batches=2")
 
 
 @pytest.fixture

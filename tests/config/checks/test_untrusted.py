@@ -14,12 +14,9 @@ VERBS = (["test"], ["predict"], ["sample", "-n", "1"], ["figures"], ["resume"], 
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, run_dlpipe):
+def trained(run_of):
     """A short run; each test works on a copy."""
-    folder = tmp_path_factory.mktemp("trained")
-    words = ["model=logreg", *SHORT, "hydra.run.dir=run"]
-    run_dlpipe(words, cwd=folder, check=True, capture_output=True)
-    return folder / "run"
+    return run_of("model=logreg", *SHORT)
 
 
 @pytest.fixture
@@ -40,12 +37,9 @@ def change(run_dir, key, value):
 
 
 @pytest.fixture(scope="module")
-def sampled(tmp_path_factory, run_dlpipe):
+def sampled(run_of):
     """A run of hmc; each test works on a copy."""
-    folder = tmp_path_factory.mktemp("sampled")
-    words = ["model=hmc", "model.num_burn_in=10", "model.num_draws=10", "hydra.run.dir=hmc"]
-    run_dlpipe(words, cwd=folder, check=True, capture_output=True)
-    return folder / "hmc"
+    return run_of("model=hmc", "model.num_burn_in=10", "model.num_draws=10")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def forward(layers: Sequence[nn.Module], x: Tensor) -> list[Passed]:
 
 
 def backward(passed: Sequence[Passed], above: Tensor, to_input: bool) -> tuple[list[Derivative], Tensor]:
-    """Derivatives by the parameters, and by the input of the first layer where that is asked for.
+    """Derivatives by the parameters, and by the input of the first layer if ``to_input``.
 
     Args:
         passed: layers with their values, from `forward`.

@@ -28,8 +28,8 @@ def run_composed(config: DictConfig, texts: list[str], task: TaskFunction) -> in
     """Let Hydra run a task with a config that has been composed, which takes Hydra 0.2 s; return the exit code.
 
     Args:
-        config: as the checks composed it; it becomes the config that Hydra would compose for the run.
-        texts: its overrides, for the provenance.
+        config: as the checks composed it; changed in place to the one that Hydra would compose for the run.
+        texts: its overrides, for ``sys.argv``, which the provenance keeps, and for what Hydra prints.
         task: what to run.
     """
     from hydra._internal.utils import run_and_report
@@ -37,13 +37,14 @@ def run_composed(config: DictConfig, texts: list[str], task: TaskFunction) -> in
     from dlpipe.config.compose import hydra_of, quoted
 
     directory = f"hydra.run.dir={quoted(str(config.hydra.run.dir))}"
-    sys.argv = [sys.argv[0], *texts, directory]
+    overrides = [*texts, directory]
+    sys.argv = [sys.argv[0], *overrides]
     with open_dict(config):
         config.hydra.run.dir = str(config.hydra.run.dir)  # the time in it is that of the check
         config.hydra.overrides.hydra = [*config.hydra.overrides.hydra, directory, "hydra.mode=RUN"]
         config.output_dir = "${hydra:runtime.output_dir}"
     with hydra_of(config) as hydra:
-        return _exit_code(lambda: run_and_report(lambda: hydra.run("config", task, [*texts, directory])))
+        return _exit_code(lambda: run_and_report(lambda: hydra.run("config", task, overrides)))
 
 
 def _exit_code(run: Callable[[], Any]) -> int:

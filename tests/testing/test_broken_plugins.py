@@ -92,7 +92,7 @@ MODELS = {
         "predicts other values for half",
     ),
     "same_seed_same_bits": (
-        (STEP, "        return self.loss(batch) * (1 + os.urandom(1)[0])\n"),
+        (STEP, "        return self.loss(batch) * (1 + os.urandom(1)[0] / 2550)\n"),
         {},
         "with the same seed differ",
     ),

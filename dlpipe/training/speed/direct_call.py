@@ -8,7 +8,8 @@ import torch
 # torch has functions and methods in C for these, which take the arguments of the `aten` overloads and are faster
 FUNCTIONS = frozenset(("add", "addmm", "bmm", "cat", "clone", "dot", "exp", "log", "mean", "mm", "mul", "neg", "rand"))
 FUNCTIONS |= {"relu", "rsub", "sigmoid", "squeeze", "sub", "sum", "t", "tanh", "transpose", "unsqueeze"}
-FUNCTIONS |= {"_log_softmax", "_softmax"}
+FUNCTIONS |= {"addcmul", "div", "gather", "index_select", "pow", "round", "stack", "where"}
+FUNCTIONS |= {"_log_softmax", "_log_softmax_backward_data", "_softmax"}
 METHODS = frozenset(("add_", "addmm_", "expand", "ge_", "lt_", "mul_", "view"))
 
 

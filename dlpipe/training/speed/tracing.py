@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_map_only
 
+from dlpipe.training.speed.constants import fold_constants
 from dlpipe.training.speed.traceable import Forbidden, NotTraceableError, isolated, plain_state
 
 # name, value, and further arguments of each `self.log`
@@ -94,6 +95,7 @@ def trace_training_step(
             raise NotTraceableError(message) from error
         if plain_state(module) != before:
             raise NotTraceableError("training_step sets attributes")
+    fold_constants(root)
     return _with_nodes(root, parameters, logged)
 
 

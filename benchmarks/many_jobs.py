@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import report
 from cases import NUM_EXAMPLES
-from throughput import page
 
 EPOCHS = {"logreg": 20, "mlp": 2}
 
@@ -31,7 +30,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dataset", default="mnist")
-    parser.add_argument("--page", type=page, help="write the table between the markers of this Markdown file")
+    parser.add_argument("--page", type=report.page, help="write the table between the markers of this Markdown file")
     asked = parser.parse_args(arguments)
     settings = [Setting(jobs, threads) for threads in asked.threads for jobs in asked.jobs]
     rows = [row for model in asked.models.split(",") for row in table(model, settings, asked.rounds, asked.dataset)]

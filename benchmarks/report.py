@@ -1,5 +1,12 @@
-"""From measurements, as `one_run.py` and `start_up.py` print them, to Markdown tables."""
+"""From measurements, as `one_run.py` and `start_up.py` print them, to Markdown tables.
 
+``python benchmarks/report.py FILE... --page PAGE`` makes one table of the files of several `throughput.py --json FILE`.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
@@ -12,15 +19,65 @@ Measurement = dict[str, Any]
 MARKERS = ("<!-- table -->", "<!-- /table -->")
 
 
-def tables(found: dict[str, Any]) -> str:
-    """Everything that was measured, and on what machine."""
-    machine, measured = found["machine"], found["measurements"]
+def main(arguments: list[str]) -> None:
+    """Merge files of measurements and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path, help="written by throughput.py --json FILE, on one machine")
+    parser.add_argument("--page", type=page, help="write the tables between the markers of this Markdown file")
+    asked = parser.parse_args(arguments)
+    text = tables(merged([json.loads(path.read_text(encoding="utf-8")) for path in asked.files]))
+    print(text)
+    if asked.page:
+        write_between_markers(asked.page, text)
+
+
+def page(text: str) -> Path:
+    """A file with markers for tables."""
+    path = Path(text)
+    try:
+        between_markers(path)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
+
+
+def merged(files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rounds of several files as those of one, the cases in the order of `cases.CASES`.
+
+    Raises:
+        SystemExit: they are not of one machine and the same versions.
+    """
+    machine = files[0]["machine"]
+    if any({**found["machine"], "date": machine["date"]} != machine for found in files):
+        raise SystemExit("the files are of several machines or versions: their ratios would mean nothing")
+    seen: Counter[tuple[Any, ...]] = Counter()
+    measured = []
+    for found in files:
+        for own in found["measurements"]:
+            key = own["case"], own["variant"], own["threads"], own["neighbour"]
+            measured.append({**own, "round": seen[key]})
+            seen[key] += 1
+    measured.sort(key=lambda own: list(CASES).index(own["case"]))
+    start_up = [seconds for found in files for seconds in found["start_up"]]
+    last = max(found["machine"]["date"] for found in files)
+    rounds = max(seen.values())
+    return {"machine": {**machine, "date": last}, "rounds": rounds, "measurements": measured, "start_up": start_up}
+
+
+def heading(machine: dict[str, Any], rounds: int) -> str:
+    """What the numbers below belong to."""
     gpu = f"{machine['gpu']}; " if machine["gpu"] else ""
     versions = f"Python {machine['python']}, torch {machine['torch']}, Lightning {machine['lightning']}"
-    parts = [
+    return (
         f"{gpu}{machine['cpu']}, {machine['cores']} cores; {versions}; {machine['date']}. "
-        f"Medians of {found['rounds']} rounds (least to most)."
-    ]
+        f"Medians of {rounds} rounds (least to most)."
+    )
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Everything that was measured, and on what machine."""
+    measured = found["measurements"]
+    parts = [heading(found["machine"], found["rounds"])]
     for threads in unique(m["threads"] for m in measured if not m["neighbour"]):
         parts += [f"**{threads} thread{'s' if threads > 1 else ''}**", throughput(measured, threads)]
     if any(m["neighbour"] for m in measured):
@@ -131,3 +188,7 @@ def _parts(path: Path) -> tuple[str, str, str]:
     before, _, rest = text.partition(begin)
     between, _, after = rest.partition(end)
     return before, between, after
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

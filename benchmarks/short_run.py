@@ -2,7 +2,7 @@
 
 One epoch of 500 minibatches of MNIST with the multilayer perceptron, validated, with checkpoint and CSV logger; on one
 thread. dlpipe also tests, draws figures and exports weights; LightningCLI stops after `fit`, or tests the best weights
-in the same process.
+in the same process. Beside them stands a process that imports torch and Lightning, and ends.
 """
 
 import argparse
@@ -18,46 +18,59 @@ from pathlib import Path
 import report
 
 HERE = Path(__file__).parent
-ROWS = ("dlpipe", "LightningCLI, fit", "LightningCLI, fit and test")
+IMPORTS, BEFORE = "import torch, pytorch_lightning", "dlpipe before"
+ROWS = (IMPORTS, "dlpipe", "LightningCLI, fit", "LightningCLI, fit and test")
 COLUMNS = ("to the first update", "training", "after training", "total")
 MODEL = ["--model.num_features=784", "--model.num_classes=10", "--model.image_shape=null"]
 
 
 def main(arguments: list[str]) -> None:
     """Measure, print a table, and put it into a page."""
-    from throughput import count, page
+    from throughput import count, interpreter, machine
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=count, default=5)
-    parser.add_argument("--page", type=page, help="write the table between the markers of this Markdown file")
+    parser.add_argument("--before", type=interpreter, help="measure dlpipe with this Python, too, of an older dlpipe")
+    parser.add_argument("--page", type=report.page, help="write the table between the markers of this Markdown file")
     asked = parser.parse_args(arguments)
     if find_spec("jsonargparse") is None:
         raise SystemExit("LightningCLI needs jsonargparse: pip install 'jsonargparse[signatures]>=4.40'")
-    rounds = [{row: measure(row) for row in ROWS} for _ in range(asked.rounds)]
+    pythons = dict.fromkeys(ROWS, sys.executable) | ({BEFORE: asked.before} if asked.before else {})
+    rounds = [{row: measure(row, python) for row, python in pythons.items()} for _ in range(asked.rounds)]
     rows = [
         [row, *(report.spread(column, ".2f") for column in zip(*(seconds[row] for seconds in rounds), strict=True))]
-        for row in ROWS
+        for row in pythons
     ]
-    text = f"Seconds, medians of {asked.rounds} rounds (least to most).\n\n{report.markdown(['', *COLUMNS], rows)}"
+    text = f"{report.heading(machine('cpu'), asked.rounds)} Seconds.\n\n{report.markdown(['', *COLUMNS], rows)}"
+    if asked.before:
+        beyond = {row: [seconds[row][0] - seconds[IMPORTS][0] for seconds in rounds] for row in ("dlpipe", BEFORE)}
+        shares = [now / before for now, before in zip(beyond["dlpipe"], beyond[BEFORE], strict=True)]
+        text += f"\n\nTo the first update beyond the imports: {report.spread(shares, '.2f')} of the time before."
     print(text)
     if asked.page:
         report.write_between_markers(asked.page, text)
 
 
-def measure(row: str) -> list[float]:
+def measure(row: str, python: str = sys.executable) -> list[float]:
     """Seconds of each column, of a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = dlpipe(folder) if row == "dlpipe" else [str(HERE / "short_run.py"), "--child", row, folder]
         environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
         started = time.time()
         done = subprocess.run(
-            [sys.executable, *command], env=environment, cwd=folder, capture_output=True, text=True, check=False
+            [python, *words(row, folder)], env=environment, cwd=folder, capture_output=True, text=True, check=False
         )
         ended = time.time()
         if done.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+            raise SystemExit(f"{row} failed:\n{done.stdout}{done.stderr}")
         first, last = json.loads(Path(folder, "times.json").read_text())
     return [first - started, last - first, ended - last, ended - started]
+
+
+def words(row: str, folder: str) -> list[str]:
+    """The arguments of Python; what it runs writes to the folder when training starts and ends."""
+    if row == IMPORTS:
+        return ["-c", f"{IMPORTS}, time; open('times.json', 'w').write(str([time.time()] * 2))"]
+    return dlpipe(folder) if row.startswith("dlpipe") else [str(HERE / "short_run.py"), "--child", row, folder]
 
 
 def dlpipe(folder: str) -> list[str]:

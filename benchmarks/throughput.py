@@ -68,18 +68,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--neighbour", action="store_true", help="measure dlpipe beside a busy process, too")
     parser.add_argument("--json", type=output, help="write every measurement to this file")
     parser.add_argument("--markdown", type=output, help="write the tables to this file")
-    parser.add_argument("--page", type=page, help="write the tables between the markers of this Markdown file")
+    parser.add_argument("--page", type=report.page, help="write the tables between the markers of this Markdown file")
     return parser.parse_args(arguments)
-
-
-def page(text: str) -> Path:
-    """A file with markers for tables."""
-    path = Path(text)
-    try:
-        report.between_markers(path)
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return path
 
 
 def output(text: str) -> Path:
@@ -93,7 +83,7 @@ def output(text: str) -> Path:
 def interpreter(text: str) -> str:
     """A Python that has dlpipe."""
     try:
-        done = subprocess.run([text, "-c", "import dlpipe"], capture_output=True, text=True, check=False)
+        done = subprocess.run([text, "-I", "-c", "import dlpipe"], capture_output=True, text=True, check=False)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text!r} does not start: {error.strerror}") from error
     if done.returncode:
@@ -172,7 +162,7 @@ def machine(device: str) -> dict[str, Any]:
     return {
         "cpu": f"{cpu_name()} ({instruction_set()})",
         "gpu": gpu_name() if device == "gpu" else "",
-        "cores": CORES,
+        "cores": os.cpu_count() or 1,
         "python": platform.python_version(),
         "torch": version("torch"),
         "lightning": version("pytorch-lightning"),

@@ -191,24 +191,30 @@ def test_a_short_run_names_the_package_that_lightning_cli_needs(script, monkeypa
 
 
 def test_rounds_of_short_runs_become_medians_and_ranges(script, monkeypatch, tmp_path, capsys):
-    seconds = iter(range(1, 10))
-    monkeypatch.setattr(script("short_run"), "find_spec", lambda name: name)
-    monkeypatch.setattr(script("short_run"), "measure", lambda row: [float(next(seconds))] * 4)
+    short_run = script("short_run")
+    seconds = iter(range(1, 16))
+    monkeypatch.setattr(short_run, "find_spec", lambda name: name)
+    monkeypatch.setattr(short_run, "measure", lambda row, python: [float(next(seconds))] * 4)
     page = tmp_path / "page.md"
     page.write_text("<!-- table -->\n<!-- /table -->\n")
-    script("short_run").main(["--rounds=3", f"--page={page}"])
+    short_run.main(["--rounds=3", f"--before={sys.executable}", f"--page={page}"])
     printed = capsys.readouterr().out.strip()
-    assert printed.startswith("Seconds, medians of 3 rounds (least to most).")
-    assert "| dlpipe | 4.00 (1.00 to 7.00) |" in printed
-    assert "| LightningCLI, fit and test | 6.00 (3.00 to 9.00) |" in printed
+    assert "Medians of 3 rounds (least to most). Seconds." in printed.splitlines()[0]
+    assert "| import torch, pytorch_lightning | 6.00 (1.00 to 11.00) |" in printed
+    assert "| LightningCLI, fit and test | 9.00 (4.00 to 14.00) |" in printed
+    assert printed.endswith("beyond the imports: 0.25 (0.25 to 0.25) of the time before.")
     assert page.read_text() == f"<!-- table -->\n{printed}\n<!-- /table -->\n"
 
 
 @needs_mnist
 def test_a_short_run_of_dlpipe_is_measured_from_the_command_to_the_prompt(script):
-    *phases, total = script("short_run").measure("dlpipe")
+    short_run = script("short_run")
+    *phases, total = short_run.measure("dlpipe")
     assert min(phases) > 0
     assert sum(phases) == pytest.approx(total)
+    imports, training, _, _ = short_run.measure(short_run.IMPORTS)
+    assert imports > 0
+    assert training == 0
 
 
 @needs_mnist
@@ -416,6 +422,38 @@ def test_rounds_become_medians_ratios_and_ranges(script, child, tmp_path, capsys
     assert sorted(found) == ["machine", "measurements", "rounds", "start_up"]
     assert len(found["measurements"]) == 3 * 8  # a round: seven variants, and dlpipe beside a neighbour
     assert [m["round"] for m in found["measurements"] if m["neighbour"]] == [0, 1, 2]
+
+
+def test_files_of_several_rounds_become_one_table(script, tmp_path, capsys):
+    report, files = script("report"), []
+    for number, (case, rates) in enumerate([("da", (900,)), ("mlp", (1000, 2000)), ("mlp", (4000,))]):
+        measured = [
+            {**result(case, variant, 1, rate * factor), "round": index, "neighbour": False}
+            for index, rate in enumerate(rates)
+            for variant, factor in (("plain", 1), ("dlpipe", 1 + number))
+        ]
+        own = {"machine": MACHINE, "rounds": len(rates), "measurements": measured, "start_up": [{"all": 1.0 + number}]}
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_text(json.dumps(own))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table -->\n<!-- /table -->\n")
+    report.main([*map(str, files), f"--page={page}"])
+    printed = capsys.readouterr().out
+    assert printed.strip() in page.read_text()
+    assert "Medians of 3 rounds" in printed
+    cases = [line.split("|")[1].strip() for line in printed.splitlines() if "| dlpipe |" in line]
+    assert cases == ["mlp, batch 20", "da, batch 20"]  # the order of the cases
+    assert "| mlp, batch 20 | plain | 10,000 (5,000 to 20,000) | 2,000 (1,000 to 4,000) |" in printed
+    assert "| 4,000 (2,000 to 12,000) | 2.00 (2.00 to 3.00) |" in printed  # dlpipe's, beside plain of the same round
+    assert "| all | 2.00 (1.00 to 3.00) |" in printed
+
+
+def test_files_of_two_machines_are_not_merged(script, tmp_path):
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, cpu in zip(files, ("Z80", "6502"), strict=True):
+        path.write_text(json.dumps({"machine": {**MACHINE, "cpu": cpu}, "measurements": [], "start_up": []}))
+    with pytest.raises(SystemExit, match="the files are of several machines or versions"):
+        script("report").main([*map(str, files)])
 
 
 def test_chosen_variants_alone_are_measured(script, child, tmp_path):

@@ -88,7 +88,7 @@ def _stack_channels(channels: Channels, tile: Callable[[NDArray[Any]], NDArray[A
 def confusion_matrix_figure(labels: Sequence[int], predicted: Sequence[int], num_classes: int) -> NDArray[np.uint8]:
     """The confusion matrix of the test set as an image (height, width, 3).
 
-    As scikit-learn draws it, which would take 0.4 s to import here: it imports pandas.
+    As scikit-learn draws it, which takes half a second to import: it imports pandas.
     """
     from matplotlib.figure import Figure
 

@@ -29,7 +29,7 @@ from dlpipe.training.lightning_private import (
 )
 from dlpipe.training.resume.loops import ResumableEpochLoop
 from dlpipe.training.speed.eager import eager_update
-from dlpipe.training.speed.gradient_step import GradientStep
+from dlpipe.training.speed.gradient_step import GradientStep, has_hooks_before_step
 from dlpipe.training.speed.optimization import FusedOptimization, add_progress
 from dlpipe.training.speed.support import reason_not_chunked
 from dlpipe.training.speed.updates import FusedUpdates
@@ -73,7 +73,7 @@ class ChunkedEpochLoop(ResumableEpochLoop):
 
     def advance(self, data_fetcher: DataFetcher) -> None:
         """Train a chunk; Lightning trains its last minibatch, and the first one of a fit."""
-        if not self._is_set_up:
+        if not self._is_set_up or self._has_new_hooks():
             self._set_up(data_fetcher)
         elif self.size > 1 and not self.restarting and (count := self._num_fast_batches()) > 0:
             self._run_fast_loop(data_fetcher, count)
@@ -87,6 +87,10 @@ class ChunkedEpochLoop(ResumableEpochLoop):
         if self.size > 1 and (reason := reason_not_chunked(self.trainer, data_fetcher)):
             log.info("Chunked training disabled: %s", reason)
             self.size, self.reason_chunks_disabled = 1, reason
+
+    def _has_new_hooks(self) -> bool:
+        """Whether hooks that disable chunks were registered since the fit began."""
+        return self.size > 1 and any(map(has_hooks_before_step, self.trainer.optimizers))
 
     def _num_fast_batches(self) -> int:
         """How many minibatches there are before the one after which something happens."""

@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlpipe.training.speed.gradient_step import GradientStep
+from dlpipe.training.speed.gradient_step import GradientStep, without_hooks
 from dlpipe.training.speed.traceable import NotTraceableError, isolated
 from dlpipe.training.speed.tracing import Trace
 
@@ -61,7 +61,7 @@ def verify_against_eager(
         with (
             _undone([*parameters, *module.buffers(), *constants]),
             _state_undone(gradient_step.optimizer),
-            _without_hooks(gradient_step.optimizer),
+            without_hooks(gradient_step.optimizer),
             _without_gradients(parameters),
         ):
             return [update(), *(parameter.detach().clone() for parameter in parameters)]
@@ -118,18 +118,6 @@ def _without_gradients(parameters: list[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-
-
-@contextlib.contextmanager
-def _without_hooks(optimizer: Optimizer) -> Iterator[None]:
-    """The optimizer's step calls no hooks of its own, which would count or write down updates that are undone."""
-    hooks: dict[int, Any] = optimizer._optimizer_step_post_hooks
-    copy = dict(hooks)
-    hooks.clear()
-    try:
-        yield
-    finally:
-        hooks.update(copy)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
 """From the gradients of minibatches to the weights, in Lightning's order: accumulate, clip, let the optimizer step."""
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.enums import GradClipAlgorithmType
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 # torch updates all parameters in one pass over memory with ``fused=True``; by default it does so on no device
 FUSED_KERNELS = (SGD, Adam, AdamW)
@@ -31,8 +34,8 @@ class GradientStep:
 
     @property
     def hooks(self) -> list[Callable[..., None]]:
-        """Those that follow the optimizer's step."""
-        return list(self.optimizer._optimizer_step_post_hooks.values())
+        """Those that follow the optimizer's step, its own and every optimizer's."""
+        return [*self.optimizer._optimizer_step_post_hooks.values(), *_global_optimizer_post_hooks.values()]
 
     @property
     def hooks_read_gradients(self) -> bool:
@@ -70,6 +73,25 @@ class GradientStep:
             algorithm = GradClipAlgorithmType(self.trainer.gradient_clip_algorithm or "norm")
             self.trainer.precision_plugin.clip_gradients(self.optimizer, value, algorithm)
         self.optimizer.step()
+
+
+def has_hooks_before_step(optimizer: Optimizer) -> bool:
+    """Whether a hook precedes the optimizer's step, or every optimizer's; Lightning calls these before backward."""
+    return bool(optimizer._optimizer_step_pre_hooks or _global_optimizer_pre_hooks)
+
+
+@contextlib.contextmanager
+def without_hooks(optimizer: Optimizer) -> Iterator[None]:
+    """The optimizer's step calls no hooks that follow it, which would count or write down updates that are undone."""
+    hooks: list[dict[int, Any]] = [optimizer._optimizer_step_post_hooks, _global_optimizer_post_hooks]
+    copies = [dict(some) for some in hooks]
+    for some in hooks:
+        some.clear()
+    try:
+        yield
+    finally:
+        for some, copy in zip(hooks, copies, strict=True):
+            some.update(copy)
 
 
 def choose_fused_kernel(optimizer: Optimizer) -> None:

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from dlpipe.contract import optional_method
 from dlpipe.training.lightning_private import DataFetcher, IteratorFetcher
+from dlpipe.training.speed.gradient_step import has_hooks_before_step
 
 # around so many, Python and autograd take a small part of the time; the comparison at the first update copies them
 MOST_WEIGHTS = 20_000_000
@@ -55,10 +56,7 @@ def reason_not_chunked(trainer: pl.Trainer, data_fetcher: DataFetcher) -> str | 
                 type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
             ),
             "the optimizer evaluates the loss itself": any(map(_needs_closure, trainer.optimizers)),
-            # Lightning calls them before backward
-            "the optimizer has hooks that precede its step": any(
-                o._optimizer_step_pre_hooks for o in trainer.optimizers
-            ),
+            "the optimizer has hooks that precede its step": any(map(has_hooks_before_step, trainer.optimizers)),
             "an LR scheduler monitors a metric at every update": any(
                 config.interval == "step" and config.reduce_on_plateau for config in trainer.lr_scheduler_configs
             ),

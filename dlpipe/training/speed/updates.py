@@ -14,7 +14,7 @@ from dlpipe.training.lightning_private import set_current_hook
 from dlpipe.training.speed.cuda_graphs import capture_on_gpu, graphed
 from dlpipe.training.speed.eager import verify_against_eager
 from dlpipe.training.speed.fused import fused_step, step_with_gradients
-from dlpipe.training.speed.gradient_step import GradientStep, choose_fused_kernel, is_plain_sgd
+from dlpipe.training.speed.gradient_step import GradientStep, choose_fused_kernel, has_hooks_before_step, is_plain_sgd
 from dlpipe.training.speed.shapes import TraceBudget, holds_for, layouts_of
 from dlpipe.training.speed.support import reason_not_fused
 from dlpipe.training.speed.traceable import NotTraceableError, plain_state
@@ -111,7 +111,7 @@ class FusedUpdates(pl.Callback):
             return
         try:
             own: GradientStep = self._gradient_step
-            if own.optimizer._optimizer_step_pre_hooks:  # Lightning calls them before backward
+            if has_hooks_before_step(own.optimizer):
                 raise NotTraceableError("the optimizer has hooks that precede its step")
             in_place = [bool(group["weight_decay"]) for group in self._groups] if self._updates_in_place() else None
             state = [plain_state(self._module), in_place, own.window, bool(own.hooks)]

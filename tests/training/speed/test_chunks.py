@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import (
     ModelCheckpoint,
 )
 from pytorch_lightning.loggers import CSVLogger
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
@@ -318,17 +319,21 @@ class NeedsLoss(torch.optim.SGD):
         return super().step(closure)
 
 
-class HalvesGradients(torch.optim.SGD):
-    """Before its step: in Lightning these are the gradients of the update before."""
+def halve_gradients(optimizer, *_):
+    """Before the step: in Lightning these are the gradients of the update before."""
+    for parameter in optimizer.param_groups[0]["params"]:
+        if parameter.grad is not None:
+            parameter.grad.mul_(0.5)
 
+
+def register_every_optimizers_hook(optimizer, hook):
+    return register_optimizer_step_pre_hook(hook)
+
+
+class HalvesGradients(torch.optim.SGD):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.register_step_pre_hook(self.halve)
-
-    def halve(self, *_):
-        for parameter in self.param_groups[0]["params"]:
-            if parameter.grad is not None:
-                parameter.grad.mul_(0.5)
+        self.register_step_pre_hook(halve_gradients)
 
 
 ONE_BY_ONE = {
@@ -363,6 +368,23 @@ def test_what_needs_every_minibatch_gets_every_minibatch(options, why, tmp_path,
     assert (loop.reason_chunks_disabled is None) if why is None else (why in loop.reason_chunks_disabled)
     assert (loop.reason_chunks_disabled or "") in caplog.text
     stock, _, _ = fit(None, **options)
+    assert_same(stock[-1]["state_dict"], chunked[-1]["state_dict"])
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("register", [torch.optim.Optimizer.register_step_pre_hook, register_every_optimizers_hook])
+def test_a_hook_that_is_registered_in_mid_run_gets_every_minibatch(register, fused):
+    class Register(pl.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 1:
+                self.handle = register(trainer.optimizers[0], halve_gradients)
+
+        def on_train_end(self, trainer, pl_module):
+            self.handle.remove()
+
+    stock, _, _ = fit(None, Model, callbacks=lambda: [Register()], fused=fused)
+    chunked, _, loop = fit(50, Model, callbacks=lambda: [Register()], fused=fused)
+    assert loop.reason_chunks_disabled == "the optimizer has hooks that precede its step"
     assert_same(stock[-1]["state_dict"], chunked[-1]["state_dict"])
 
 

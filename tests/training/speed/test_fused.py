@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dlpipe.data import EpochSampler, Split, TensorMinibatches
@@ -843,6 +844,22 @@ def test_a_hook_that_is_registered_in_mid_run_is_called_from_then_on():
     assert fused == 30
     assert_same_weights(module, train(Base, fused=False, epochs=3, callbacks=[wanted])[0], 1e-9)
     torch.testing.assert_close(found.hook.seen, wanted.hook.seen, rtol=1e-9, atol=1e-12)
+
+
+def test_hooks_of_every_optimizer_see_what_they_see_in_lightning():
+    def seen_by_hook(**options):
+        own = Hook(reads_gradients=False)
+        handle = register_optimizer_step_post_hook(own)
+        try:
+            _, fused = train(Base, epochs=2, **options)
+        finally:
+            handle.remove()
+        return own.seen, fused
+
+    found, fused = seen_by_hook()
+    wanted, _ = seen_by_hook(fused=False, chunk=1)
+    assert fused == 20
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
 
 
 class Growing(TensorMinibatches):

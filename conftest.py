@@ -27,6 +27,8 @@ from dlpipe.plugins import registry
 
 # pytest-xdist has a process for each core: threads of torch and of OpenMP would compete with those of the others
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# tests compare numbers of a CPU; CUDA_VISIBLE_DEVICES=0 lets those of a GPU see the first one
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 # the same examples everywhere, and no clock: the machine may be busy; --hypothesis-profile=long takes others, and more
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=25)

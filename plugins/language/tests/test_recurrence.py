@@ -5,7 +5,7 @@ import torch
 
 from dlpipe_language.recurrence import elman, elman_backwards, elman_by_tanh, jordan
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is visible: CUDA_VISIBLE_DEVICES=0")
 
 
 def numbers(*shape):

@@ -43,7 +43,7 @@ def test_states_and_gradients_are_those_of_torchs_recurrent_network(recurrence, 
         torch.testing.assert_close(own, other.t() if other.ndim == 2 else other)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is visible: CUDA_VISIBLE_DEVICES=0")
 def test_on_a_gpu_states_and_gradients_are_the_cpus(recurrence, v):
     on_gpu = Recurrence(*(weight.detach().cuda().requires_grad_() for weight in recurrence))
     wanted, found = states(recurrence, v), states(on_gpu, v.cuda())

@@ -14,7 +14,7 @@ from dlpipe.training.speed.chunks import take_chunks
 from dlpipe.training.speed.cuda_graphs import FREE_GRAPHS, UPDATES_PER_GRAPH, graphed
 from dlpipe.training.speed.updates import FusedUpdates
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is visible: CUDA_VISIBLE_DEVICES=0")
 
 
 class StandIn:

@@ -135,17 +135,8 @@ def rnn_rbm_by_hand(net: RnnRbmByHand, x: Tensor, y: Tensor) -> list[Derivative]
     means = torch.cat([positive, negative]).sigmoid_().div_(count)
     means[:count].neg_()
     by_b, by_c = (v - x) / count, means[:count] + means[count:]
-    by_states = torch.cat(
-        [
-            torch.addmm(by_b @ net.visible.weight, by_c, net.hidden.weight),
-            x.new_zeros(1, units),
-        ]
-    )
-    slopes = 1 - states * states
-    below = torch.split(by_states, 1)
-    for step in range(count - 1, 0, -1):  # the last state is of no use, and the first is fixed
-        below[step - 1].addmm_(below[step].mul_(slopes[step]), by_state)
-    by_inputs = by_states[1:]
+    by_states = torch.addmm(by_b @ net.visible.weight, by_c, net.hidden.weight)
+    by_inputs = through_states(torch.cat([by_states, x.new_zeros(1, units)]), states, by_state)
     total = by_inputs.sum(0)
     return [
         Derivative(net.weight, (torch.cat([x, v]).t(), means)),
@@ -157,3 +148,18 @@ def rnn_rbm_by_hand(net: RnnRbmByHand, x: Tensor, y: Tensor) -> list[Derivative]
         Derivative(by_state, (by_inputs.t(), before)),
         *(Derivative(bias, rest=total) for bias in biases),
     ]
+
+
+def through_states(by_states: Tensor, states: Tensor, recurrent: Tensor) -> Tensor:
+    """Derivatives by the inputs of tanh units, (frames, units), back through time.
+
+    Args:
+        by_states: by each state alone, the fixed first one included; (1 + frames, units). Is overwritten.
+        states: (1 + frames, units).
+        recurrent: (units, units).
+    """
+    slopes = 1 - states * states
+    below = torch.split(by_states, 1)
+    for step in range(len(states) - 2, 0, -1):  # the last state is of no use
+        below[step - 1].addmm_(below[step].mul_(slopes[step]), recurrent)
+    return by_states[1:]

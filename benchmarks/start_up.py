@@ -71,30 +71,6 @@ def child(folder: str) -> None:
 
     import dlpipe.__main__
     from dlpipe.cli.main import main as dlpipe_main
-    from dlpipe.cli.torch_import import torch_imported_without_collections
-
-    @contextlib.contextmanager
-    def imported_and_noted() -> Iterator[None]:
-        note()
-        with torch_imported_without_collections():
-            from pytorch_lightning import Trainer
-
-            note()
-            yield  # to the command's own imports
-            from dlpipe.config import prepare
-            from dlpipe.training import run
-            from dlpipe.training.callbacks.console_reporter import ConsoleReporter
-        note()
-
-        def full_checks_are_over() -> None:  # which train a copy of the model on one minibatch
-            note()
-            call(Trainer, "fit", before=note)
-            call(ConsoleReporter, "on_train_start", before=note)
-
-        call(prepare, "prepare_jobs", after=full_checks_are_over)
-        call(run, "test_best", before=note, after=note)
-        call(run, "export_weights", after=note)
-        call(run, "draw", after=note)
 
     def main_and_note(arguments: list[str]) -> int:
         code = dlpipe_main(arguments)
@@ -104,10 +80,37 @@ def child(folder: str) -> None:
 
     note()
     main_module: Any = sys.modules["dlpipe.cli.main"]
-    main_module.torch_imported_without_collections = imported_and_noted
+    main_module.torch_imported_without_collections = functools.partial(imports_noted, note)
     main_module.main = main_and_note
     sys.argv = ["dlpipe", *WORDS, f"hydra.run.dir={folder}/run"]
     dlpipe.__main__.console()
+
+
+@contextlib.contextmanager
+def imports_noted(note: Callable[[], None]) -> Iterator[None]:
+    """Import torch and Lightning as the command line does, and have the phases after it noted."""
+    from dlpipe.cli.torch_import import torch_imported_without_collections
+
+    note()
+    with torch_imported_without_collections():
+        from pytorch_lightning import Trainer
+
+        note()
+        yield  # to the command's own imports
+        from dlpipe.config import prepare
+        from dlpipe.training import run
+        from dlpipe.training.callbacks.console_reporter import ConsoleReporter
+    note()
+
+    def full_checks_are_over() -> None:  # which train a copy of the model on one minibatch
+        note()
+        call(Trainer, "fit", before=note)
+        call(ConsoleReporter, "on_train_start", before=note)
+
+    call(prepare, "prepare_jobs", after=full_checks_are_over)
+    call(run, "test_best", before=note, after=note)
+    call(run, "export_weights", after=note)
+    call(run, "draw", after=note)
 
 
 def call(

@@ -8,9 +8,9 @@ import torch
 # torch has functions and methods in C for these, which take the arguments of the `aten` overloads and are faster
 FUNCTIONS = frozenset(("add", "addmm", "bmm", "cat", "clone", "dot", "exp", "log", "mean", "mm", "mul", "neg", "rand"))
 FUNCTIONS |= {"relu", "rsub", "sigmoid", "squeeze", "sub", "sum", "t", "tanh", "transpose", "unsqueeze"}
-FUNCTIONS |= {"addcmul", "div", "gather", "index_select", "pow", "round", "stack", "where"}
+FUNCTIONS |= {"addcmul", "div", "empty_like", "gather", "index_select", "pow", "round", "stack", "where"}
 FUNCTIONS |= {"_log_softmax", "_log_softmax_backward_data", "_softmax"}
-METHODS = frozenset(("add_", "addmm_", "expand", "ge_", "lt_", "mul_", "view"))
+METHODS = frozenset(("add_", "addmm_", "expand", "ge_", "lt_", "mul_", "uniform_", "view"))
 
 
 def direct_call(operation: torch._ops.OpOverload) -> functools.partial[Any]:

@@ -69,5 +69,5 @@ def mean_free_energy(parameters: Parameters, v: Tensor, preactivation: Tensor) -
     One sum over all units: summing rows and then averaging takes several passes, in backward too.
     """
     b = parameters.b
-    visible = v.mean(0).dot(b) if b.ndim == 1 else (v * b).sum() / len(v)
-    return -visible - F.softplus(preactivation).sum() / len(v)
+    visible = v.mean(0).dot(b) if b.ndim == 1 else (v * b).sum() / v.shape[0]
+    return -visible - F.softplus(preactivation).sum() / v.shape[0]

@@ -16,4 +16,4 @@ def reconstruction_log_likelihood(x: Tensor, preactivation: Tensor) -> Tensor:
 
     Source: the tutorial's monitor of CD training.
     """
-    return (x * preactivation - F.softplus(preactivation)).sum() / len(x)
+    return (x * preactivation - F.softplus(preactivation)).sum() / x.shape[0]

@@ -51,9 +51,6 @@ class RnnRbm(pl.LightningModule):
     matrices from N(0, 0.0001^2), biases 0.
     """
 
-    # not faster when recorded, and a recording would hold for one length of pieces only
-    can_be_fused = False
-
     def __init__(
         self,
         num_visible: Positive = 88,

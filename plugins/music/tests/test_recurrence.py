@@ -65,6 +65,17 @@ def test_a_gradient_of_a_gradient_is_refused(recurrence, v):
         torch.autograd.grad(total, recurrence.recurrent, create_graph=True)
 
 
+@pytest.mark.parametrize("operation", ["recurrent_states", "recurrent_gradients"])
+def test_an_operation_of_the_recurrence_is_what_it_tells_torch(operation, generator):
+    """Its shapes without values, and that it changes and shares no argument: a trace relies on it."""
+    a = torch.randn(PIECES, STEPS, RECURRENT, generator=generator).transpose(0, 1)
+    weight = torch.randn(RECURRENT, RECURRENT, generator=generator)
+    u = torch.ops.dlpipe_music.recurrent_states(a, weight)
+    arguments = {"recurrent_states": (a, weight), "recurrent_gradients": (a, u, weight)}[operation]
+    checks = ("test_schema", "test_faketensor")
+    torch.library.opcheck(getattr(torch.ops.dlpipe_music, operation), arguments, test_utils=checks)
+
+
 def test_without_gradients_the_states_are_the_same(recurrence, v):
     with torch.no_grad():
         torch.testing.assert_close(states(recurrence, v), states(recurrence, v.clone()))

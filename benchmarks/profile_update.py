@@ -1,4 +1,4 @@
-"""Where the microseconds of one update go: torch's operations, plain and in dlpipe, and dlpipe's Python functions.
+"""Where the microseconds of one update go: torch's operations, plain, by hand and in dlpipe, and dlpipe's functions.
 
 A profiler takes time of its own, most where calls are many and short: read the shares, not the sums.
 """
@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 import loops
 import networks
 import report
+from by_hand import update_of
 from cases import CASES, Case
 from through_dlpipe import run
 
@@ -57,7 +58,7 @@ class Profiled(pl.Callback):
 
 
 def main(arguments: list[str]) -> None:
-    """Print three tables."""
+    """Print four tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=CASES, default="mlp")
     parser.add_argument("--updates", type=int, default=300)
@@ -65,6 +66,7 @@ def main(arguments: list[str]) -> None:
     case = dataclasses.replace(CASES[asked.model], epochs=2, most_updates=asked.updates)
     found = {
         "operations of the plain loop": plain_operations(case),
+        "operations by hand": operations_by_hand(case),
         "operations in dlpipe": through_dlpipe(case, "operations"),
         "functions in dlpipe": through_dlpipe(case, "functions"),
     }
@@ -76,11 +78,24 @@ def main(arguments: list[str]) -> None:
 def plain_operations(case: Case) -> list[Cost]:
     """Operations of a second epoch of the plain loop."""
     torch.set_num_threads(1)
-    batches, net = loops.minibatches(case), networks.network(case.model)
+    batches, net = loops.minibatches(case), networks.network(case.model, case.stage)
     optimizer = networks.optimizer(net, case)
     loops.train_epoch(net, optimizer, case, batches())
     with PROFILERS["operations"]() as profiler:
         loops.train_epoch(net, optimizer, case, batches())
+    return costs(profiler)
+
+
+def operations_by_hand(case: Case) -> list[Cost]:
+    """Operations of a second epoch with derivatives written by hand."""
+    torch.set_num_threads(1)
+    update = update_of(networks.network(case.model, case.stage), case)
+    with torch.no_grad():
+        for x, y in loops.minibatches(case)():
+            update(x, y)
+        with PROFILERS["operations"]() as profiler:
+            for x, y in loops.minibatches(case)():
+                update(x, y)
     return costs(profiler)
 
 

@@ -22,13 +22,26 @@ MARKERS = ("<!-- table -->", "<!-- /table -->")
 def main(arguments: list[str]) -> None:
     """Merge files of measurements and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=Path, help="written by throughput.py --json FILE, on one machine")
+    parser.add_argument(
+        "files", nargs="+", type=measured_in, help="written by throughput.py --json FILE, on one machine"
+    )
     parser.add_argument("--page", type=page, help="write the tables between the markers of this Markdown file")
     asked = parser.parse_args(arguments)
-    text = tables(merged([json.loads(path.read_text(encoding="utf-8")) for path in asked.files]))
+    text = tables(merged(asked.files))
     print(text)
     if asked.page:
         write_between_markers(asked.page, text)
+
+
+def measured_in(text: str) -> dict[str, Any]:
+    """What a file of `throughput.py --json` holds."""
+    try:
+        found = json.loads(Path(text).read_text(encoding="utf-8"))
+        if not {"machine", "measurements", "start_up"} <= set(found):
+            raise ValueError("it was not written by throughput.py --json")
+    except (OSError, ValueError, TypeError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+    return found  # type: ignore[no-any-return]  # JSON
 
 
 def page(text: str) -> Path:

@@ -457,6 +457,16 @@ def test_files_of_two_machines_are_not_merged(script, tmp_path):
         script("report").main([*map(str, files)])
 
 
+@pytest.mark.parametrize("content", [None, "[1", "[]", "3"])
+def test_a_file_that_holds_no_measurements_is_named(content, script, tmp_path, capsys):
+    path = tmp_path / "found.json"
+    if content:
+        path.write_text(content)
+    with pytest.raises(SystemExit):
+        script("report").main([str(path)])
+    assert re.search("argument files: .*found.json: |No such file", capsys.readouterr().err)
+
+
 def test_chosen_variants_alone_are_measured(script, child, tmp_path):
     words = [
         "--models=mlp",

@@ -6,6 +6,8 @@ from torch import Tensor, fx
 aten = torch.ops.aten
 # their values depend on nothing but the shape of their first argument
 FILLED = (aten.ones_like.default, aten.zeros_like.default, aten.full_like.default)
+# views, of which torch does not say so
+MAY_BE_VIEWS = (aten._unsafe_view.default, aten.reshape.default, aten.contiguous.default)
 
 
 def fold_constants(root: fx.GraphModule) -> None:
@@ -19,10 +21,10 @@ def fold_constants(root: fx.GraphModule) -> None:
     for node in root.graph.nodes:
         if node in written or not _is_deterministic(node) or not _is_of_fixed_size(node):
             continue
-        if node.target in FILLED:
-            like = node.args[0].meta["val"]
-            filled = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=like.device)
-            values[node] = node.target(filled, *node.args[1:], **node.kwargs)
+        if node.target in FILLED and len(node.all_input_nodes) == 1:
+            like = node.meta["val"]
+            result = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=like.device)
+            values[node] = node.target(result, *node.args[1:], **node.kwargs)
         elif all(argument in values for argument in node.all_input_nodes):
             arguments, options = fx.map_arg((node.args, node.kwargs), values.__getitem__)
             values[node] = node.target(*arguments, **options)
@@ -41,13 +43,23 @@ def _written(graph: fx.Graph) -> set[fx.Node]:
     """The operations that write to memory, and those whose result may share the memory that one writes to."""
     found: set[fx.Node] = set()
     for node in reversed(graph.nodes):
-        if isinstance(node.target, torch._ops.OpOverload):
-            is_view = node.target.is_view or node.target in (aten._unsafe_view.default, aten.reshape.default)
-            if node.target._schema.is_mutable:
-                found.update((node, *node.all_input_nodes))
-            elif node in found and is_view:
-                found.update(node.all_input_nodes)
+        if _is_mutable(node):
+            found.update((node, *node.all_input_nodes))
+        elif node in found and not _gives_new_memory(node):
+            found.update(node.all_input_nodes)
     return found
+
+
+def _is_mutable(node: fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and bool(node.target._schema.is_mutable)
+
+
+def _gives_new_memory(node: fx.Node) -> bool:
+    """Whether no result is a view of an argument, as those of `split`, which are taken one by one, are."""
+    operation = node.target
+    if not isinstance(operation, torch._ops.OpOverload) or operation.namespace != "aten":
+        return False
+    return operation not in MAY_BE_VIEWS and not any(result.alias_info for result in operation._schema.returns)
 
 
 def _is_deterministic(node: fx.Node) -> bool:

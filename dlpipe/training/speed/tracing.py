@@ -88,6 +88,7 @@ def trace_training_step(
         try:
             sizes: Literal["symbolic", "fake"] = "symbolic" if variable_sizes else "fake"
             root = make_fx(step, tracing_mode=sizes, _allow_non_fake_inputs=True)(*tensors)
+            fold_constants(root)
         except NotTraceableError:
             raise
         except Exception as error:  # whatever a module's own code, or torch, may raise
@@ -95,7 +96,6 @@ def trace_training_step(
             raise NotTraceableError(message) from error
         if plain_state(module) != before:
             raise NotTraceableError("training_step sets attributes")
-    fold_constants(root)
     return _with_nodes(root, parameters, logged)
 
 

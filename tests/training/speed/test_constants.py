@@ -26,6 +26,24 @@ def written_through_a_view(x):
     return zeros + x
 
 
+def written_in_a_part(x):
+    zeros = torch.zeros(6)
+    first, second = zeros.split(3)
+    first.add_(x)
+    second.unsqueeze(0).unbind()[0].mul_(x).add_(1)
+    return zeros
+
+
+def written_after_a_copy(x):
+    zeros = torch.zeros_like(x)
+    zeros.clone().add_(x)
+    return zeros + x
+
+
+def filled_with_a_value(x):
+    return torch.full((3,), 2.0) * x + torch.full_like(x, 3.0)
+
+
 def written_directly(x):
     return torch.zeros(3).index_add_(0, torch.arange(3), x)
 
@@ -46,7 +64,11 @@ def test_the_gradient_that_backward_starts_from_is_computed_once():
     assert torch.equal(root(x), seed_of_a_mean(x))
 
 
-@pytest.mark.parametrize("function", [written_through_a_view, written_directly, depends_on_a_value])
+CALLED_OFTEN = [written_through_a_view, written_in_a_part, written_after_a_copy, written_directly]
+CALLED_OFTEN += [filled_with_a_value, depends_on_a_value]
+
+
+@pytest.mark.parametrize("function", CALLED_OFTEN)
 def test_every_call_gives_what_the_function_gives(function):
     root, _ = folded(function, torch.ones(3))
     for x in (torch.arange(3.0), torch.ones(3), torch.arange(3.0)):
@@ -63,5 +85,8 @@ def test_random_numbers_are_drawn_at_every_call():
 
 
 def test_what_depends_on_a_variable_size_is_computed_for_every_minibatch():
-    root, _ = folded(lambda x: x * (torch.ones_like(x) / x.shape[0]), torch.ones(3), tracing_mode="symbolic")
-    assert torch.equal(root(torch.ones(5)), torch.full((5,), 0.2))
+    def mean(x):
+        return x * (torch.ones_like(x) / x.shape[0]) + torch.full_like(x.sum(), x.shape[0])
+
+    root, _ = folded(mean, torch.ones(3), tracing_mode="symbolic")
+    assert torch.equal(root(torch.ones(5)), torch.full((5,), 5.2))

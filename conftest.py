@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,10 @@ from dlpipe.plugins import registry
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # tests compare numbers of a CPU; CUDA_VISIBLE_DEVICES=0 lets those of a GPU see the first one
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+# where the tests are a shell's background job they would ignore the Ctrl-C that they send
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # the same examples everywhere, and no clock: the machine may be busy; --hypothesis-profile=long takes others, and more
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, max_examples=25)

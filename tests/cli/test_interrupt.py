@@ -128,7 +128,8 @@ console()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ctrl_c_at_the_start_of_joblibs_workers_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "dlpipe", "-m", "hydra/launcher=joblib", "seed=1,2", "hydra.sweep.dir=sweep"]
+    two_workers = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # on one core, too
+    command = [sys.executable, "-m", "dlpipe", "-m", *two_workers, "seed=1,2", "hydra.sweep.dir=sweep"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

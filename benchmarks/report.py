@@ -73,11 +73,12 @@ def merged(files: list[dict[str, Any]]) -> dict[str, Any]:
     measured.sort(key=lambda own: list(CASES).index(own["case"]))
     start_up = [seconds for found in files for seconds in found["start_up"]]
     last = max(found["machine"]["date"] for found in files)
-    rounds = max(seen.values())
+    least, most = min(seen.values()), max(seen.values())
+    rounds = str(most) if least == most else f"{least} to {most}"
     return {"machine": {**machine, "date": last}, "rounds": rounds, "measurements": measured, "start_up": start_up}
 
 
-def heading(machine: dict[str, Any], rounds: int) -> str:
+def heading(machine: dict[str, Any], rounds: int | str) -> str:
     """What the numbers below belong to."""
     gpu = f"{machine['gpu']}; " if machine["gpu"] else ""
     versions = f"Python {machine['python']}, torch {machine['torch']}, Lightning {machine['lightning']}"

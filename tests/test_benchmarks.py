@@ -441,7 +441,7 @@ def test_files_of_several_rounds_become_one_table(script, tmp_path, capsys):
     report.main([*map(str, files), f"--page={page}"])
     printed = capsys.readouterr().out
     assert printed.strip() in page.read_text()
-    assert "Medians of 3 rounds" in printed
+    assert "Medians of 1 to 3 rounds" in printed
     cases = [line.split("|")[1].strip() for line in printed.splitlines() if "| dlpipe |" in line]
     assert cases == ["mlp, batch 20", "da, batch 20"]  # the order of the cases
     assert "| mlp, batch 20 | plain | 10,000 (5,000 to 20,000) | 2,000 (1,000 to 4,000) |" in printed
